@@ -1,0 +1,94 @@
+# Five words: build, check, test, bench, run. Each sets up what it needs (a virtual environment in .venv, the compiled
+# kernels), picks up where an interrupted one was, and does nothing twice: what is done has a stamp under .venv.
+#
+#   make run      set up, then `gambit demo`        make check    ruff, mypy, cython-lint, import-linter
+#   make test     set up, then the whole suite      make build    source archive and wheel in dist/
+#   make bench    set up, then the benchmarks       make doctor   what this machine has and lacks
+#
+#   make test-checked   the suite against the checked build      make docs    write the generated files
+#   make clean          remove what was built (not .venv)
+#
+# PYTHON=... picks the interpreter, JOBS=... the number of test processes, ARGS=... goes to pytest or the demo.
+
+PYTHON ?= python3
+JOBS ?= 2
+ARGS ?=
+export PYTHON
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+BUILD_NEEDS := 'setuptools>=80' 'cython>=3.1,<4'
+PYTEST := $(BIN)/python -m pytest
+KERNELS := $(wildcard gambit/_core/*.pyx)
+SOURCES := $(KERNELS) $(wildcard gambit/_core/*.pxd gambit/_core/*.h) setup.py
+# A kernel whose compiled form is gone makes the stamp worthless, and so does another flavour in place.
+GONE := $(strip $(foreach kernel,$(KERNELS),$(if $(wildcard $(kernel:.pyx=.*.so)),,$(kernel))))
+
+PLACED := $(shell cat build/in-place 2>/dev/null)
+
+.PHONY: run test bench check build doctor test-checked docs clean core again
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+run: $(VENV)/.core
+	$(BIN)/gambit demo $(ARGS)
+
+test: $(VENV)/.core $(VENV)/.test
+	$(PYTEST) -n $(JOBS) -rs $(ARGS)
+
+bench: $(VENV)/.core $(VENV)/.test
+	$(PYTEST) benchmarks/ -rs $(ARGS)
+
+check: $(VENV)/.core $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint gambit
+	$(BIN)/lint-imports
+
+build: $(VENV)/.dev
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+doctor:
+	@.ci/needs >/dev/null && echo "gambit: everything that a build needs is there"
+	@if [ -x $(BIN)/gambit ]; then $(BIN)/gambit doctor; fi
+
+# Whatever interrupts this, the next start sees the other flavour and puts the release build back in place.
+test-checked: $(VENV)/.core $(VENV)/.test
+	GAMBIT_CHECKED=1 $(BIN)/python setup.py -q build_ext --inplace
+	$(PYTEST) -n $(JOBS) -rs $(ARGS)
+	$(MAKE) core
+
+docs: $(VENV)/.core
+	$(BIN)/gambit config schema --format markdown > docs/configuration.md
+	$(BIN)/gambit config schema --format json > configs/gambit.schema.json
+
+clean:
+	rm -rf build dist *.egg-info gambit/_core/*.so $(VENV)/.core
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	find gambit tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+core: $(VENV)/.core
+
+$(VENV)/.made:
+	@.ci/needs >/dev/null
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: pyproject.toml | $(VENV)/.made
+	$(PIP) install $(BUILD_NEEDS)
+	$(PIP) install --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(PIP) install --no-build-isolation -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	$(PIP) install --no-build-isolation -e '.[test,dev]'
+	@touch $@
+
+$(VENV)/.core: $(SOURCES) $(VENV)/.run $(if $(GONE),again) $(if $(filter release,$(PLACED)),,again)
+	$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@

@@ -1,0 +1,627 @@
+"""The one call per frame: scan -> book -> pairs -> signals.
+
+Hot knows venues, connections and spellings. A frame either goes through here without a Python object, or the answer
+says what Python must look at first (ASK_*). A frame is applied whole and every book of it looked at once (R19, R24);
+what a book means to the others is in pairs.pyx.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+from gambit._core.latency cimport histogram_add, summary
+from gambit._core.market cimport (
+    DID_LOSE, DID_SEEN, DID_STALE, I_ID, RULE_CONNECTION, RULE_LINK, T_BID, T_CHANNEL, T_EVENT, T_STREAM, T_SYMBOL, T_TIME, T_TIME_2,
+    T_TYPE, Market, market_bbo, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
+    part_complete,
+)
+from gambit._core.num cimport PAD, digits, hash_text, now_ns, rfc3339
+from gambit._core.pairs cimport Pairs, room
+from gambit._core.scan cimport INTS, TEXTS, Level, Part, Scan, Scanner, Text, scan_frame, scan_room_levels, scan_room_parts
+
+
+cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
+    """ns since 1970 of a time as venues write it: a count of `unit` ns in digits, or RFC 3339; -1 when unreadable
+    (R32)."""
+    cdef int64_t n = digits(t.p, t.n)
+    return n * unit if n >= 0 and n < <int64_t>0x7fffffffffffffff // unit else rfc3339(t.p, t.n)
+
+
+cdef int find_spelling(const Venue* v, const char* p, int n) noexcept nogil:
+    """The market of a venue's spelling; -1 nobody told, -2 told to skip it."""
+    cdef int k
+    if n < 1 or n > 31:
+        return -2
+    k = <int>(hash_text(p, n) & <uint32_t>v.mask)
+    while v.spellings[k].n:
+        if v.spellings[k].n == n and memcmp(v.spellings[k].text, p, n) == 0:
+            return v.spellings[k].market
+        k = (k + 1) & v.mask
+    return -1
+
+
+cdef inline int find_kind(const Venue* v, const Text* t) noexcept nogil:
+    """Index of the kind rule of a channel's text, -1 for an unknown one."""
+    cdef int k
+    cdef const KindRule* r
+    for k in range(v.n_kinds):
+        r = &v.kinds[k]
+        if (t.n >= r.n if r.is_prefix else t.n == r.n) and memcmp(r.text, t.p, r.n) == 0:
+            return k
+    return -1
+
+
+cdef inline int find_type(const Venue* v, const Part* part) noexcept nogil:
+    cdef int k
+    cdef const Text* t = &part.texts[T_TYPE]
+    if not part.has_texts >> T_TYPE & 1:
+        return 0
+    for k in range(v.n_types):
+        if v.types[k].n == t.n and memcmp(v.types[k].text, t.p, t.n) == 0:
+            return v.types[k].code
+    return 0
+
+
+cdef bint is_partial(const Text* stream) noexcept nogil:
+    """`symbol@depth20...`: the best levels again and again, which futures dress up as diffs."""
+    cdef int k
+    for k in range(stream.n - 6):
+        if memcmp(stream.p + k, b"@depth", 6) == 0:
+            return stream.p[k + 6] >= b'0' and stream.p[k + 6] <= b'9'
+    return False
+
+
+cdef int64_t read_topic(int at, Part* head) noexcept nogil:
+    """N of `orderbook.N.SYMBOL`, its symbol put where a part's symbol is; -1 when it is not of that form."""
+    cdef const Text* t = &head.texts[T_CHANNEL]
+    cdef int n = 0
+    while at + n < t.n and t.p[at + n] != b'.':
+        n += 1
+    if at + n + 1 >= t.n:
+        return -1
+    head.texts[T_SYMBOL].p = t.p + at + n + 1
+    head.texts[T_SYMBOL].n = t.n - at - n - 1
+    head.has_texts |= <uint32_t>1 << T_SYMBOL
+    return digits(t.p + at, n)
+
+
+cdef class Hot:
+    """Venues, their connections, and the way of a frame. Raises MemoryError, and ValueError or IndexError for
+    arguments that do not fit."""
+
+    def __cinit__(self, Pairs pairs):
+        self.pairs = pairs
+        self.scanners = []
+
+    def __dealloc__(self):
+        cdef int k
+        for k in range(self.n_venues):
+            free(self.venues[k].spellings)
+            free(self.venues[k])
+        free(self.venues)
+        free(self.conns)
+        free(self.touched)
+        free(self.buf)
+
+    # ---- registration (cold) ----
+
+    def add_venue(self, wire, bint is_bbo):
+        """Compile a venue's wire description; returns its index."""
+        cdef Venue* v
+        cdef Scanner scanner = Scanner(wire)
+        if len(wire.kinds) > 24 or len(wire.types) > 8:
+            raise ValueError("a wire description names at most 24 kinds and 8 types")
+        if room(<void**>&self.venues, &self.cap_venues, self.n_venues, sizeof(Venue*)):
+            raise MemoryError
+        v = <Venue*>calloc(1, sizeof(Venue))
+        if v == NULL:
+            raise MemoryError
+        v.spellings = <Spelling*>calloc(64, sizeof(Spelling))
+        if v.spellings == NULL:
+            free(v)
+            raise MemoryError
+        v.mask = 63
+        v.scan = &scanner.c
+        v.rule = wire.rule
+        v.is_bbo = is_bbo
+        v.implicit_part = wire.implicit_part
+        v.digits_channel = wire.digits_channel
+        v.bare_kind = wire.bare_kind
+        for k, rule in enumerate(wire.kinds):
+            text = rule.text.encode()
+            v.kinds[k].n = len(text)
+            memcpy(v.kinds[k].text, <const char*>text, min(len(text), 24))
+            v.kinds[k].is_prefix = rule.is_prefix
+            v.kinds[k].kind = rule.kind
+            v.kinds[k].channel = rule.channel
+            v.kinds[k].depth = rule.depth
+        v.n_kinds = len(wire.kinds)
+        for k, (name, code) in enumerate(wire.types.items()):
+            text = name.encode()
+            v.types[k].n = len(text)
+            memcpy(v.types[k].text, <const char*>text, min(len(text), 24))
+            v.types[k].code = code
+        v.n_types = len(wire.types)
+        self.venues[self.n_venues] = v
+        self.n_venues += 1
+        self.scanners.append(scanner)
+        return self.n_venues - 1
+
+    def spell(self, int venue, bytes text, int market):
+        """What a venue's spelling means: a market, or -2 to skip its frames."""
+        cdef Venue* v = self.venues[venue]
+        cdef Spelling* old = v.spellings
+        cdef int k, size = v.mask + 1
+        if not 0 < len(text) < 32:
+            raise ValueError(f"spelling {text!r} has {len(text)} bytes, not 1 to 31")
+        if v.used * 2 >= size:
+            v.spellings = <Spelling*>calloc(size * 2, sizeof(Spelling))
+            if v.spellings == NULL:
+                v.spellings = old
+                raise MemoryError
+            v.mask = size * 2 - 1
+            v.used = 0
+            for k in range(size):
+                if old[k].n:
+                    self.place(v, old[k].text, old[k].n, old[k].market)
+            free(old)
+        self.place(v, text, len(text), market)
+
+    cdef place(self, Venue* v, const char* text, int n, int market):
+        cdef int k = <int>(hash_text(text, n) & <uint32_t>v.mask)
+        while v.spellings[k].n and not (v.spellings[k].n == n and memcmp(v.spellings[k].text, text, n) == 0):
+            k = (k + 1) & v.mask
+        v.used += v.spellings[k].n == 0
+        memcpy(v.spellings[k].text, text, n)
+        v.spellings[k].n = n
+        v.spellings[k].market = market
+
+    def add_conn(self, int venue, bint skip, int64_t time_unit):
+        """A connection of a venue; frames of one with `skip` are counted and touch nothing. Times that are digits
+        count `time_unit` ns. Returns its index."""
+        cdef Conn* c
+        if not 0 <= venue < self.n_venues:
+            raise IndexError(f"venue {venue}")
+        if room(<void**>&self.conns, &self.cap_conns, self.n_conns, sizeof(Conn)):
+            raise MemoryError
+        c = &self.conns[self.n_conns]
+        memset(c, 0, sizeof(Conn))
+        c.venue = venue
+        c.skip = skip
+        c.time_unit = time_unit
+        self.n_conns += 1
+        return self.n_conns - 1
+
+    # ---- what arrives ----
+
+    def frame(self, int conn, bytes data, int64_t recv_ns):
+        """One frame as received at recv_ns. What the hot path cannot decide goes to `on_rare(answer, conn, data)`;
+        returns DONE, or that callable's answer."""
+        cdef Py_ssize_t n = len(data)
+        cdef int answer
+        if not 0 <= conn < self.n_conns:
+            raise IndexError(f"connection {conn}")
+        if n + PAD > self.buf_size and self.grow_buffer(n):
+            raise MemoryError
+        memcpy(self.buf, <const char*>data, n)
+        memset(self.buf + n, 0, PAD)
+        answer = self.run(conn, self.buf, n, recv_ns)
+        return DONE if answer == DONE else self.on_rare(answer, conn, data)
+
+    def again(self, int conn, bytes data):
+        """A frame that went to `on_rare` once more, after whatever was missing is there; the clock stays."""
+        cdef bytes padded = data + bytes(PAD)
+        return self.run(conn, <const char*>padded, len(data), self.pairs.clock)
+
+    cdef int grow_buffer(self, Py_ssize_t n):
+        cdef char* grown = <char*>realloc(self.buf, 2 * n + PAD)
+        if grown == NULL:
+            return -1
+        self.buf = grown
+        self.buf_size = 2 * n + PAD
+        return 0
+
+    def tick_clock(self, int64_t ts):
+        """Move the clock; whatever goes stale before it ends now (R3, R13)."""
+        self.pairs.advance(ts)
+
+    @property
+    def missing_symbol(self):
+        """The spelling that made frame() answer ASK_SYMBOL."""
+        return self.missing[:self.missing_n]
+
+    cdef int run(self, int conn, const char* buf, Py_ssize_t n, int64_t recv_ns) noexcept nogil:
+        """`buf` holds n bytes and PAD more that can be read."""
+        cdef Conn* c = &self.conns[conn]
+        cdef Venue* v = self.venues[c.venue]
+        cdef int answer
+        cdef int64_t t0 = 0, t1 = 0
+        self.pairs.advance(recv_ns)
+        if c.skip:
+            v.frames += 1
+            v.skipped += 1
+            return DONE
+        if self.timing:
+            t0 = now_ns()
+        if scan_frame(v.scan, buf, n):
+            return ASK_DECODER
+        if self.timing:
+            t1 = now_ns()
+            histogram_add(&self.scan_ns, t1 - t0)
+        answer = self.run_scanned(c, conn)
+        if self.timing:
+            histogram_add(&self.frame_ns, now_ns() - t0)
+        return answer
+
+    cdef int run_scanned(self, Conn* c, int conn) noexcept nogil:
+        """Route what the venue's scanner holds."""
+        cdef Venue* v = self.venues[c.venue]
+        cdef Part* head = &v.scan.parts[0]
+        cdef int k, depth = 0
+        cdef int64_t channel = 0
+        cdef bint is_stale = False
+        cdef int kind = self.kind_of(v, head, &channel, &depth)
+        if kind & (KIND_BBO if v.is_bbo else KIND_BOOK):
+            k = self.complete(v, head)
+            if k != DONE:
+                return k
+        v.frames += 1
+        v.by_kind[kind & 63] += 1
+        if kind == 0:
+            v.unknown += 1
+        if v.rule == RULE_CONNECTION and head.has_ints >> I_ID & 1:
+            if c.has_seq and head.ints[I_ID] <= c.seq:
+                is_stale = True
+            else:
+                if c.has_seq and head.ints[I_ID] > c.seq + 1:
+                    self.jump(v, conn)
+                c.has_seq = True
+                c.seq = head.ints[I_ID]
+        if kind & (KIND_BBO if v.is_bbo else KIND_BOOK):
+            if is_stale:
+                self.drop_stale(v, head)
+                return DONE
+            return self.run_parts(v, conn, channel, depth)
+        return ASK_CONTROL if kind & KIND_CONTROL else DONE
+
+    cdef int kind_of(self, Venue* v, Part* head, int64_t* channel, int* depth) noexcept nogil:
+        """What a frame carries, and of which of several depth channels."""
+        cdef int k, kind = 0
+        if head.has_texts >> T_EVENT & 1:
+            return KIND_CONTROL
+        if not head.has_texts >> T_CHANNEL & 1:
+            return v.bare_kind if (head.has_texts >> T_BID & 15) == 15 else 0
+        k = find_kind(v, &head.texts[T_CHANNEL])
+        if k < 0:
+            return 0
+        kind = v.kinds[k].kind
+        channel[0] = v.kinds[k].channel
+        depth[0] = v.kinds[k].depth
+        if kind & KIND_BOOK:
+            if v.digits_channel:
+                channel[0] = read_topic(v.kinds[k].n - (2 if channel[0] else 0), head)
+                if channel[0] < 0:
+                    return 0
+            if head.has_texts >> T_STREAM & 1 and is_partial(&head.texts[T_STREAM]):
+                return KIND_OTHER
+        return kind
+
+    cdef int complete(self, Venue* v, const Part* head) noexcept nogil:
+        """Whether all parts name known symbols and have what their rule needs, before anything is applied."""
+        cdef int k, market
+        cdef const Part* part
+        cdef const Text* symbol
+        if v.rule == RULE_LINK and v.scan.n_parts == 1:
+            return ASK_DECODER                  # it names a book and says nothing about it
+        for k in range(0 if v.implicit_part else 1, 1 if v.implicit_part else v.scan.n_parts):
+            part = &v.scan.parts[k]
+            symbol = &part.texts[T_SYMBOL] if part.has_texts >> T_SYMBOL & 1 else &head.texts[T_SYMBOL]
+            if not (part.has_texts | head.has_texts) >> T_SYMBOL & 1:
+                if part.hi == part.lo and v.rule == RULE_CONNECTION and v.is_bbo:
+                    continue                    # the event around Coinbase's tickers
+                return ASK_DECODER
+            market = find_spelling(v, symbol.p, symbol.n)
+            if market == -1:
+                self.missing = symbol.p
+                self.missing_n = symbol.n
+                return ASK_SYMBOL
+            if market >= 0 and not part_complete(self.pairs.markets[market], head, part,
+                                                 find_type(v, part if part.has_texts >> T_TYPE & 1 else head)):
+                return ASK_DECODER
+        return DONE
+
+    cdef Market* market_of(self, Venue* v, const Part* head, const Part* part) noexcept nogil:
+        cdef const Text* symbol = &part.texts[T_SYMBOL] if part.has_texts >> T_SYMBOL & 1 else &head.texts[T_SYMBOL]
+        cdef int market
+        if not (part.has_texts | head.has_texts) >> T_SYMBOL & 1:
+            return NULL
+        market = find_spelling(v, symbol.p, symbol.n)
+        if market < 0:
+            return NULL
+        return self.pairs.markets[market]
+
+    cdef void touch(self, Market* m) noexcept nogil:
+        """Note a market that the frame names, in the order of first mention (R24)."""
+        if not m.did & DID_SEEN and not room(<void**>&self.touched, &self.cap_touched, self.n_touched, sizeof(int)):
+            m.did |= DID_SEEN
+            self.touched[self.n_touched] = m.index
+            self.n_touched += 1
+
+    cdef void drop_stale(self, Venue* v, const Part* head) noexcept nogil:
+        """An old number on the whole connection: its books are not confirmed (R23)."""
+        cdef int k
+        cdef Market* m
+        self.n_touched = 0
+        for k in range(1, v.scan.n_parts):
+            m = self.market_of(v, head, &v.scan.parts[k])
+            if m != NULL:
+                m.is_named = True
+                self.touch(m)
+                m.did |= DID_STALE
+        for k in range(self.n_touched):
+            self.pairs.finish(self.pairs.markets[self.touched[k]])
+
+    cdef int run_parts(self, Venue* v, int conn, int64_t channel, int depth) noexcept nogil:
+        """Apply the frame whole, then look at each of its books once."""
+        cdef Part* head = &v.scan.parts[0]
+        cdef Part* part
+        cdef Market* m
+        cdef int k, did, kind, skipped = 0, first = 0 if v.implicit_part else 1
+        cdef int64_t ts, t0 = now_ns() if self.timing else 0, t1
+        self.n_touched = 0
+        for k in range(first, 1 if v.implicit_part else v.scan.n_parts):
+            part = &v.scan.parts[k]
+            m = self.market_of(v, head, part)
+            if m == NULL:
+                if part.hi > part.lo or part.has_texts >> T_SYMBOL & 1:
+                    skipped = 1
+                continue
+            if not market_claim(m, conn, channel, depth):
+                continue
+            self.touch(m)
+            if m.did & DID_LOSE:                # taken over from another connection
+                m.did &= ~<uint8_t>DID_LOSE
+                self.pairs.lost(m)
+            ts = self.exchange_time(conn, head, part)
+            kind = find_type(v, part if part.has_texts >> T_TYPE & 1 else head)
+            if v.is_bbo:
+                did = market_bbo(m, head, part, v.scan.levels, ts)
+            else:
+                did = market_part(m, head, part, v.scan.levels, kind, ts)
+            if did & DID_LOSE:
+                did &= ~DID_LOSE
+                self.pairs.lost(m)
+            m.did |= <uint8_t>did
+        v.skipped += skipped > 0
+        if self.timing:
+            t1 = now_ns()
+            histogram_add(&self.book_ns, t1 - t0)
+            t0 = t1
+        for k in range(self.n_touched):
+            self.pairs.finish(self.pairs.markets[self.touched[k]])
+        if self.timing:
+            histogram_add(&self.engine_ns, now_ns() - t0)
+        return DONE
+
+    cdef int64_t exchange_time(self, int conn, const Part* head, const Part* part) noexcept nogil:
+        """R32: the part's own time, else the frame's; Bybit's matching time before its push time."""
+        cdef int64_t unit = self.conns[conn].time_unit, ts = -1
+        if part.has_texts >> T_TIME & 1:
+            return time_of(&part.texts[T_TIME], unit)
+        if head.has_texts >> T_TIME & 1:
+            ts = time_of(&head.texts[T_TIME], unit)
+        if ts < 0 and head.has_texts >> T_TIME_2 & 1:
+            ts = time_of(&head.texts[T_TIME_2], unit)
+        return ts
+
+    cdef void jump(self, Venue* v, int conn) noexcept nogil:
+        """Something was lost on a connection: none of its books can be believed (R23)."""
+        cdef int k
+        cdef Market* m
+        for k in range(self.pairs.n_markets):
+            m = self.pairs.markets[k]
+            if m.conn == conn and m.synced:
+                m.count.gaps += 1
+                market_forget(m)
+                self.pairs.lost(m)
+
+    # ---- what Python had to look at first (warm) ----
+
+    def decoded(self, int conn, parts):
+        """A frame that the slow decoder read: parts as (ints {slot: value}, texts {slot: bytes}, sides, levels), a
+        level being (side, price mantissa, decimals, decimals as written, quantity mantissa, decimals, as written).
+        The first part is the frame itself. Answers as frame() does."""
+        cdef Conn* c = self.conn(conn)
+        cdef Scan* s = self.venues[c.venue].scan
+        cdef Part* part
+        s.n_parts = 0
+        s.n_levels = 0
+        for ints, texts, sides, levels in parts:
+            if scan_room_parts(s) or scan_room_levels(s, len(levels)):
+                raise MemoryError
+            part = &s.parts[s.n_parts]
+            s.n_parts += 1
+            part.has_ints = 0
+            part.has_texts = 0
+            part.sides = sides
+            for slot, value in ints.items():
+                part.ints[slot] = value
+                part.has_ints |= <uint32_t>1 << <int>slot
+            for slot, text in texts.items():        # the caller's parts keep the texts alive until we return
+                part.texts[slot].p = <const char*><bytes>text
+                part.texts[slot].n = len(text)
+                part.has_texts |= <uint32_t>1 << <int>slot
+            part.lo = s.n_levels
+            self.load_levels(s, levels)
+            part.hi = s.n_levels
+        self.venues[c.venue].slow += 1
+        return self.run_scanned(c, conn)
+
+    cdef load_levels(self, Scan* s, levels):
+        cdef Level* v
+        if scan_room_levels(s, len(levels)):
+            raise MemoryError
+        for side, pm, pdec, pwire, qm, qdec, qwire in levels:
+            v = &s.levels[s.n_levels]
+            s.n_levels += 1
+            v.side = side
+            v.pm = pm
+            v.pdec = pdec
+            v.pwire = pwire
+            v.qm = qm
+            v.qdec = qdec
+            v.qwire = qwire
+
+    def snapshot(self, int market, int64_t last_id, levels):
+        """A depth snapshot that came beside the stream; levels as in decoded(). Returns whether it was used (R9)."""
+        cdef Market* m = self.pairs.market(market)
+        cdef Scan* s = self.venues[m.venue].scan
+        cdef int did
+        s.n_levels = 0
+        self.load_levels(s, levels)
+        m.is_named = True
+        did = market_snapshot(m, last_id, s.levels, s.n_levels)
+        m.did = <uint8_t>did
+        self.pairs.finish(m)
+        return did != 0
+
+    def quarantine(self, int market, int conn, int64_t channel, int depth):
+        """A bad frame of this connection's channel names the market: it cannot be believed any more (R19, D6).
+        conn -1: the frame came beside the stream."""
+        cdef Market* m = self.pairs.market(market)
+        cdef bint was_synced
+        if conn >= 0 and not market_claim(m, conn, channel, depth):
+            return
+        m.is_named = True
+        was_synced = m.synced or m.did & DID_LOSE
+        m.did = 0
+        m.count.quarantined += 1
+        if conn >= 0:
+            market_drop_diffs(m)
+        if was_synced:
+            market_forget(m)
+            self.pairs.lost(m)
+
+    def distrust(self, int conn):
+        """Nobody can tell what a frame of this connection said, or the connection is gone: none of its books can
+        be believed (R5)."""
+        cdef Conn* c = self.conn(conn)
+        cdef int k
+        cdef Market* m
+        for k in range(self.pairs.n_markets):
+            m = self.pairs.markets[k]
+            if m.conn == conn:
+                market_drop_diffs(m)
+                if m.synced:
+                    market_forget(m)
+                    self.pairs.lost(m)
+
+    def close_conn(self, int conn):
+        """The connection is gone: its books are unsynced, its channels free, its counter starts again (R8)."""
+        cdef Conn* c = self.conn(conn)
+        cdef int k
+        self.distrust(conn)
+        for k in range(self.pairs.n_markets):
+            market_promise(self.pairs.markets[k], conn, 0)
+            if self.pairs.markets[k].conn == conn:
+                self.pairs.markets[k].conn = -1
+        c.has_seq = False
+
+    def sequence(self, int conn, int64_t number):
+        """The connection's counter in a frame that is bad otherwise; whether the number is an old one (D12)."""
+        cdef Conn* c = self.conn(conn)
+        if c.has_seq and number <= c.seq:
+            return True
+        if c.has_seq and number > c.seq + 1:
+            self.jump(self.venues[c.venue], conn)
+        c.has_seq = True
+        c.seq = number
+        return False
+
+    def drop(self, int market):
+        """A bad frame with an old number names the market: dropped as stale."""
+        cdef Market* m = self.pairs.market(market)
+        m.is_named = True
+        m.did |= DID_STALE
+        self.pairs.finish(m)
+
+    def classify(self, int conn, head):
+        """(kind, channel, depth, symbol or None) of a frame by its head, a part as in decoded(); the symbol where the
+        channel's text names it."""
+        cdef Venue* v = self.venues[self.conn(conn).venue]
+        cdef Part part
+        cdef int64_t channel = 0
+        cdef int depth = 0, kind
+        part.has_texts = 0
+        for slot, text in head[1].items():
+            part.texts[slot].p = <const char*><bytes>text
+            part.texts[slot].n = len(text)
+            part.has_texts |= <uint32_t>1 << <int>slot
+        kind = self.kind_of(v, &part, &channel, &depth)
+        named = None
+        if v.digits_channel and kind & KIND_BOOK:
+            named = part.texts[T_SYMBOL].p[:part.texts[T_SYMBOL].n]
+        return kind, channel, depth, named
+
+    def promise_depth(self, int market, int conn, int depth):
+        """The venue confirmed how many levels a side it sends on this connection (R12, D11)."""
+        market_promise(self.pairs.market(market), conn, depth)
+
+    def count(self, int venue, str what, int more=1):
+        """Count frames that Python handled: frames, slow, unknown, skipped or quarantined."""
+        cdef Venue* v = self.venues[venue]
+        if what == "frames":
+            v.frames += more
+        elif what == "unknown":
+            v.unknown += more
+        elif what == "skipped":
+            v.skipped += more
+        elif what == "quarantined":
+            v.quarantined += more
+        else:
+            raise ValueError(what)
+
+    cdef Conn* conn(self, int index) except NULL:
+        if not 0 <= index < self.n_conns:
+            raise IndexError(f"connection {index}")
+        return &self.conns[index]
+
+    # ---- readings ----
+
+    def venue_counts(self, int venue):
+        """Frames of a venue: all, by kind, unknown, skipped, decoded slowly, quarantined."""
+        cdef Venue* v = self.venues[venue]
+        return {
+            "frames": v.frames, "by_kind": {k: v.by_kind[k] for k in range(64) if v.by_kind[k]},
+            "unknown": v.unknown, "skipped": v.skipped, "slow": v.slow, "quarantined": v.quarantined,
+        }
+
+    def measure(self, bint on):
+        """Time the stages of each frame from now on, or stop."""
+        self.timing = on
+
+    def latencies(self):
+        """Histogram summaries in ns by stage, where measured."""
+        return {"scan": summary(&self.scan_ns), "book": summary(&self.book_ns), "engine": summary(&self.engine_ns),
+                "frame": summary(&self.frame_ns)}
+
+    def bench(self, conns, frames, recv_ns, int times):
+        """Run frames in C only, `times` times over: ns for each frame of the last round, in order, and its answers'
+        sum (0: all were done). For benchmarks."""
+        cdef list padded = [frame + bytes(PAD) for frame in frames]
+        cdef int n = len(frames), k, r, answers = 0
+        cdef int64_t t0, t1
+        cdef bytes one
+        cdef const char* p
+        took = [0] * n
+        for r in range(times):
+            for k in range(n):
+                one = padded[k]
+                p = one
+                c = conns[k]
+                at = recv_ns[k]
+                size = len(one) - PAD
+                t0 = now_ns()
+                answers += self.run(c, p, size, at)
+                t1 = now_ns()
+                took[k] = t1 - t0
+        return took, answers

@@ -1,0 +1,104 @@
+# Markets compared: the clock, the groups, episodes and signals.
+from libc.stdint cimport int64_t, uint8_t
+
+from gambit._core.liquidity cimport Limits, Size
+from gambit._core.market cimport Market
+from gambit._core.num cimport i128, u128
+from gambit._core.ring cimport Ring
+from gambit._core.score cimport Weights
+from gambit._core.spread cimport Episode, Group
+
+cdef enum:
+    RAISED = 0
+    CLOSED = 1
+
+cdef enum:                  # why an episode ended; the numbers index REASONS
+    NOT_QUALIFIED = 0
+    STALE = 1
+    UNSYNCED = 2
+    DIFFERENT_COIN = 3
+
+cdef struct Params:
+    int64_t max_age_ns
+    int64_t ttl_ns
+    int64_t window_ns
+    double window_s
+    double min_spread_bps
+    double min_liquidity
+    double margin_bps
+    double min_persistence
+    double mid_ratio
+    u128 ratio_num          # mid_ratio exactly
+    u128 ratio_den
+    Limits limits
+    Weights weights
+
+cdef struct Event:
+    int kind
+    int reason
+    int64_t batch           # events of one batch happen at once; their order is by name
+    int64_t recv_ns
+    int buy
+    int sell
+    int name                # what the pair is called: index of relation names
+    int64_t start_ns
+    int64_t evaluations
+    double spread_bps
+    double liquidity
+    double sigma
+    double persistence
+    double mean_bps
+    double max_bps
+    double score
+    double max_net_bps
+    double max_profit
+    Size size
+    int64_t seq_buy
+    int64_t seq_sell
+    bint has_seq_buy
+    bint has_seq_sell
+    int64_t age_buy
+    int64_t age_sell
+
+cdef struct Tick:
+    int64_t recv_ns
+    int64_t exchange_ts     # -1 unknown
+    int64_t seq
+    bint has_seq
+    int market
+    int64_t price[2]        # mantissas; -1 no such side
+    uint8_t price_dec[2]
+    int64_t qty[2]
+    uint8_t qty_dec[2]
+
+cdef i128 wide(value) except? -1
+cdef int room(void** array, int* cap, int n, size_t size) noexcept nogil
+
+cdef class Pairs:
+    cdef Params p
+    cdef Market** markets
+    cdef int n_markets, cap_markets
+    cdef Group* groups
+    cdef int n_groups, cap_groups
+    cdef Ring events, ticks
+    cdef int events_reader, ticks_reader
+    cdef bint tells_ticks
+    cdef int64_t clock, next_deadline, batch
+    cdef int* open_pairs            # group, buy slot, sell slot: three ints each
+    cdef int n_open, cap_open
+    cdef int64_t signals, closed
+
+    cdef Market* market(self, int index) except NULL
+    cdef void advance(self, int64_t ts) noexcept nogil
+    cdef void expire(self) noexcept nogil
+    cdef void lost(self, Market* m) noexcept nogil
+    cdef void finish(self, Market* m) noexcept nogil
+    cdef void confirm(self, Market* m) noexcept nogil
+    cdef void publish_tick(self, Market* m) noexcept nogil
+    cdef void evaluate(self, Market* m) noexcept nogil
+    cdef bint other_coin(self, const Market* a, const Market* b) noexcept nogil
+    cdef void evaluate_pair(self, Group* g, int gi, int buy, int sell) noexcept nogil
+    cdef bint qualifies(self, Market* buy, Market* sell, Event* e) noexcept nogil
+    cdef void raise_signal(self, Group* g, int gi, int buy, int sell, Episode* ep, Event* e) noexcept nogil
+    cdef void close_episode(self, Group* g, int buy, int sell, int reason, int64_t recv_ns) noexcept nogil
+    cdef void close_all(self, Market* m, int reason) noexcept nogil

@@ -1,0 +1,62 @@
+# The frame scanner: bytes of one JSON frame -> parts (one book's worth each) and levels.
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    INTS = 6        # integer slots of a part
+    TEXTS = 11      # text slots of a part
+    KEYS = 24       # keys a node may name
+
+cdef struct Level:
+    int64_t pm      # price mantissa, trailing zeros stripped
+    int64_t qm      # quantity mantissa; 0 deletes
+    uint8_t pdec
+    uint8_t pwire   # decimals as written
+    uint8_t qdec
+    uint8_t qwire
+    uint8_t side    # 0 bid, 1 ask
+
+cdef struct Text:
+    const char* p   # borrowed from the frame: good until the next scan
+    int n
+
+cdef struct Part:
+    int64_t ints[6]
+    Text texts[11]
+    uint32_t has_ints
+    uint32_t has_texts
+    int lo          # levels [lo, hi)
+    int hi
+    uint8_t sides   # bit 0: a bids array was there, bit 1: asks
+
+cdef struct Key:
+    uint64_t word[3]
+    uint64_t mask[3]
+    int n           # with the closing quote
+    int action
+    int arg         # slot, side or node
+    int node
+
+cdef struct Node:
+    Key keys[24]
+    int n
+
+cdef struct Scan:
+    Node* nodes
+    int row_extra       # rows may have more than two elements
+    Part* parts
+    int n_parts
+    int cap_parts
+    Level* levels
+    int n_levels
+    int cap_levels
+
+cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil
+cdef int scan_room_levels(Scan* s, int more) noexcept nogil
+cdef int scan_room_parts(Scan* s) noexcept nogil
+
+cdef class Scanner:
+    cdef Scan c
+    cdef bytearray pad
+    cdef object wire
+    cdef compile_node(self, Node* node, keys)
+    cdef part(self, int i)

@@ -1,0 +1,582 @@
+"""Bytes of a frame -> parts and levels, driven by a venue's wire description; no Python object is made.
+
+The scanner is strict JSON in a hurry: it accepts a frame only when it is certain that a careful JSON reader
+would see the very same fields. Anything unusual (an escape, a byte above 127, a key that comes twice, white
+space inside a level, a number that does not fit, a container too deep) makes it answer "not sure", and the
+slow decoder of the venues package reads the frame instead. It never applies anything: a frame is checked whole
+before a book sees it (replay-rules R19).
+"""
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcmp, memcpy, memset
+
+from gambit._core.num cimport (
+    NUM_OK, PAD, Dec, dec_any, dec_fast, likely, load64, string_end, unlikely,
+)
+
+# What a key's value is. The numbers are those of gambit.venues.wire.Action.
+cdef enum:
+    A_SKIP = 0
+    A_INT = 1           # JSON integer -> ints[arg]
+    A_TEXT = 2          # string or number, as text -> texts[arg]
+    A_OBJECT = 3        # object scanned with `node`, same part
+    A_PARTS = 4         # array of objects scanned with `node`, each a part of its own
+    A_ROWS = 5          # array of [price, qty] rows of side `arg`
+    A_LEVELS = 6        # array of level objects scanned with `node`; side `arg`, 2 = each says it
+    A_ROWS_OR_TEXT = 7  # Binance spells rows and a best price with the same key: rows of side arg & 1, text arg >> 1
+    L_PRICE = 8
+    L_QTY = 9
+    L_SIDE = 10
+
+cdef enum:
+    MAX_DEPTH = 32
+    MAX_LEVELS = 4000000
+    MAX_PARTS = 4096
+
+
+cdef inline const char* ws(const char* p) noexcept nogil:
+    while p[0] == 32 or p[0] == 10 or p[0] == 13 or p[0] == 9:
+        p += 1
+    return p
+
+
+cdef inline bint is_digit(char c) noexcept nogil:
+    return <unsigned char>(c - 48) <= 9
+
+
+cdef const char* skip_number(const char* p) noexcept nogil:
+    """JSON's own number grammar (no leading zeros, no bare point)."""
+    if p[0] == b'-':
+        p += 1
+    if p[0] == b'0':
+        p += 1
+    elif is_digit(p[0]):
+        while is_digit(p[0]):
+            p += 1
+    else:
+        return NULL
+    if p[0] == b'.':
+        p += 1
+        if not is_digit(p[0]):
+            return NULL
+        while is_digit(p[0]):
+            p += 1
+    if p[0] == b'e' or p[0] == b'E':
+        p += 1
+        if p[0] == b'+' or p[0] == b'-':
+            p += 1
+        if not is_digit(p[0]):
+            return NULL
+        while is_digit(p[0]):
+            p += 1
+    return p
+
+
+cdef inline const char* skip_word(const char* p) noexcept nogil:
+    cdef uint32_t w
+    memcpy(&w, p, 4)
+    if w == 0x65757274 or w == 0x6c6c756e:          # "true", "null"
+        return p + 4
+    if w == 0x736c6166 and p[4] == b'e':            # "fals" "e"
+        return p + 5
+    return NULL
+
+
+cdef inline const char* skip_string(const char* p) noexcept nogil:
+    p = string_end(p)
+    return p + 1 if p != NULL else NULL
+
+
+cdef const char* skip_value(const char* p, int depth) noexcept nogil:
+    """Any JSON value, checked; returns the byte behind it, NULL when not sure."""
+    if p[0] == b'"':
+        return skip_string(p + 1)
+    if p[0] == b'-' or is_digit(p[0]):
+        return skip_number(p)
+    if p[0] == b'{' or p[0] == b'[':
+        return skip_container(p, depth)
+    return skip_word(p)
+
+
+cdef const char* skip_container(const char* p, int depth) noexcept nogil:
+    cdef bint is_object = p[0] == b'{'
+    cdef char close = b'}' if is_object else b']'
+    if depth >= MAX_DEPTH:
+        return NULL
+    p = ws(p + 1)
+    if p[0] == close:
+        return p + 1
+    while True:
+        if is_object:
+            if p[0] != b'"':
+                return NULL
+            p = skip_string(p + 1)
+            if p == NULL:
+                return NULL
+            p = ws(p)
+            if p[0] != b':':
+                return NULL
+            p = ws(p + 1)
+        p = skip_value(p, depth + 1)
+        if p == NULL:
+            return NULL
+        p = ws(p)
+        if p[0] == close:
+            return p + 1
+        if p[0] != b',':
+            return NULL
+        p = ws(p + 1)
+
+
+cdef const char* read_int(const char* p, int64_t* out) noexcept nogil:
+    """A JSON integer of at most 18 digits."""
+    cdef bint negative = p[0] == b'-'
+    cdef int64_t v = 0
+    cdef int n = 0
+    if negative:
+        p += 1
+    if p[0] == b'0' and is_digit(p[1]):
+        return NULL
+    while is_digit(p[n]):
+        if n == 18:
+            return NULL
+        v = v * 10 + (p[n] - 48)
+        n += 1
+    if n == 0 or p[n] == b'.' or p[n] == b'e' or p[n] == b'E':
+        return NULL
+    out[0] = -v if negative else v
+    return p + n
+
+
+cdef inline const char* read_text(const char* p, Text* out) noexcept nogil:
+    """A string's inside, or a number's text."""
+    cdef const char* e
+    if p[0] == b'"':
+        e = string_end(p + 1)
+        if e == NULL:
+            return NULL
+        out.p = p + 1
+        out.n = <int>(e - p - 1)
+        return e + 1
+    e = skip_number(p)
+    if e == NULL:
+        return NULL
+    out.p = p
+    out.n = <int>(e - p)
+    return e
+
+
+cdef const char* read_number_slow(const char* p, Dec* out) noexcept nogil:
+    """A number in or out of quotes that the fast reader did not take (R20, R21)."""
+    cdef const char* e
+    cdef bint quoted = p[0] == b'"'
+    if quoted:
+        p += 1
+        e = string_end(p)
+    else:
+        e = skip_number(p)
+    if e == NULL or dec_any(p, e, out) != NUM_OK or out.m < 0:
+        return NULL
+    return e + 1 if quoted else e
+
+
+cdef inline const char* read_number(const char* p, Dec* out) noexcept nogil:
+    cdef const char* e
+    if likely(p[0] == b'"'):
+        e = dec_fast(p + 1, out)
+        if likely(e != NULL and e[0] == b'"'):
+            return e + 1
+    else:
+        e = dec_fast(p, out)
+        # outside quotes JSON has no leading zeros, and a letter behind the digits is no number
+        if likely(e != NULL and (e[0] == b',' or e[0] == b'}' or e[0] == b']')
+                  and not (p[0] == b'0' and is_digit(p[1]))):
+            return e
+    return read_number_slow(p, out)
+
+
+cdef int scan_room_levels(Scan* s, int more) noexcept nogil:
+    """Room for `more` further levels; 0 when there is."""
+    cdef int want = s.cap_levels
+    cdef Level* grown
+    if s.n_levels + more <= want:
+        return 0
+    while want < s.n_levels + more:
+        want = want * 2 if want else 1024
+    if want > MAX_LEVELS:
+        return -1
+    grown = <Level*>realloc(s.levels, want * sizeof(Level))
+    if grown == NULL:
+        return -1
+    s.levels = grown
+    s.cap_levels = want
+    return 0
+
+
+cdef int scan_room_parts(Scan* s) noexcept nogil:
+    cdef int want
+    cdef Part* grown
+    if s.n_parts < s.cap_parts:
+        return 0
+    want = s.cap_parts * 2 if s.cap_parts else 16
+    if want > MAX_PARTS:
+        return -1
+    grown = <Part*>realloc(s.parts, want * sizeof(Part))
+    if grown == NULL:
+        return -1
+    s.parts = grown
+    s.cap_parts = want
+    return 0
+
+
+cdef int open_part(Scan* s) noexcept nogil:
+    """Index of a new, empty part; -1 when there is no room."""
+    cdef Part* part
+    if scan_room_parts(s):
+        return -1
+    part = &s.parts[s.n_parts]
+    part.has_ints = 0
+    part.has_texts = 0
+    part.sides = 0
+    part.lo = s.n_levels
+    part.hi = s.n_levels
+    s.n_parts += 1
+    return s.n_parts - 1
+
+
+cdef inline bint key_is(const Key* key, const char* p) noexcept nogil:
+    """p is behind the opening quote. Keys are compared eight bytes at a time, closing quote included."""
+    if (load64(p) & key.mask[0]) != key.word[0]:
+        return False
+    if key.n <= 8:
+        return True
+    if (load64(p + 8) & key.mask[1]) != key.word[1]:
+        return False
+    return key.n <= 16 or (load64(p + 16) & key.mask[2]) == key.word[2]
+
+
+cdef inline int find_key(const Node* node, const char* p, int hint) noexcept nogil:
+    """Index of the key at p, tried first where it stood last time; node.n when the node does not name it."""
+    cdef int k
+    if likely(hint < node.n and key_is(&node.keys[hint], p)):
+        return hint
+    for k in range(node.n):
+        if key_is(&node.keys[k], p):
+            return k
+    return node.n
+
+
+cdef const char* scan_rows(Scan* s, const char* p, uint8_t side) noexcept nogil:
+    """[[price, qty, ...], ...] with p behind the outer bracket."""
+    cdef Level* level
+    cdef Dec price, qty
+    p = ws(p)
+    if p[0] == b']':
+        return p + 1
+    while True:
+        if unlikely(p[0] != b'['):
+            return NULL
+        p = read_number(p + 1, &price)
+        if unlikely(p == NULL or p[0] != b',' or price.m == 0):
+            return NULL
+        p = read_number(p + 1, &qty)
+        if unlikely(p == NULL):
+            return NULL
+        if p[0] != b']':
+            if not s.row_extra:
+                return NULL
+            while p[0] == b',':
+                p = skip_value(p + 1, MAX_DEPTH)
+                if p == NULL:
+                    return NULL
+            if p[0] != b']':
+                return NULL
+        if unlikely(s.n_levels == s.cap_levels) and scan_room_levels(s, 1):
+            return NULL
+        level = &s.levels[s.n_levels]
+        s.n_levels += 1
+        level.pm = price.m
+        level.pdec = price.dec
+        level.pwire = price.wire
+        level.qm = qty.m
+        level.qdec = qty.dec
+        level.qwire = qty.wire
+        level.side = side
+        p += 1
+        if p[0] == b',':
+            p += 1
+            continue
+        p = ws(p)
+        return p + 1 if p[0] == b']' else NULL
+
+
+cdef const char* scan_level(Scan* s, const char* p, const Node* node, uint8_t side) noexcept nogil:
+    """One level object with p behind its brace; a side of 2 means that the object must name it."""
+    cdef Level* level = &s.levels[s.n_levels]
+    cdef const Key* key
+    cdef Dec number
+    cdef Text text
+    cdef int k, hint = 0
+    cdef uint32_t seen = 0
+    cdef int got = 0 if side == 2 else 4
+    level.side = side
+    while True:
+        if unlikely(p[0] != b'"'):
+            return NULL
+        k = find_key(node, p + 1, hint)
+        if unlikely(k == node.n):
+            p = skip_string(p + 1)
+            if p == NULL or p[0] != b':':
+                return NULL
+            p = skip_value(p + 1, MAX_DEPTH)
+        else:
+            key = &node.keys[k]
+            hint = k + 1
+            if unlikely(seen >> k & 1):
+                return NULL
+            seen |= <uint32_t>1 << k
+            p += 1 + key.n
+            if unlikely(p[0] != b':'):
+                return NULL
+            p += 1
+            if key.action == L_PRICE:
+                p = read_number(p, &number)
+                if p == NULL or number.m == 0:
+                    return NULL
+                level.pm = number.m
+                level.pdec = number.dec
+                level.pwire = number.wire
+                got |= 1
+            elif key.action == L_QTY:
+                p = read_number(p, &number)
+                level.qm = number.m
+                level.qdec = number.dec
+                level.qwire = number.wire
+                got |= 2
+            elif key.action == L_SIDE:
+                p = read_text(p, &text)
+                if p == NULL:
+                    return NULL
+                if text.n == 3 and memcmp(text.p, b"bid", 3) == 0:
+                    level.side = 0
+                elif text.n == 5 and memcmp(text.p, b"offer", 5) == 0:
+                    level.side = 1
+                else:
+                    return NULL
+                got |= 4
+            else:
+                p = skip_value(p, MAX_DEPTH)
+        if unlikely(p == NULL):
+            return NULL
+        if p[0] == b',':
+            p += 1
+            continue
+        if p[0] != b'}' or got != 7:
+            return NULL
+        s.n_levels += 1
+        return p + 1
+
+
+cdef const char* scan_levels(Scan* s, const char* p, const Node* node, uint8_t side) noexcept nogil:
+    """[{level}, ...] with p behind the bracket."""
+    p = ws(p)
+    if p[0] == b']':
+        return p + 1
+    while True:
+        if unlikely(p[0] != b'{'):
+            return NULL
+        if unlikely(s.n_levels == s.cap_levels) and scan_room_levels(s, 1):
+            return NULL
+        p = scan_level(s, p + 1, node, side)
+        if unlikely(p == NULL):
+            return NULL
+        if p[0] == b',':
+            p += 1
+            continue
+        p = ws(p)
+        return p + 1 if p[0] == b']' else NULL
+
+
+cdef const char* scan_parts(Scan* s, const char* p, int node, int depth) noexcept nogil:
+    """[{part}, ...] with p behind the bracket."""
+    cdef int part
+    p = ws(p)
+    if p[0] == b']':
+        return p + 1
+    while True:
+        if p[0] != b'{':
+            return NULL
+        part = open_part(s)
+        if part < 0:
+            return NULL
+        p = scan_object(s, p + 1, node, part, depth + 1)
+        if p == NULL:
+            return NULL
+        s.parts[part].hi = s.n_levels
+        p = ws(p)
+        if p[0] == b']':
+            return p + 1
+        if p[0] != b',':
+            return NULL
+        p = ws(p + 1)
+
+
+cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, int depth) noexcept nogil:
+    """The value of a key that the wire description names."""
+    cdef Text text
+    cdef int action = key.action
+    if action == A_TEXT:
+        if p[0] != b'"' and p[0] != b'-' and not is_digit(p[0]):
+            return skip_value(p, depth)             # null, an object: the field is not there
+        p = read_text(p, &text)
+        s.parts[part].texts[key.arg] = text
+        s.parts[part].has_texts |= <uint32_t>1 << key.arg
+        return p
+    if action == A_INT:
+        s.parts[part].has_ints |= <uint32_t>1 << key.arg
+        return read_int(p, &s.parts[part].ints[key.arg])
+    if action == A_SKIP:
+        return skip_value(p, depth)
+    if p[0] == b'{' and action == A_OBJECT:
+        return scan_object(s, p + 1, key.node, part, depth + 1)
+    if p[0] == b'[' and action != A_OBJECT:
+        if action == A_PARTS:
+            return scan_parts(s, p + 1, key.node, depth)
+        s.parts[part].sides |= <uint8_t>(1 << (key.arg & 1))
+        if action == A_LEVELS:
+            return scan_levels(s, p + 1, &s.nodes[key.node], <uint8_t>key.arg)
+        return scan_rows(s, p + 1, <uint8_t>(key.arg & 1))
+    if action == A_ROWS_OR_TEXT and (p[0] == b'"' or p[0] == b'-' or is_digit(p[0])):
+        p = read_text(p, &text)
+        s.parts[part].texts[key.arg >> 1] = text
+        s.parts[part].has_texts |= <uint32_t>1 << (key.arg >> 1)
+        return p
+    return skip_value(p, depth)                     # another kind of value: the field is not there
+
+
+cdef const char* scan_object(Scan* s, const char* p, int index, int part, int depth) noexcept nogil:
+    """An object's keys with p behind its brace; returns the byte behind the closing one."""
+    cdef const Node* node = &s.nodes[index]
+    cdef int k, hint = 0
+    cdef uint32_t seen = 0
+    if depth >= MAX_DEPTH:
+        return NULL
+    p = ws(p)
+    if p[0] == b'}':
+        return p + 1
+    while True:
+        if unlikely(p[0] != b'"'):
+            return NULL
+        k = find_key(node, p + 1, hint)
+        if k == node.n:
+            p = skip_string(p + 1)
+            if p == NULL:
+                return NULL
+        else:
+            if unlikely(seen >> k & 1):
+                return NULL
+            seen |= <uint32_t>1 << k
+            hint = k + 1
+            p += 1 + node.keys[k].n
+        p = ws(p)
+        if unlikely(p[0] != b':'):
+            return NULL
+        p = ws(p + 1)
+        if k == node.n:
+            p = skip_value(p, depth)
+        else:
+            p = scan_value(s, p, &node.keys[k], part, depth)
+        if unlikely(p == NULL):
+            return NULL
+        p = ws(p)
+        if p[0] == b',':
+            p = ws(p + 1)
+            continue
+        return p + 1 if p[0] == b'}' else NULL
+
+
+cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil:
+    """Scan one frame of n bytes (PAD zero bytes behind it). 0: parts and levels are filled, part 0 being
+    the frame itself; -1: not sure, ask the slow decoder."""
+    cdef const char* p
+    s.n_parts = 0
+    s.n_levels = 0
+    if open_part(s) < 0:
+        return -1
+    p = ws(buf)
+    if p[0] != b'{':
+        return -1
+    p = scan_object(s, p + 1, 0, 0, 0)
+    if p == NULL or ws(p) != buf + n:
+        return -1
+    s.parts[0].hi = s.n_levels
+    return 0
+
+
+cdef class Scanner:
+    """The compiled form of a venue's wire description (gambit.venues.wire.Wire).
+
+    Raises ValueError when the description does not fit: a key longer than 23 bytes, too many keys in a node,
+    a slot that does not exist.
+    """
+
+    def __cinit__(self, wire):
+        cdef int i
+        self.wire = wire
+        self.pad = bytearray(PAD)
+        self.c.nodes = <Node*>calloc(len(wire.nodes), sizeof(Node))
+        if self.c.nodes == NULL:
+            raise MemoryError
+        if scan_room_levels(&self.c, 1) or scan_room_parts(&self.c):
+            raise MemoryError
+        self.c.row_extra = wire.row_extra
+        for i, keys in enumerate(wire.nodes):
+            self.compile_node(&self.c.nodes[i], keys)
+
+    cdef compile_node(self, Node* node, keys):
+        cdef Key* key
+        cdef char text[24]
+        if len(keys) > KEYS:
+            raise ValueError(f"a node names {len(keys)} keys, more than {KEYS}")
+        node.n = len(keys)
+        for k, spec in enumerate(keys):
+            key = &node.keys[k]
+            name = spec.name.encode() + b'"'
+            if len(name) > 24:
+                raise ValueError(f"key {spec.name} is longer than 23 bytes")
+            memset(text, 0, 24)
+            memcpy(text, <const char*>name, len(name))
+            for w in range(3):
+                key.word[w] = load64(&text[8 * w])
+                used = max(0, min(8, len(name) - 8 * w))
+                key.mask[w] = <uint64_t>0xFFFFFFFFFFFFFFFF >> (64 - 8 * used) if used else 0
+            key.n = len(name)
+            key.action = spec.action
+            key.arg = spec.arg
+            key.node = spec.node
+            if key.node >= len(self.wire.nodes) or key.arg < 0 or key.arg >= 32:
+                raise ValueError(f"key {spec.name}: node {spec.node} or slot {spec.arg} does not exist")
+
+    def __dealloc__(self):
+        free(self.c.nodes)
+        free(self.c.parts)
+        free(self.c.levels)
+
+    def scan(self, bytes frame):
+        """The parts of a frame as dicts (ints, texts, sides, levels), or None when not sure. For tests."""
+        cdef bytes padded = frame + bytes(PAD)
+        if scan_frame(&self.c, <const char*>padded, len(frame)):
+            return None
+        return [self.part(i) for i in range(self.c.n_parts)]
+
+    cdef part(self, int i):
+        cdef Part* part = &self.c.parts[i]
+        return {
+            "ints": {k: part.ints[k] for k in range(INTS) if part.has_ints >> k & 1},
+            "texts": {k: part.texts[k].p[:part.texts[k].n].decode() for k in range(TEXTS) if part.has_texts >> k & 1},
+            "sides": part.sides,
+            "levels": [
+                (self.c.levels[k].side, self.c.levels[k].pm, self.c.levels[k].pdec, self.c.levels[k].pwire,
+                 self.c.levels[k].qm, self.c.levels[k].qdec, self.c.levels[k].qwire)
+                for k in range(part.lo, part.hi)
+            ],
+        }

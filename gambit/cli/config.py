@@ -1,0 +1,87 @@
+"""`gambit config`: check a configuration, show what is in force, print the schema."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gambit.cli.options import ConfigFailure, load_config, with_config, with_json
+
+if TYPE_CHECKING:
+    from gambit.config import Loaded
+
+
+@click.group("config")
+def config_commands() -> None:
+    """Check, show and describe the configuration."""
+
+
+@config_commands.command("check")
+@with_config
+@with_json
+def check(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
+    """Say whether a configuration can be used; every problem with file, line and key."""
+    try:
+        loaded = load_config(config_path, overrides)
+    except ConfigFailure as failure:
+        if not as_json:
+            raise
+        problems = [{"where": p.where, "key": p.key, "text": p.text} for p in failure.problems]
+        click.echo(json.dumps({"ok": False, "problems": problems}))
+        return failure.exit_code
+    files = [str(file) for file in loaded.layers.files]
+    notes = list(_unknown_venues(loaded))
+    if as_json:
+        click.echo(json.dumps({"ok": True, "files": files, "problems": [], "notes": notes}))
+    else:
+        click.echo("\n".join(notes), err=True, nl=bool(notes))
+        click.echo(", ".join(files or ["defaults and environment"]) + ": ok")
+    return 0
+
+
+def _unknown_venues(loaded: "Loaded") -> Iterator[str]:
+    """A note for every venue that this version does not speak to; it may be a slip, it need not be."""
+    from gambit.venues import VENUES
+
+    named: list[tuple[tuple[str | int, ...], str]] = [(("venues", name), name) for name in loaded.config.venues]
+    for i, group in enumerate(loaded.config.engine.groups):
+        named += [(("engine", "groups", i, "members", j), venue) for j, (venue, _) in enumerate(group.books)]
+    for path, name in named:
+        if name not in VENUES:
+            near = difflib.get_close_matches(name, VENUES, n=1)
+            advice = f"; did you mean {near[0]}?" if near else ""
+            yield f"{loaded.layers.place(path)}: note: gambit does not speak to {name!r}{advice}"
+
+
+@config_commands.command("show")
+@with_config
+@with_json
+def show(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print the configuration in force and where each value comes from; secrets are masked."""
+    from gambit.config.reference import effective_json, effective_toml
+
+    loaded = load_config(config_path, overrides)
+    if as_json:
+        click.echo(effective_json(loaded.config))
+    else:
+        click.echo(effective_toml(loaded.config, loaded.layers), nl=False)
+
+
+@config_commands.command("schema")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["json", "markdown"]),
+    default="json",
+    show_default=True,
+    help="JSON Schema, or the reference page.",
+)
+def schema(style: str) -> None:
+    """Print the JSON Schema of the configuration file, or its reference page."""
+    from gambit.config.reference import json_schema, markdown
+
+    text = json.dumps(json_schema(), indent=2) + "\n" if style == "json" else markdown()
+    click.echo(text, nl=False)

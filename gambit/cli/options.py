@@ -1,0 +1,61 @@
+"""Options that several commands share, and how a configuration is loaded for a command."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from gambit.config import Loaded, Problem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ConfigFailure(click.ClickException):
+    """A configuration that cannot be used: every problem on a line of its own, exit code 2."""
+
+    exit_code = 2
+
+    def __init__(self, problems: "Sequence[Problem]") -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+    def show(self, file: Any = None) -> None:
+        """Print the problems and nothing around them, so that an editor can jump to each."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+def with_config(command: Command) -> Command:
+    """Add `-c FILE` and `--set KEY=VALUE`; the command takes `config_path` and `overrides`."""
+    command = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override one setting, such as engine.min_spread_bps=20; may be repeated.",
+    )(command)
+    return click.option(
+        "-c",
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configuration file (TOML). Without it: defaults and GAMBIT_SECTION__KEY variables.",
+    )(command)
+
+
+def with_json(command: Command) -> Command:
+    """Add `--json`; the command takes `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def load_config(config_path: Path | None, overrides: Sequence[str], embedded: Sequence[str] = ()) -> "Loaded":
+    """The configuration for a command, over its `embedded` settings if any; raises ConfigFailure with every problem."""
+    from gambit.config import ConfigError, load_layers
+
+    try:
+        return load_layers(config_path, os.environ, overrides, embedded)
+    except ConfigError as error:
+        raise ConfigFailure(error.problems) from error

@@ -1,0 +1,78 @@
+"""The `gambit` command: its subcommands, and how every way of ending becomes an exit code.
+
+0 ok · 1 failed · 2 usage or configuration error · 3 daemon not running · 130 Ctrl-C · 141 the reader went away
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from gambit import __version__
+from gambit.cli.config import config_commands
+from gambit.cli.demo import demo
+from gambit.cli.doctor import doctor
+from gambit.cli.replay import replay
+from gambit.cli.venues import venue_commands
+
+FAILED = 1
+INTERRUPTED = 130
+READER_GONE = 141
+
+
+class Program(click.Group):
+    """The group of all commands; a reader that closes the pipe ends it quietly."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except OSError as error:
+            if error.errno != errno.EPIPE:
+                raise
+            silence_stdout()
+            ctx.exit(READER_GONE)
+        return result
+
+
+def silence_stdout() -> None:
+    """Send what is still buffered nowhere, so that the interpreter's last flush does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="gambit", message="%(prog)s %(version)s")
+def gambit() -> None:
+    """Cross-exchange crypto arbitrage: books, opportunities and replay at the speed of the feed."""
+
+
+for command in (replay, demo, config_commands, venue_commands, doctor):
+    gambit.add_command(command)
+
+
+def run(words: Sequence[str] | None = None) -> int:
+    """Run the command line (default: this process's arguments) and give its exit code; nothing escapes it."""
+    try:
+        result = gambit.main(args=words, prog_name="gambit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("gambit: interrupted", err=True)
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"gambit: {where}{error.strerror or error}", err=True)
+        return FAILED
+    except Exception as error:
+        if os.environ.get("GAMBIT_TRACEBACK"):
+            raise
+        click.echo(f"gambit: a defect in gambit: {type(error).__name__}: {error}", err=True)
+        click.echo("gambit: please report it with the output of GAMBIT_TRACEBACK=1 and the same command", err=True)
+        return FAILED
+    return result if isinstance(result, int) else 0

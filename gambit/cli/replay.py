@@ -1,0 +1,111 @@
+"""`gambit replay`: recorded frames through the adapters, books and engine."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from gambit.cli.options import load_config, with_config
+from gambit.cli.progress import Progress
+
+WRITE_BUFFER_BYTES = 1 << 20
+
+
+def symbol_list(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, ...] | None:
+    """`BTC-USDT,ETH-USDT` as a tuple of symbols; None when the option was not given."""
+    from gambit.config.consistency import is_symbol
+
+    if text is None:
+        return None
+    symbols = tuple(part.strip() for part in text.split(",") if part.strip())
+    for symbol in symbols:
+        if not is_symbol(symbol):
+            raise click.BadParameter(f"{symbol!r} is not a symbol: BASE-QUOTE[-SUFFIX], upper case", ctx, param)
+    if not symbols:
+        raise click.BadParameter("names no symbol", ctx, param)
+    return symbols
+
+
+@click.command("replay")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+)
+@with_config
+@click.option("--symbols", callback=symbol_list, metavar="A,B", help="Only these symbols, such as BTC-USDT,ETH-USDT.")
+@click.option(
+    "--emit",
+    type=click.Choice(["opportunities", "ticks", "books", "stats"]),
+    default="opportunities",
+    show_default=True,
+    help="What to write, one JSON object a line.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: stdout."
+)
+@click.option("--strict", is_flag=True, help="Stop at the first bad line of a file.")
+def replay(
+    files: tuple[Path, ...],
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    symbols: tuple[str, ...] | None,
+    emit: str,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Run captures through the adapters, books and engine, as fast as they go.
+
+    Captures are JSON lines, plain, .zst or .gz; several are merged by receive time. Same input and configuration,
+    byte-identical output (but for --emit stats). Exit code 1 when a file is truncated or cannot be read to its end.
+    """
+    config = load_config(config_path, overrides).config
+    refuse_overwriting(files, output)
+    from gambit.runtime.replay import ReplayError
+    from gambit.runtime.replay import replay as run_replay
+
+    with sink(output) as out, Progress.on_terminal(is_shared=output is None) as progress:
+        try:
+            result = run_replay(
+                files,
+                config,
+                symbols=symbols,
+                emit=emit,
+                out=out,
+                strict=strict,
+                on_progress=progress.update,
+                warn=progress.print,
+            )
+        except ReplayError as error:
+            raise click.ClickException(str(error)) from error
+    exit_code: int = result.exit_code
+    return exit_code
+
+
+def refuse_overwriting(files: tuple[Path, ...], output: Path | None) -> None:
+    """Raise UsageError when the output is one of the inputs: opening it would empty it."""
+    if output is not None and output.exists() and any(file.samefile(output) for file in files):
+        raise click.UsageError(f"{output} is an input too; writing to it would destroy it")
+
+
+@contextmanager
+def sink(output: Path | None) -> Iterator[BinaryIO]:
+    """Where the lines go; whatever ends the run, what was written until then is flushed."""
+    if output is None:
+        stream = sys.stdout.buffer
+        try:
+            yield stream
+        finally:
+            stream.flush()
+        return
+    try:
+        file = output.open("wb", buffering=WRITE_BUFFER_BYTES)
+    except OSError as error:
+        raise click.ClickException(f"{output}: {error.strerror}") from error
+    with file:
+        yield file

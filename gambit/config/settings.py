@@ -1,0 +1,287 @@
+"""What can be configured: one struct per section, one field per key, each with its meaning, unit and limits.
+
+Nothing else knows a default or a bound: the checks, the JSON Schema and docs/configuration.md are made from these
+types. Numbers that enter exact arithmetic (bps, notionals, ratios) are Decimal, with the digits the user wrote.
+"""
+
+import dataclasses
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """What a key means, its unit, and the values it may take (`low`..`high` inclusive, or above `above`)."""
+
+    text: str
+    unit: str = ""
+    low: Decimal | None = None
+    high: Decimal | None = None
+    above: Decimal | None = None
+
+    def admits(self, value: int | Decimal) -> bool:
+        """Whether a number lies within the limits."""
+        return (
+            (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.high is None or value <= self.high)
+        )
+
+    @property
+    def range_text(self) -> str:
+        """The limits as a reader wants them: `1..30`, `1..1000 (without 1)`, or nothing."""
+        if self.high is None:
+            return ""
+        if self.above is not None:
+            return f"{self.above:f}..{self.high:f} (without {self.above:f})"
+        return f"{self.low:f}..{self.high:f}"
+
+
+def within(low: str, high: str, text: str, unit: str = "") -> Rule:
+    """A number from `low` to `high`, both included."""
+    return Rule(text, unit, low=Decimal(low), high=Decimal(high))
+
+
+def above(low: str, high: str, text: str, unit: str = "") -> Rule:
+    """A number greater than `low`, at most `high`."""
+    return Rule(text, unit, above=Decimal(low), high=Decimal(high))
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the configuration file; a key that is not a field is an error."""
+
+
+class DaemonSettings(Section, frozen=True, kw_only=True):
+    """The process itself."""
+
+    state_dir: Annotated[
+        str,
+        Rule(
+            "Folder of everything the daemon keeps. Empty: `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/gambit`, "
+            "else `~/.local/state/gambit`."
+        ),
+    ] = ""
+    control_socket: Annotated[str, Rule("Path of the control socket. Empty: `gambit.sock` in `state_dir`.")] = ""
+    busy_poll: Annotated[bool, Rule("Poll the sockets without sleeping: lower latency for one core at full load.")] = (
+        False
+    )
+    cpu: Annotated[
+        int | None, within("0", "1023", "Core the hot process is pinned to; absent: not pinned.", "core number")
+    ] = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Rule("Least severity that is logged.")] = "info"
+    log_format: Annotated[Literal["text", "json"], Rule("Log lines for people or for machines.")] = "text"
+
+
+class RankingWeights(Section, frozen=True, kw_only=True):
+    """Shares of the three parts of the score; together exactly 1."""
+
+    spread: Annotated[Decimal, within("0", "1", "Weight of the net spread.", "share")] = Decimal("0.5")
+    liquidity: Annotated[Decimal, within("0", "1", "Weight of the depth on both venues.", "share")] = Decimal("0.3")
+    volatility: Annotated[Decimal, within("0", "1", "Weight of a quiet market.", "share")] = Decimal("0.2")
+
+
+class Group(Section, frozen=True, kw_only=True):
+    """Books that are compared with each other although their symbols differ."""
+
+    name: Annotated[str, Rule("Name of the group; the symbol of its signals.")]
+    members: Annotated[
+        tuple[str, ...], Rule("Its books, two or more, as `venue:SYMBOL`; a book is in at most one group.")
+    ]
+
+    @property
+    def books(self) -> tuple[tuple[str, str], ...]:
+        """The members as (venue, symbol)."""
+        pairs = (member.split(":", 1) for member in self.members)
+        return tuple((venue, symbol) for venue, symbol in pairs)
+
+
+class EngineSettings(Section, frozen=True, kw_only=True):
+    """What qualifies as an opportunity, how it is sized and how it is ranked."""
+
+    window_size_sec: Annotated[Decimal, within("1", "30", "Window of the spread and volatility statistics.", "s")] = (
+        Decimal(5)
+    )
+    min_liquidity_depth: Annotated[
+        Decimal,
+        within("1000", "100000", "Least depth per venue within `max_slippage_bps` of its touch.", "quote units"),
+    ] = Decimal(10000)
+    max_slippage_bps: Annotated[Decimal, within("5", "100", "How far from the touch the size walk may go.", "bps")] = (
+        Decimal(20)
+    )
+    opportunity_ttl_sec: Annotated[
+        Decimal, within("5", "60", "Life of a recommendation; a lasting one is raised again after it.", "s")
+    ] = Decimal(10)
+    min_spread_bps: Annotated[Decimal, within("5", "50", "Least gross spread at the touch.", "bps")] = Decimal(15)
+    fee_bps: Annotated[
+        Decimal, within("5", "20", "Taker fee per leg where the venue states none.", "bps of the notional")
+    ] = Decimal(10)
+    ranking_weights: Annotated[RankingWeights, Rule("Weights of the score; their sum is 1.")] = RankingWeights()
+    max_book_age_ms: Annotated[
+        Decimal, within("1", "86400000", "A book not confirmed for longer than this takes no part.", "ms")
+    ] = Decimal(1500)
+    max_notional: Annotated[Decimal, above("0", "1000000000000", "Most that one opportunity buys.", "quote units")] = (
+        Decimal(10000)
+    )
+    safety_margin_bps: Annotated[
+        Decimal, within("0", "10000", "Least profit after fees, of what is bought.", "bps")
+    ] = Decimal(0)
+    min_persistence: Annotated[
+        Decimal, within("0", "1", "Least share of the window with a spread of `min_spread_bps`.", "share")
+    ] = Decimal(0)
+    spread_ref_bps: Annotated[Decimal, above("0", "10000", "Net spread that earns the full spread score.", "bps")] = (
+        Decimal(50)
+    )
+    liquidity_ref: Annotated[
+        Decimal, above("0", "1000000000000", "Depth that earns the full liquidity score.", "quote units")
+    ] = Decimal(100000)
+    volatility_ref: Annotated[
+        Decimal, above("0", "10000", "Volatility that halves the volatility score.", "bps per sqrt(s)")
+    ] = Decimal(10)
+    max_mid_ratio: Annotated[
+        Decimal, above("1", "1000", "Mids further apart than this are different coins under one ticker.", "ratio")
+    ] = Decimal("1.2")
+    top_n: Annotated[int, within("1", "1000", "How many opportunities the ranking keeps.", "opportunities")] = 10
+    groups: Annotated[tuple[Group, ...], Rule("Groups of books of different symbols, as `[[engine.groups]]`.")] = ()
+
+
+class VenueSettings(Section, frozen=True, kw_only=True):
+    """One venue, under the name it has inside gambit."""
+
+    enabled: Annotated[bool, Rule("Whether the daemon connects to it.")] = True
+    adapter: Annotated[str, Rule("Adapter that speaks to it. Empty: the one with the venue's name.")] = ""
+    symbols: Annotated[tuple[str, ...], Rule("Symbols wanted of this venue. Empty: the general `symbols`.")] = ()
+    taker_fee_bps: Annotated[
+        Decimal | None,
+        within("-100", "1000", "Taker fee; absent: `engine.fee_bps`.", "bps of the notional"),
+    ] = None
+    maker_fee_bps: Annotated[
+        Decimal | None, within("-100", "1000", "Maker fee; negative is a rebate.", "bps of the notional")
+    ] = None
+    ws_url: Annotated[str, Rule("WebSocket address, `ws://` or `wss://`. Empty: the venue's own.")] = ""
+    rest_url: Annotated[str, Rule("REST address, `http://` or `https://`. Empty: the venue's own.")] = ""
+    source: Annotated[
+        Literal["depth", "bbo"],
+        Rule("`depth`: whole books. `bbo`: the best bid and ask only, the fastest channel there is."),
+    ] = "depth"
+    depth: Annotated[
+        int | None,
+        within("1", "10000", "Levels a side to subscribe to; absent: the adapter's choice.", "levels"),
+    ] = None
+    testnet: Annotated[bool, Rule("Use the venue's test network.")] = False
+
+
+class Alias(Section, frozen=True, kw_only=True):
+    """A venue's ticker for an asset that is known here under another one."""
+
+    ticker: Annotated[str, Rule("The ticker as the venue writes it.")]
+    asset: Annotated[str, Rule("The asset it means.")]
+    venue: Annotated[str, Rule("The venue it holds for. Empty: every venue.")] = ""
+
+
+class AssetSettings(Section, frozen=True, kw_only=True):
+    """What tickers mean."""
+
+    aliases: Annotated[tuple[Alias, ...], Rule("Tickers that mean another asset, as `[[assets.aliases]]`.")] = ()
+
+
+class RiskSettings(Section, frozen=True, kw_only=True):
+    """Limits of the order path."""
+
+
+class ExecutionSettings(Section, frozen=True, kw_only=True):
+    """How opportunities become orders."""
+
+    mode: Annotated[Literal["paper", "live"], Rule("Play money, or orders to the venues (which needs arming too).")] = (
+        "paper"
+    )
+    approval: Annotated[Literal["auto", "manual"], Rule("Whether a person confirms each plan.")] = "auto"
+    strategy: Annotated[
+        Literal["partial", "atomic"],
+        Rule("`partial`: keep what filled on both sides. `atomic`: unwind anything less than whole."),
+    ] = "partial"
+
+
+class JournalSettings(Section, frozen=True, kw_only=True):
+    """The record of every input and intent."""
+
+    durability: Annotated[
+        Literal["process", "power"], Rule("What an intent survives before it leaves: a kill, or a power cut too.")
+    ] = "process"
+    fsync_interval_ms: Annotated[int, within("1", "1000", "Longest time between two fsyncs.", "ms")] = 5
+
+
+class StoreSettings(Section, frozen=True, kw_only=True):
+    """The database of what happened."""
+
+    path: Annotated[str, Rule("The DuckDB file. Empty: `gambit.duckdb` in `daemon.state_dir`.")] = ""
+    batch_ms: Annotated[int, within("1", "60000", "Longest time a record waits to be written.", "ms")] = 100
+    retention: Annotated[dict[str, int], within("1", "36500", "Days to keep, by table.", "days")] = {}
+
+
+class ApiSettings(Section, frozen=True, kw_only=True):
+    """The HTTP server."""
+
+    host: Annotated[str, Rule("Address it listens on.")] = "127.0.0.1"
+    port: Annotated[int, within("0", "65535", "Port it listens on; 0 takes a free one.", "TCP port")] = 8787
+    tls: Annotated[bool, Rule("Serve HTTPS.")] = False
+    cors_origins: Annotated[tuple[str, ...], Rule("Origins whose pages may call it.")] = ()
+
+
+class MetricsSettings(Section, frozen=True, kw_only=True):
+    """The scrape endpoint."""
+
+    host: Annotated[str, Rule("Address it listens on.")] = "127.0.0.1"
+    port: Annotated[int, within("0", "65535", "Port it listens on; 0 takes a free one.", "TCP port")] = 9464
+
+
+class TelegramSettings(Section, frozen=True, kw_only=True):
+    """The Telegram bot."""
+
+
+class NotifySettings(Section, frozen=True, kw_only=True):
+    """Other ways to be told."""
+
+
+class AlertRule(Section, frozen=True, kw_only=True):
+    """One condition worth telling about."""
+
+
+class AlertSettings(Section, frozen=True, kw_only=True):
+    """What is worth telling about."""
+
+    rules: Annotated[tuple[AlertRule, ...], Rule("Alert rules, as `[[alerts.rules]]`.")] = ()
+
+
+class BrokerSettings(Section, frozen=True, kw_only=True):
+    """The message broker of a setup with several processes; off by default."""
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """The whole configuration, every bound checked."""
+
+    daemon: DaemonSettings = DaemonSettings()
+    engine: EngineSettings = EngineSettings()
+    symbols: Annotated[
+        tuple[str, ...], Rule("Symbols wanted, `BASE-QUOTE[-SUFFIX]`, upper case. Empty: all that are seen.")
+    ] = ()
+    venues: dict[str, VenueSettings] = {}
+    assets: AssetSettings = AssetSettings()
+    risk: RiskSettings = RiskSettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    journal: JournalSettings = JournalSettings()
+    store: StoreSettings = StoreSettings()
+    api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    telegram: TelegramSettings = TelegramSettings()
+    notify: NotifySettings = NotifySettings()
+    alerts: AlertSettings = AlertSettings()
+    broker: BrokerSettings = BrokerSettings()
+
+    def taker_fee_bps(self, venue: str) -> Decimal:
+        """The taker fee of a venue in bps of the notional: its own, else `engine.fee_bps`."""
+        known = self.venues.get(venue)
+        if known is None or known.taker_fee_bps is None:
+            return self.engine.fee_bps
+        return known.taker_fee_bps

@@ -1,0 +1,66 @@
+"""Nouns that several packages share; frozen structs, exact numbers as Decimal."""
+
+from decimal import Decimal
+
+import msgspec
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue trades under one spelling. Unknown rules are None (formulas.md: treated as absent)."""
+
+    symbol: str  # BASE-QUOTE[-SUFFIX]
+    spelling: str  # the venue's own
+    base: str
+    quote: str
+    tick: Decimal | None = None  # quote units
+    lot: Decimal | None = None  # base units
+    min_qty: Decimal | None = None  # base units
+    min_notional: Decimal | None = None  # quote units
+    contract_size: Decimal | None = None  # quote units a contract; None where quantities are base units
+    price_decimals: int | None = None  # of a checksum's text
+    qty_decimals: int | None = None
+
+
+class DepthSnapshot(msgspec.Struct, frozen=True):
+    """A book fetched beside the stream. Levels are (side, price mantissa, decimals, decimals as written, quantity
+    mantissa, decimals, decimals as written), side 0 bid, 1 ask."""
+
+    spelling: str | None  # None: the address does not say
+    last_id: int
+    levels: list[tuple[int, int, int, int, int, int, int]]
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A frame that could not be used: why, whose, and the bytes as they came."""
+
+    reason: str
+    venue: str
+    conn: str
+    recv_ns: int
+    raw: bytes
+
+
+class SubscribedDepth(msgspec.Struct, frozen=True):
+    """A venue confirmed how many levels a side it sends for a spelling on this connection."""
+
+    spelling: str
+    depth: int
+
+
+class ListedInstruments(msgspec.Struct, frozen=True):
+    """Instruments that a stream itself described."""
+
+    instruments: list[Instrument]
+
+
+class VenueNotice(msgspec.Struct, frozen=True):
+    """What a venue says about the connection: an error, a shutdown ahead, a status."""
+
+    text: str
+    is_error: bool
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A frame to send on a connection."""
+
+    data: bytes

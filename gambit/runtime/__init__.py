@@ -1,0 +1,1 @@
+"""Everything that touches files, sockets, timers and tasks; it decides nothing."""

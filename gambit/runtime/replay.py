@@ -1,0 +1,353 @@
+"""`gambit replay`: captures through the same adapters, books and engine as live frames, deterministic.
+
+The replay clock is the recorded time; merging, bad lines and what a record does are replay-rules R1-R8. Nothing of the
+input but its largest frame is ever held in memory.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import orjson
+
+from gambit._core.record import DRAIN, END, LOOK, NEED_DATA, Lines, Replayer
+from gambit._core.score import rank
+from gambit.config import Config
+from gambit.engine.market import Market
+from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record
+from gambit.runtime.wiring import build_market
+from gambit.venues import CAPTURE_NAMES, VENUES
+
+MULTI = "multi"
+PROGRESS_STEP = 1 << 20
+
+
+class ReplayError(Exception):
+    """A replay that cannot begin or must not go on."""
+
+
+@dataclass(slots=True)
+class ReplayResult:
+    """How a replay ended: exit_code 0, or 1 when a file could not be read to its end; stats as documented."""
+
+    exit_code: int
+    stats: dict[str, object]
+
+
+@dataclass(slots=True)
+class _Source:
+    """One capture file."""
+
+    path: Path
+    lines: Lines
+    text: Iterator[bytes]
+    count: CountBytes
+    venue: str | None = None  # of the header; None: each record says it
+    record: Record | None = None  # read and waiting for its turn
+    bad_lines: int = 0
+
+
+@dataclass(slots=True)
+class _Run:
+    """What a replay counts besides the engine."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    failed: bool = False
+
+
+def replay(
+    files: Sequence[Path],
+    config: Config,
+    *,
+    symbols: Sequence[str] | None,
+    emit: str,
+    out: BinaryIO,
+    strict: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] = lambda text: None,
+    observe: Callable[[dict[str, object]], None] | None = None,
+) -> ReplayResult:
+    """Replay captures and write what `emit` asks for (opportunities, ticks, books or stats) as JSON lines to `out`.
+
+    `observe` sees every signal and episode end as a dict. Input errors go through `warn` as FILE:LINE: text. Raises
+    ReplayError for an unknown venue or a wrong header, and with `strict` at the first bad line.
+    """
+    market = build_market(config, symbols)
+    replayer = _Replay(market, [_source(path) for path in files], emit, out, warn, strict=strict, observe=observe)
+    replayer.on_progress = on_progress
+    replayer.total_bytes = sum(path.stat().st_size for path in files)
+    return replayer.run()
+
+
+def _source(path: Path) -> _Source:
+    count = CountBytes()
+    return _Source(path, Lines(), chunks(path, count), count)
+
+
+class _Replay:
+    def __init__(
+        self,
+        market: Market,
+        sources: Sequence[_Source],
+        emit: str,
+        out: BinaryIO,
+        warn: Callable[[str], None],
+        *,
+        strict: bool,
+        observe: Callable[[dict[str, object]], None] | None,
+    ) -> None:
+        self.market = market
+        self.sources = sources
+        self.emit = emit
+        self.out = out
+        self.warn = warn
+        self.strict = strict
+        self.observe = observe
+        self.on_progress: Callable[[int, int], None] | None = None
+        self.total_bytes = 0
+        self.told_bytes = 0
+        self.connections: dict[tuple[str, str], int] = {}
+        self.addresses: dict[tuple[str, str], str | None] = {}
+        self.records: Counter[str] = Counter()
+        self.best: list[tuple[float, float, float, tuple[object, ...], dict[str, object]]] = []
+        self.exit_code = 0
+        self.core = Replayer(market.hot, [source.lines for source in sources])
+
+    # ---- the loop ----
+
+    def run(self) -> ReplayResult:
+        if self.emit == "ticks":
+            self.market.pairs.tell_ticks(True)
+        self.market.hot.measure(self.emit == "stats")
+        started = time.perf_counter()
+        while True:
+            what, index = self.core.run()
+            if what == NEED_DATA:
+                self.feed(self.sources[index])
+            elif what == LOOK:
+                self.look(self.sources[index])
+            elif what == DRAIN:
+                self.drain()
+            elif what == END:
+                break
+            else:
+                self.take(self.sources[index])
+        self.drain()
+        stats = self.stats(time.perf_counter() - started)
+        self.finish(stats)
+        return ReplayResult(self.exit_code, stats)
+
+    def feed(self, source: _Source) -> None:
+        """More text of a file, or its end."""
+        try:
+            text = next(source.text, None)
+        except CaptureError as error:
+            self.fail(source, str(error))
+            text = None
+        if text is not None:
+            source.lines.feed(text)
+        elif source.lines.close():
+            self.fail(source, "truncated: the last line has no end")
+        if source.lines.number == 0 and text is None and not self.has_text(source):
+            raise ReplayError(f"{source.path}:1: the file is empty; a capture begins with a header")
+        self.progress()
+
+    def has_text(self, source: _Source) -> bool:
+        return source.count.bytes_read > 0
+
+    def fail(self, source: _Source, text: str) -> None:
+        """The file cannot be read to its end: what was read counts, the exit code says so."""
+        if self.exit_code == 0 or source.bad_lines >= 0:
+            self.warn(f"{source.path}:{source.lines.number + 1}: {text}")
+        self.exit_code = 1
+
+    def progress(self) -> None:
+        done = sum(source.count.bytes_read for source in self.sources)
+        if self.on_progress is not None and done - self.told_bytes >= PROGRESS_STEP:
+            self.told_bytes = done
+            self.on_progress(done, self.total_bytes)
+
+    # ---- lines that are no ordinary frames ----
+
+    def look(self, source: _Source) -> None:
+        """Read a line with care: the header, a record that waits for its turn, or a bad line."""
+        lines = source.lines
+        try:
+            if lines.number == 1:
+                self.begin(source, read_header(lines.text))
+                lines.done()
+                return
+            if lines.too_long:
+                raise BadLine("longer than any record may be")
+            source.record = read_record(lines.text)
+            self.venue_of(source, source.record)
+        except BadLine as error:
+            if lines.number == 1:
+                raise ReplayError(f"{source.path}:1: {error}") from error
+            self.bad_line(source, error)
+            return
+        lines.waits(source.record.ts)
+
+    def begin(self, source: _Source, name: str) -> None:
+        if name != MULTI:
+            venue = CAPTURE_NAMES.get(name, name)
+            if venue not in VENUES:
+                known = ", ".join(VENUES)
+                raise ReplayError(f"{source.path}:1: unknown venue {name!r}; known are {known}")
+            source.venue = venue
+
+    def venue_of(self, source: _Source, record: Record) -> str:
+        """The venue of a record: its own, else the header's. Raises BadLine."""
+        if record.venue is None:
+            if source.venue is None:
+                raise BadLine("the header says multi and the record names no venue")
+            return source.venue
+        venue = CAPTURE_NAMES.get(record.venue, record.venue)
+        if venue not in VENUES:
+            raise BadLine(f"unknown venue {record.venue!r}")
+        return venue
+
+    def bad_line(self, source: _Source, error: BadLine) -> None:
+        source.bad_lines += 1
+        source.lines.done()
+        text = f"{source.path}:{source.lines.number}: {error}"
+        if self.strict:
+            self.drain()
+            self.stop(text)
+        self.warn(text)
+
+    def stop(self, text: str) -> NoReturn:
+        raise ReplayError(text)
+
+    # ---- records ----
+
+    def take(self, source: _Source) -> None:
+        """It is a record's turn."""
+        record = source.record
+        assert record is not None
+        venue = self.venue_of(source, record)
+        self.records[record.type] += 1
+        match record.type:
+            case "recv":
+                self.receive(source, venue, record)
+            case "connect":
+                self.connect(venue, record)
+            case "close":
+                self.close(venue, record)
+            case "http":
+                self.market.on_http(venue, record.address or "", record.text, record.ts)
+            case _:
+                self.market.on_time(record.ts)
+        source.record = None
+        source.lines.done()
+
+    def receive(self, source: _Source, venue: str, record: Record) -> None:
+        key = venue, record.conn
+        conn = self.connections.get(key)
+        if conn is None:
+            conn = self.market.connect(venue, record.conn, address=self.addresses.get(key))
+            self.connections[key] = conn
+        source.lines.bind(f"{record.venue or ''}\0{record.conn}".encode(), conn)
+        self.market.on_frame(conn, record.text, record.ts)
+
+    def connect(self, venue: str, record: Record) -> None:
+        """A new connection; a second one of the same name replaces the first (D10)."""
+        key = venue, record.conn
+        self.addresses[key] = record.address
+        old = self.connections.pop(key, None)
+        if old is None:
+            self.market.on_time(record.ts)
+            return
+        self.market.disconnect(old, record.ts)
+        conn = self.market.connect(venue, record.conn, address=record.address)
+        self.connections[key] = conn
+        for source in self.sources:
+            for spelling in self.spellings(source, venue):
+                source.lines.bind(f"{spelling}\0{record.conn}".encode(), conn)
+
+    def spellings(self, source: _Source, venue: str) -> list[str]:
+        """How records of a file may name a venue."""
+        names = [venue, *(name for name, meant in CAPTURE_NAMES.items() if meant == venue)]
+        return [*names, ""] if source.venue == venue else names
+
+    def close(self, venue: str, record: Record) -> None:
+        conn = self.connections.get((venue, record.conn))
+        if conn is None:
+            self.market.on_time(record.ts)
+        else:
+            self.market.disconnect(conn, record.ts)
+
+    # ---- what comes out ----
+
+    def drain(self) -> None:
+        """Write what happened since the last time."""
+        if self.emit == "ticks":
+            self.out.write(self.market.ticks())
+        for event in self.market.opportunities():
+            if self.emit == "opportunities":
+                self.out.write(orjson.dumps(event) + b"\n")
+            if self.observe is not None:
+                self.observe(event)
+            if event["event"] == "raised":
+                self.remember(event)
+
+    def remember(self, event: dict[str, Any]) -> None:
+        """Keep the best signals, a few times as many as are asked for between two rankings."""
+        name = (event["symbol"], event["venue_buy"], event["venue_sell"], event["recv_ns"])
+        self.best.append((event["score"], event["net_bps"], event["profit_quote"], name, event))
+        if len(self.best) > 16 * self.market.params.top_n:
+            self.best = self.top()
+
+    def top(self) -> list[tuple[float, float, float, tuple[object, ...], dict[str, object]]]:
+        by_name = {entry[3]: entry for entry in self.best}
+        kept = rank([entry[:4] for entry in by_name.values()], self.market.params.top_n)
+        return [by_name[name] for _, _, _, name in kept]
+
+    def finish(self, stats: dict[str, object]) -> None:
+        if self.emit == "books":
+            for book in self.market.books():
+                book.pop("buffer_overflows")
+                book.pop("last_update_ns")
+                self.out.write(orjson.dumps(book) + b"\n")
+        elif self.emit == "stats":
+            self.out.write(orjson.dumps(stats) + b"\n")
+        self.out.flush()
+
+    def stats(self, seconds: float) -> dict[str, object]:
+        market = self.market
+        signals, closed, still_open = market.pairs.totals
+        books = [{**book, **self.touch(book)} for book in market.books(levels=False)]
+        frames = self.core.frames + self.records["recv"]
+        return {
+            "frames": frames,
+            "records": sum(self.records.values()) + self.core.frames,
+            "bad_lines": sum(source.bad_lines for source in self.sources),
+            "seconds": seconds,
+            "frames_per_s": frames / seconds if seconds > 0 else 0.0,
+            "venues": {name: self.venue_stats(name, books) for name in market.venues},
+            "books": books,
+            "signals": signals,
+            "closed": closed,
+            "open": still_open,
+            "top": [entry[4] for entry in self.top()],
+            "latency_ns": market.hot.latencies() if self.emit == "stats" else {},
+            "dead_letters": [
+                {"venue": venue, "reason": reason, "count": count}
+                for (venue, reason), count in market.dead_letter_counts.most_common()
+            ],
+            "notices": [{"venue": venue, "text": notice.text} for venue, notice in market.notices],
+        }
+
+    def touch(self, book: dict[str, object]) -> dict[str, object]:
+        index = self.market.listings.index((book["venue"], book["symbol"]))  # type: ignore[arg-type]
+        bid, ask = self.market.pairs.touch(index)
+        return {"bid": bid or None, "ask": ask or None}
+
+    def venue_stats(self, name: str, books: Sequence[dict[str, Any]]) -> dict[str, object]:
+        own = [book for book in books if book["venue"] == name]
+        counts = self.market.hot.venue_counts(self.market.venues[name].index)
+        sums = {key: sum(book[key] for book in own) for key in ("applied", "snapshots", "gaps", "dropped_stale")}
+        return {**counts, **sums}

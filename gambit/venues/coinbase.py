@@ -1,0 +1,128 @@
+"""Coinbase Advanced Trade: level2 arrives as `l2_data`, proved by one counter for the whole connection
+(coinbase.md 3, replay-rules R23)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
+from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
+from gambit.venues.wire import (
+    ASK, ASK_QTY, BID, BID_QTY, CHANNEL, EITHER, EVENT, ID, SNAPSHOT, SYMBOL, TIME, TYPE, UPDATE,
+    Action, Fact, Key, Kind, KindRule, Rule, Wire,
+)  # fmt: skip
+
+WIRE = Wire(
+    rule=Rule.CONNECTION,
+    nodes=(
+        (
+            Key("channel", Action.TEXT, CHANNEL),
+            Key("client_id", Action.SKIP),
+            Key("timestamp", Action.TEXT, TIME),
+            Key("sequence_num", Action.INT, ID),
+            Key("events", Action.PARTS, node=1),
+            Key("type", Action.TEXT, EVENT),
+        ),
+        (
+            Key("type", Action.TEXT, TYPE),
+            Key("product_id", Action.TEXT, SYMBOL),
+            Key("updates", Action.LEVELS, EITHER, node=2),
+            Key("tickers", Action.PARTS, node=3),
+        ),
+        (
+            Key("side", Action.SIDE),
+            Key("event_time", Action.SKIP),
+            Key("price_level", Action.PRICE),
+            Key("new_quantity", Action.QTY),
+        ),
+        (
+            Key("type", Action.SKIP),
+            Key("product_id", Action.TEXT, SYMBOL),
+            Key("best_bid", Action.TEXT, BID),
+            Key("best_bid_quantity", Action.TEXT, BID_QTY),
+            Key("best_ask", Action.TEXT, ASK),
+            Key("best_ask_quantity", Action.TEXT, ASK_QTY),
+        ),
+    ),
+    kinds=(
+        KindRule("l2_data", Kind.BOOK),
+        KindRule("ticker", Kind.BBO),
+        KindRule("market_trades", Kind.TRADE),
+        KindRule("heartbeats", Kind.HEARTBEAT),
+        KindRule("subscriptions", Kind.CONTROL),
+        KindRule("ticker_batch", Kind.TICKER),
+        KindRule("candles", Kind.OTHER),
+        KindRule("status", Kind.OTHER),
+    ),
+    types={"snapshot": SNAPSHOT, "update": UPDATE},
+)
+
+
+class Coinbase:
+    """Coinbase Advanced Trade spot."""
+
+    wire = WIRE
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def accepts(self, address: str | None) -> bool:
+        """Every address."""
+        return True
+
+    def time_unit_ns(self, address: str | None) -> int:
+        """Milliseconds."""
+        return 1_000_000
+
+    def spelling(self, symbol: str) -> str | None:
+        """product_id is BASE-QUOTE."""
+        return symbol if two_parts(symbol, "-") else None
+
+    def symbol(self, spelling: str) -> str | None:
+        """A spelling of exactly two parts is its own symbol (R7)."""
+        return spelling if two_parts(spelling, "-") else None
+
+    def default_contract_size(self, symbol: str) -> Decimal | None:
+        """Quantities are base units."""
+        return None
+
+    def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
+        """market/products; only its spot rows."""
+        if not path_of(url).endswith("products"):
+            return None
+        return [
+            Instrument(
+                symbol=text(row, "product_id"),
+                spelling=text(row, "product_id"),
+                base=text(row, "base_currency_id"),
+                quote=text(row, "quote_currency_id"),
+                tick=exact(row.get("price_increment")),
+                lot=exact(row.get("base_increment")),
+                min_qty=exact(row.get("base_min_size")),
+                min_notional=exact(row.get("quote_min_size")),
+            )
+            for row in load_rows(data, "products")
+            if text(row, "product_type") in ("SPOT", "") and two_parts(text(row, "product_id"), "-")
+        ]
+
+    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
+        """Never: REST books carry no sequence and cannot be joined."""
+        return None
+
+    def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
+        """Errors; a `subscriptions` message only says what is subscribed."""
+        if message.get("type") == "error":
+            return [VenueNotice(str(message.get("message")), True)]
+        return []
+
+    def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """level2 (always the whole book) or ticker, and heartbeats, one channel a request."""
+        if depth:
+            raise ValueError(f"{self.name} sends the whole book, not {depth} levels")
+        first: dict[str, object] = {
+            "type": "subscribe",
+            "product_ids": list(spellings),
+            "channel": "ticker" if source == "bbo" else "level2",
+        }
+        second = {"type": "subscribe", "channel": "heartbeats"}
+        return [Request(json.dumps(body, separators=(",", ":")).encode()) for body in (first, second)]

@@ -1,0 +1,176 @@
+"""Kraken v2: books proved by a CRC32 over their best ten levels, cut to the subscribed depth after every message
+(kraken.md 3, replay-rules R12). Prices and quantities are JSON numbers whose text matters.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from gambit.model import DepthSnapshot, Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
+from gambit.venues.listing import exact, load_rows, path_of, text, two_parts, whole
+from gambit.venues.wire import (
+    ASK, ASK_QTY, ASKS, BID, BID_QTY, BIDS, CHANNEL, CHECKSUM, EVENT, SNAPSHOT, SYMBOL, TIME, TYPE, UPDATE,
+    Action, Fact, Key, Kind, KindRule, Rule, Wire,
+)  # fmt: skip
+
+WIRE = Wire(
+    rule=Rule.CHECKSUM,
+    nodes=(
+        (
+            Key("channel", Action.TEXT, CHANNEL),
+            Key("type", Action.TEXT, TYPE),
+            Key("data", Action.PARTS, node=1),
+            Key("method", Action.TEXT, EVENT),
+        ),
+        (
+            Key("symbol", Action.TEXT, SYMBOL),
+            Key("bids", Action.LEVELS, BIDS, node=2),
+            Key("asks", Action.LEVELS, ASKS, node=2),
+            Key("checksum", Action.INT, CHECKSUM),
+            Key("timestamp", Action.TEXT, TIME),
+            Key("bid", Action.TEXT, BID),
+            Key("bid_qty", Action.TEXT, BID_QTY),
+            Key("ask", Action.TEXT, ASK),
+            Key("ask_qty", Action.TEXT, ASK_QTY),
+        ),
+        (Key("price", Action.PRICE), Key("qty", Action.QTY)),
+    ),
+    kinds=(
+        KindRule("book", Kind.BOOK),
+        KindRule("ticker", Kind.BBO),
+        KindRule("trade", Kind.TRADE),
+        KindRule("heartbeat", Kind.HEARTBEAT),
+        KindRule("status", Kind.CONTROL),
+        KindRule("instrument", Kind.CONTROL),
+        KindRule("ohlc", Kind.OTHER),
+    ),
+    types={"snapshot": SNAPSHOT, "update": UPDATE},
+)
+
+DEPTHS = (10, 25, 100, 500, 1000)
+SYMBOLS_A_REQUEST = 100
+# REST spells two assets in its own way; v2 does not.
+REST_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
+
+
+def _v2(spelling: str) -> str:
+    return "/".join(REST_ASSETS.get(part, part) for part in spelling.split("/"))
+
+
+class Kraken:
+    """Kraken spot."""
+
+    wire = WIRE
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def accepts(self, address: str | None) -> bool:
+        """Every address."""
+        return True
+
+    def time_unit_ns(self, address: str | None) -> int:
+        """Milliseconds."""
+        return 1_000_000
+
+    def spelling(self, symbol: str) -> str | None:
+        """BTC-USD -> BTC/USD."""
+        return symbol.replace("-", "/") if two_parts(symbol, "-") else None
+
+    def symbol(self, spelling: str) -> str | None:
+        """A spelling of exactly two parts (R7)."""
+        return _v2(spelling).replace("/", "-") if two_parts(spelling, "/") else None
+
+    def default_contract_size(self, symbol: str) -> Decimal | None:
+        """Quantities are base units."""
+        return None
+
+    def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
+        """AssetPairs."""
+        if not path_of(url).endswith("AssetPairs"):
+            return None
+        rows = load_rows(data, "result")
+        return [found for row in rows if (found := self._pair(row)) is not None]
+
+    def _pair(self, row: Mapping[str, object]) -> Instrument | None:
+        spelling = _v2(text(row, "wsname"))
+        parts = two_parts(spelling, "/")
+        if parts is None:
+            return None
+        lot_decimals, pair_decimals = whole(row.get("lot_decimals")), whole(row.get("pair_decimals"))
+        return Instrument(
+            symbol="-".join(parts),
+            spelling=spelling,
+            base=parts[0],
+            quote=parts[1],
+            tick=exact(row.get("tick_size")),
+            lot=Decimal(1).scaleb(-lot_decimals) if lot_decimals is not None else None,
+            min_qty=exact(row.get("ordermin")),
+            min_notional=exact(row.get("costmin")),
+            price_decimals=pair_decimals,
+            qty_decimals=lot_decimals,
+        )
+
+    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
+        """Never: snapshots come with the stream."""
+        return None
+
+    def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
+        """Acks with their depth, the instrument channel, errors, the system's status."""
+        if message.get("channel") == "instrument":
+            return [ListedInstruments(_listed(message.get("data")))]
+        if message.get("channel") == "status":
+            data = message.get("data")
+            states = [text(row, "system") for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+            return [VenueNotice(state, False) for state in states if state != "online"]
+        if message.get("error") is not None:
+            return [VenueNotice(str(message["error"]), True)]
+        result = message.get("result")
+        if message.get("method") == "subscribe" and isinstance(result, dict) and result.get("channel") == "book":
+            depth, spelling = result.get("depth"), result.get("symbol")
+            if isinstance(depth, str) and depth.isdigit() and isinstance(spelling, str) and 0 < int(depth) <= 1000:
+                return [SubscribedDepth(spelling, int(depth))]
+        return []
+
+    def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """`book` with a depth, or `ticker` on every change of the best bid and ask."""
+        if depth and depth not in DEPTHS:
+            raise ValueError(f"{self.name} has books of {', '.join(map(str, DEPTHS))} levels, not {depth}")
+        params: dict[str, object] = {"channel": "ticker", "event_trigger": "bbo"}
+        if source != "bbo":
+            params = {"channel": "book", "depth": depth or 100}
+        chunks = [list(spellings[k : k + SYMBOLS_A_REQUEST]) for k in range(0, len(spellings), SYMBOLS_A_REQUEST)]
+        return [
+            Request(
+                json.dumps(
+                    {"method": "subscribe", "params": {**params, "symbol": chunk, "snapshot": True}, "req_id": k + 1},
+                    separators=(",", ":"),
+                ).encode()
+            )
+            for k, chunk in enumerate(chunks)
+        ]
+
+
+def _listed(data: object) -> list[Instrument]:
+    """The pairs of the instrument channel."""
+    pairs = data.get("pairs") if isinstance(data, dict) else None
+    found = []
+    for row in pairs if isinstance(pairs, list) else []:
+        parts = two_parts(text(row, "symbol"), "/") if isinstance(row, dict) else None
+        if parts is None:
+            continue
+        found.append(
+            Instrument(
+                symbol="-".join(parts),
+                spelling=text(row, "symbol"),
+                base=parts[0],
+                quote=parts[1],
+                tick=exact(row.get("price_increment")),
+                lot=exact(row.get("qty_increment")),
+                min_qty=exact(row.get("qty_min")),
+                min_notional=exact(row.get("cost_min")),
+                price_decimals=whole(row.get("price_precision")),
+                qty_decimals=whole(row.get("qty_precision")),
+            )
+        )
+    return found

@@ -1,0 +1,62 @@
+"""Reading instrument lists and addresses: what the five venues' REST answers have in common."""
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from urllib.parse import parse_qs, urlsplit
+
+SUFFIX_PERPETUAL = "PERP"
+
+
+def path_of(url: str) -> str:
+    """The path of an address without the slash at its end; `depth?limit=1000` has the path `depth`."""
+    return urlsplit(url).path.rstrip("/")
+
+
+def query_of(url: str, name: str) -> str | None:
+    """The first value of a query parameter."""
+    values = parse_qs(urlsplit(url).query).get(name)
+    return values[0] if values else None
+
+
+def load_rows(data: bytes, *path: str) -> Iterator[Mapping[str, object]]:
+    """The objects of the array (or the values of the object) at a path of an answer. Raises ValueError."""
+    node: object = json.loads(data, parse_float=str, parse_int=str)
+    for name in path:
+        if not isinstance(node, dict) or name not in node:
+            raise ValueError(f"instrument list without `{name}`")
+        node = node[name]
+    rows = node.values() if isinstance(node, dict) else node
+    if not isinstance(rows, list) and not isinstance(node, dict):
+        raise ValueError("instrument list is no array")
+    for row in rows:  # type: ignore[union-attr]
+        if isinstance(row, dict):
+            yield row
+
+
+def exact(value: object) -> Decimal | None:
+    """A positive decimal, None for anything else (an unknown or switched off rule)."""
+    if not isinstance(value, str):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and number > 0 else None
+
+
+def whole(value: object) -> int | None:
+    """A count of decimals from 0 to 18, None for anything else."""
+    return int(value) if isinstance(value, str) and value.isdigit() and int(value) <= 18 else None
+
+
+def text(row: Mapping[str, object], name: str) -> str:
+    """A field's text, empty when it is not there."""
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def two_parts(spelling: str, separator: str) -> tuple[str, str] | None:
+    """Base and quote of a spelling of exactly two parts."""
+    parts = spelling.split(separator)
+    return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None

@@ -1,0 +1,147 @@
+"""What a venue module offers, and the description of a venue's frames that scanner and decoder share.
+
+A wire description is data: for each object of a frame, which keys matter and what their values are. The compiled
+scanner (gambit._core.scan) runs it over bytes, the slow decoder (gambit.venues.decode) over parsed JSON; both fill the
+same slots. Nothing here or in a venue module opens a socket.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum, IntFlag
+from typing import Protocol
+
+from gambit.model import DepthSnapshot, Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
+
+
+class Action(IntEnum):
+    """What a key's value is; the numbers are those of gambit/_core/scan.pyx."""
+
+    SKIP = 0
+    INT = 1  # JSON integer -> integer slot
+    TEXT = 2  # string or number -> text slot
+    OBJECT = 3  # object of `node`, same part
+    PARTS = 4  # array of objects of `node`, a part each
+    ROWS = 5  # array of [price, quantity] rows of a side
+    LEVELS = 6  # array of level objects of `node`
+    ROWS_OR_TEXT = 7  # rows, or a text (Binance spells both with one key)
+    PRICE = 8
+    QTY = 9
+    SIDE = 10
+
+
+class Rule(IntEnum):
+    """How a venue proves that nothing was lost; the numbers are those of gambit/_core/market.pxd."""
+
+    DIFF = 0
+    LINK = 1
+    STEP = 2
+    CHECKSUM = 3
+    CONNECTION = 4
+
+
+class Kind(IntFlag):
+    """What a channel carries; the first three are flags the hot path looks at."""
+
+    UNKNOWN = 0
+    BOOK = 1
+    BBO = 2
+    CONTROL = 4
+    TRADE = 8
+    TICKER = 16
+    HEARTBEAT = 24
+    OTHER = 32
+
+
+# Integer slots of a part.
+ID, FIRST, PREV, CHECKSUM = range(4)
+# Text slots of a part.
+CHANNEL, TYPE, SYMBOL, TIME, BID, BID_QTY, ASK, ASK_QTY, EVENT, TIME_2, STREAM = range(11)
+
+BIDS, ASKS, EITHER = 0, 1, 2
+SNAPSHOT, UPDATE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of an object: its name, what its value is, the slot or side it fills, the node that describes it."""
+
+    name: str
+    action: Action
+    arg: int = 0
+    node: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """A channel's text (or its beginning) and what it carries. `channel` tells several depth channels of one book
+    apart (R8), `depth` is how many levels a side it has (0: all)."""
+
+    text: str
+    kind: Kind
+    is_prefix: bool = False
+    channel: int = 0
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The frames of a venue. Node 0 is the frame itself."""
+
+    rule: Rule
+    nodes: tuple[tuple[Key, ...], ...]
+    kinds: tuple[KindRule, ...]
+    types: Mapping[str, int] = field(default_factory=dict)
+    row_extra: bool = False  # rows may have more than two elements
+    implicit_part: bool = False  # the frame itself is about one book
+    digits_channel: bool = False  # the channel is the number behind a prefix
+    bare_kind: Kind = Kind.UNKNOWN  # of a frame without a channel that has a best bid and ask
+    plain_texts: frozenset[bytes] = frozenset()  # frames that are no JSON and mean nothing
+
+
+Fact = SubscribedDepth | ListedInstruments | VenueNotice
+
+
+class Venue(Protocol):
+    """One venue's language: bytes in, facts out; subscriptions as requests. Instances hold no state."""
+
+    name: str
+    wire: Wire
+
+    def accepts(self, address: str | None) -> bool:
+        """Whether frames of a connection to this address (None: unknown) are this venue's."""
+
+    def time_unit_ns(self, address: str | None) -> int:
+        """Unit of the times that a connection to this address writes as digits."""
+
+    def spelling(self, symbol: str) -> str | None:
+        """How the venue spells a symbol in market data; None when it cannot trade such a thing."""
+
+    def symbol(self, spelling: str) -> str | None:
+        """The symbol of a spelling that can be taken as it is (R7); None where that needs an instrument list."""
+
+    def default_contract_size(self, symbol: str) -> Decimal | None:
+        """Quote value of a contract where no list says it; None where quantities are base units."""
+
+    def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
+        """The instruments of a recorded list; None when the address is no list of this venue. Raises ValueError for
+        a list that cannot be read."""
+
+    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
+        """A depth snapshot that is to be joined to the stream; None when the address gives none. Raises BadFrame."""
+
+    def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
+        """What an ack, an error or another control frame says."""
+
+    def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """The requests that subscribe the market data of these spellings; source "depth" or "bbo", depth 0 for the
+        venue's default. Raises ValueError for a depth that the venue does not offer."""
+
+
+class BadFrame(ValueError):
+    """A frame whose content must not be believed; `spelling` is the book it names, where it names one."""
+
+    def __init__(self, reason: str, spelling: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.spelling = spelling

@@ -1,0 +1,1 @@
+"""The simulated market, its wires, its faults and its captures."""

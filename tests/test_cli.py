@@ -1,0 +1,356 @@
+"""The command line: what it prints, how it ends, and that bad input never shows a traceback."""
+
+import gzip
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from gambit import __version__
+from gambit.cli.demo import SETTINGS, VENUES
+from gambit.cli.program import run
+from gambit.config import load, load_layers
+from gambit.sim.capture import make_capture
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GAMBIT_")}
+COMMAND = [sys.executable, "-m", "gambit"]
+WAIT_SEC = 60
+
+
+def gambit(*words: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does; whatever happens there is no traceback."""
+    words = tuple(str(word) for word in words)
+    done = subprocess.run(
+        [*COMMAND, *words],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=WAIT_SEC,
+        env={**ENVIRONMENT, **(env or {})},
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few seconds of two simulated exchanges."""
+    path = tmp_path_factory.mktemp("captures") / "made.jsonl"
+    make_capture(path, venues=["binance", "kraken"], symbols=["BTC-USDT"], seconds=4, seed=3)
+    return path
+
+
+def test_version_and_help() -> None:
+    """The version is the package's; help names every command."""
+    assert gambit("--version").stdout == f"gambit {__version__}\n"
+    text = gambit("--help").stdout
+    assert all(f"  {command} " in text for command in ("replay", "demo", "config", "venues", "doctor"))
+
+
+def test_importing_the_command_line_is_light() -> None:
+    """`gambit --help` pays for click and the standard library only."""
+    code = "import sys, gambit.cli.program; print(' '.join(sorted({m.split('.')[0] for m in sys.modules})))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"msgspec", "orjson", "zstandard", "numpy"}.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["replay"],
+        ["replay", "no-such-file.jsonl"],
+        ["replay", "CAPTURE", "--emit", "everything"],
+        ["replay", "CAPTURE", "--symbols", "btc-usdt"],
+        ["replay", "CAPTURE", "--symbols", ","],
+        ["replay", "CAPTURE", "-o", "CAPTURE"],
+        ["replay", "CAPTURE", "-c", "no-such-file.toml"],
+        ["replay", "CAPTURE", "--set", "engine.top_n=0"],
+        ["replay", "CAPTURE", "--set", "engine"],
+        ["demo", "--for", "0s"],
+        ["demo", "--for", "soon"],
+        ["demo", "--seed", "-1"],
+        ["config", "check", "-c", "no-such-file.toml"],
+        ["unheard-of"],
+        ["replay", "--unheard-of", "CAPTURE"],
+    ],
+    ids=" ".join,
+)
+def test_usage_and_configuration_errors_exit_2(capture: Path, words: list[str]) -> None:
+    """Nothing is written, the reason is on stderr, the input is untouched."""
+    before = capture.read_bytes()
+    done = gambit(*(str(capture) if word == "CAPTURE" else word for word in words))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.strip()
+    assert capture.read_bytes() == before
+
+
+def test_config_check(tmp_path: Path) -> None:
+    """Good: exit 0 and the files that were read. Bad: exit 2 and every problem with its line."""
+    file = tmp_path / "x.toml"
+    file.write_text("[engine]\ntop_n = 3\n")
+    done = gambit("config", "check", "-c", file)
+    assert (done.returncode, done.stdout) == (0, f"{file}: ok\n")
+    file.write_text("[engine]\nwindow_size_sec = 99\ntopn = 3\n")
+    done = gambit("config", "check", "-c", file)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"{file}:2: engine.window_size_sec = 99 is outside 1..30",
+        f"{file}:3: engine.topn is not a known key; did you mean top_n?",
+    ]
+    answer = json.loads(gambit("config", "check", "-c", file, "--json").stdout)
+    assert answer["ok"] is False
+    assert answer["problems"][0] == {
+        "where": f"{file}:2",
+        "key": "engine.window_size_sec",
+        "text": "= 99 is outside 1..30",
+    }
+    assert json.loads(gambit("config", "check", "--json").stdout) == {
+        "ok": True,
+        "files": [],
+        "problems": [],
+        "notes": [],
+    }
+
+
+def test_config_check_notes_venues_it_does_not_know(tmp_path: Path) -> None:
+    """A venue that this version does not speak to is noted with its line; the configuration is good all the same."""
+    file = tmp_path / "x.toml"
+    file.write_text("[venues.binanec]\ntaker_fee_bps = 3\n")
+    done = gambit("config", "check", "-c", file)
+    assert (done.returncode, done.stdout) == (0, f"{file}: ok\n")
+    assert done.stderr == f"{file}:1: note: gambit does not speak to 'binanec'; did you mean binance?\n"
+
+
+def test_config_show_has_values_and_places() -> None:
+    """What is in force, from the environment and the command line too."""
+    env = {"GAMBIT_ENGINE__FEE_BPS": "7.5"}
+    text = gambit("config", "show", "--set", "engine.top_n=3", env=env).stdout
+    assert "fee_bps = 7.5  # GAMBIT_ENGINE__FEE_BPS\n" in text
+    assert "top_n = 3  # --set engine.top_n\n" in text
+    assert json.loads(gambit("config", "show", "--json", env=env).stdout)["engine"]["fee_bps"] == 7.5
+
+
+def test_config_schema_is_json_schema() -> None:
+    """The schema is draft 2020-12 and bounds what the specification bounds."""
+    schema = json.loads(gambit("config", "schema").stdout)
+    assert schema["$schema"].endswith("2020-12/schema")
+    window = schema["properties"]["engine"]["properties"]["window_size_sec"]
+    assert (window["minimum"], window["maximum"], window["default"]) == (1, 30, 5)
+
+
+def test_the_embedded_demo_is_the_example() -> None:
+    """`gambit demo` runs with the settings that configs/demo.toml shows."""
+    assert load_layers(None, {}, (), SETTINGS).config == load(Path("configs/demo.toml"), {})
+
+
+@pytest.mark.parametrize("emit", ["opportunities", "ticks", "books"])
+def test_replay_is_the_same_every_time(capture: Path, tmp_path: Path, emit: str) -> None:
+    """Same input, same bytes, on stdout as in a file; each line is a JSON object."""
+    words = ["replay", capture, "--emit", emit, "-c", "configs/demo.toml"]
+    first = gambit(*words)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert gambit(*words, "-o", tmp_path / "out.jsonl").stdout == ""
+    assert (tmp_path / "out.jsonl").read_text() == first.stdout
+    lines = [json.loads(line) for line in first.stdout.splitlines()]
+    assert all(isinstance(line, dict) for line in lines)
+    assert lines or emit == "opportunities"
+
+
+def test_replay_of_chosen_symbols(capture: Path) -> None:
+    """`--symbols` is a filter."""
+    assert gambit("replay", capture, "--emit", "ticks", "--symbols", "ETH-USDT").stdout == ""
+    ticks = gambit("replay", capture, "--emit", "ticks", "--symbols", "BTC-USDT").stdout.splitlines()
+    assert {json.loads(line)["symbol"] for line in ticks} == {"BTC-USDT"}
+
+
+def test_stats_are_json(capture: Path) -> None:
+    """`--emit stats` counts what was read."""
+    stats = json.loads(gambit("replay", capture, "--emit", "stats").stdout)
+    assert set(stats["venues"]) == {"binance", "kraken"}
+    assert stats["frames"] > 0
+    assert stats["bad_lines"] == 0
+
+
+HEADER = b'{"t":"header","v":1,"venue":"binance-spot"}\n'
+BAD_FILES = {
+    "rubbish": (Random(1).randbytes(5000), 1),
+    "empty": (b"", 1),
+    "half a line": (HEADER + b'{"t":"recv","ts":1,"conn":"a","da', 1),
+    "unknown venue": (b'{"t":"header","v":1,"venue":"atlantis"}\n', 1),
+    "no header": (b'{"t":"recv","ts":1,"conn":"a","data":"{}"}\n', 1),
+    "other version": (b'{"t":"header","v":99,"venue":"binance-spot"}\n', 1),
+    "bad line": (HEADER + b"nonsense\n", 0),
+    "line of 10 MB": (HEADER + b'{"t":"recv","ts":1,"conn":"a","data":"' + b"x" * 10_000_000 + b'"}\n', 0),
+    "truncated gzip": (gzip.compress(HEADER * 1000)[:-20], 1),
+    "not gzip": (b"plain", 1),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_bad_files_give_a_clear_message(tmp_path: Path, kind: str) -> None:
+    """Each bad file is named, with the documented exit code."""
+    raw, code = BAD_FILES[kind]
+    file = tmp_path / ("bad.jsonl.gz" if "gzip" in kind else "bad.jsonl")
+    file.write_bytes(raw)
+    done = gambit("replay", file, "--emit", "ticks")
+    assert done.returncode == code, done.stderr
+    assert code == 0 or str(file) in done.stderr
+
+
+def test_bad_lines_are_reported_and_strict_stops(capture: Path, tmp_path: Path) -> None:
+    """A bad line is named with its number and skipped; with --strict it ends the replay with exit 1."""
+    lines = capture.read_bytes().splitlines(keepends=True)
+    file = tmp_path / "bad.jsonl"
+    file.write_bytes(b"".join([*lines[:20], b"{oops\n", *lines[20:]]))
+    lenient = gambit("replay", file, "--emit", "ticks")
+    assert lenient.returncode == 0
+    assert f"{file}:21: " in lenient.stderr
+    assert lenient.stdout == gambit("replay", capture, "--emit", "ticks").stdout
+    strict = gambit("replay", file, "--emit", "ticks", "--strict")
+    assert strict.returncode == 1
+    assert f"{file}:21: " in strict.stderr
+    assert lenient.stdout.startswith(strict.stdout)
+
+
+def test_truncated_capture_gives_what_can_be_read(capture: Path, tmp_path: Path) -> None:
+    """Everything before the cut is put out, then exit 1."""
+    whole = gambit("replay", capture, "--emit", "ticks").stdout
+    file = tmp_path / "cut.jsonl.gz"
+    file.write_bytes(gzip.compress(capture.read_bytes())[:-3000])
+    done = gambit("replay", file, "--emit", "ticks")
+    assert done.returncode == 1
+    assert str(file) in done.stderr
+    assert done.stdout
+    assert whole.startswith(done.stdout)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(capture: Path) -> None:
+    """`gambit replay ... | head -1` leaves no message behind."""
+    words = [*COMMAND, "replay", str(capture), "--emit", "ticks"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        message = process.stderr.read()
+        assert (process.wait(WAIT_SEC), message) == (141, b"")
+
+
+def test_ctrl_c_keeps_what_was_written(capture: Path, tmp_path: Path) -> None:
+    """Interrupted in the middle of its input, replay exits 130 with whole lines in its output."""
+    source, output = tmp_path / "endless.jsonl", tmp_path / "out.jsonl"
+    os.mkfifo(source)
+    words = [*COMMAND, "replay", str(source), "--emit", "ticks", "-o", str(output)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT) as process, source.open("wb") as pipe:
+        assert process.stderr is not None
+        pipe.write(capture.read_bytes())
+        pipe.flush()
+        process.send_signal(signal.SIGINT)
+        message = process.stderr.read()
+        assert process.wait(WAIT_SEC) == 130
+    assert b"Traceback" not in message
+    lines = output.read_text().splitlines()
+    assert lines
+    assert all("bid" in json.loads(line) for line in lines)
+
+
+def on_terminal(words: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
+    """Run with stdout and stderr on a terminal each; what was written to them."""
+    ends = [pty.openpty(), pty.openpty()]
+    texts = [bytearray(), bytearray()]
+
+    def drain(at: int) -> None:
+        while True:
+            try:
+                piece = os.read(ends[at][0], 65536)
+            except OSError:  # the other side is closed
+                return
+            texts[at].extend(piece)
+
+    readers = [threading.Thread(target=drain, args=(at,)) for at in (0, 1)]
+    for reader in readers:
+        reader.start()
+    done = subprocess.run(
+        [*COMMAND, *words], stdout=ends[0][1], stderr=ends[1][1], env=env, timeout=WAIT_SEC, check=False
+    )
+    for _, inner in ends:
+        os.close(inner)
+    for reader in readers:
+        reader.join()
+    for outer, _ in ends:
+        os.close(outer)
+    assert done.returncode == 0
+    return texts[0].decode(), texts[1].decode()
+
+
+def test_progress_is_for_terminals(capture: Path, tmp_path: Path) -> None:
+    """A bar on a terminal's stderr while the lines go to a file, and taken away at the end."""
+    words = ["replay", str(capture), "--emit", "ticks", "-o", str(tmp_path / "out.jsonl")]
+    _, errors = on_terminal(words, {**ENVIRONMENT, "TERM": "xterm"})
+    assert "%" in errors
+    assert errors.endswith("\r")
+
+
+def test_colours_are_for_terminals() -> None:
+    """The demo is coloured on a terminal, not in a pipe and not against NO_COLOR."""
+    words = ["demo", "--for", "1s"]
+    terminal = {**ENVIRONMENT, "TERM": "xterm"}
+    assert "\x1b[" in on_terminal(words, terminal)[0]
+    assert "\x1b[" not in on_terminal(words, {**terminal, "NO_COLOR": "1"})[0]
+    assert "\x1b[" not in gambit(*words).stdout
+
+
+def test_demo_shows_opportunities_and_sums_up() -> None:
+    """The demo finds something, for people and for programs."""
+    done = gambit("demo", "--for", "20s", "--seed", "5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(venue in done.stdout for venue in VENUES)
+    assert "Best opportunities" in done.stdout
+    lines = [json.loads(line) for line in gambit("demo", "--for", "20s", "--seed", "5", "--json").stdout.splitlines()]
+    assert lines[-1]["event"] == "summary"
+    assert {line["event"] for line in lines} >= {"raised", "summary"}
+
+
+def test_venues_list() -> None:
+    """Every venue of this version is listed, for people and for programs."""
+    names = {
+        "binance",
+        "binance-us",
+        "binance-usdm",
+        "binance-coinm",
+        "okx",
+        "bybit",
+        "bybit-linear",
+        "kraken",
+        "coinbase",
+    }
+    assert {venue["name"] for venue in json.loads(gambit("venues", "list", "--json").stdout)} == names
+    assert all(name in gambit("venues", "list").stdout for name in names)
+
+
+def test_doctor_finds_this_machine_fit() -> None:
+    """Where the suite runs, everything that is needed is there."""
+    done = gambit("doctor")
+    assert done.returncode == 0, done.stdout
+    answer = json.loads(gambit("doctor", "--json").stdout)
+    assert answer["ok"] is True
+    assert {"python", "compiled kernels"} <= {check["name"] for check in answer["checks"]}
+
+
+def test_a_defect_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Even a bug of ours shows no traceback unless it is asked for."""
+    monkeypatch.setattr("gambit.cli.doctor._python", lambda: 1 / 0)
+    monkeypatch.delenv("GAMBIT_TRACEBACK", raising=False)
+    assert run(["doctor"]) == 1
+    assert "a defect in gambit: ZeroDivisionError" in capsys.readouterr().err
+    monkeypatch.setenv("GAMBIT_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        run(["doctor"])
