@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -248,14 +249,18 @@ def test_ctrl_c_keeps_what_was_written(capture: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of its input, replay exits 130 with whole lines in its output."""
     source, output = tmp_path / "endless.jsonl", tmp_path / "out.jsonl"
     os.mkfifo(source)
+    pipe = os.open(source, os.O_RDWR | os.O_NONBLOCK)  # for writing too, so that the input never ends
     words = [*COMMAND, "replay", str(source), "--emit", "ticks", "-o", str(output)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT) as process, source.open("wb") as pipe:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
         assert process.stderr is not None
-        pipe.write(capture.read_bytes())
-        pipe.flush()
+        rest = memoryview(capture.read_bytes())
+        while rest and process.poll() is None:
+            if select.select([], [pipe], [], 1.0)[1]:
+                rest = rest[os.write(pipe, rest[:4096]) :]
         process.send_signal(signal.SIGINT)
         message = process.stderr.read()
-        assert process.wait(WAIT_SEC) == 130
+        assert process.wait(WAIT_SEC) == 130, message
+    os.close(pipe)
     assert b"Traceback" not in message
     lines = output.read_text().splitlines()
     assert lines
@@ -291,9 +296,10 @@ def on_terminal(words: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
     return texts[0].decode(), texts[1].decode()
 
 
-def test_progress_is_for_terminals(capture: Path, tmp_path: Path) -> None:
+def test_progress_is_for_terminals(tmp_path: Path) -> None:
     """A bar on a terminal's stderr while the lines go to a file, and taken away at the end."""
-    words = ["replay", str(capture), "--emit", "ticks", "-o", str(tmp_path / "out.jsonl")]
+    make_capture(tmp_path / "long.jsonl", venues=["okx", "bybit"], symbols=["BTC-USDT"], seconds=100, seed=1)
+    words = ["replay", str(tmp_path / "long.jsonl"), "--emit", "ticks", "-o", str(tmp_path / "out.jsonl")]
     _, errors = on_terminal(words, {**ENVIRONMENT, "TERM": "xterm"})
     assert "%" in errors
     assert errors.endswith("\r")

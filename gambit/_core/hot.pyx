@@ -289,7 +289,8 @@ cdef class Hot:
         if head.has_texts >> T_EVENT & 1:
             return KIND_CONTROL
         if not head.has_texts >> T_CHANNEL & 1:
-            return v.bare_kind if (head.has_texts >> T_BID & 15) == 15 else 0
+            k = head.has_texts >> T_BID & 15    # two of best prices and quantities: it means to be a best bid and ask
+            return v.bare_kind if k & (k - 1) else 0
         k = find_kind(v, &head.texts[T_CHANNEL])
         if k < 0:
             return 0

@@ -371,12 +371,16 @@ cdef int on_connection(Market* m, const Part* head, const Part* part, const Leve
     return DID_SNAPSHOT if kind == TYPE_SNAPSHOT else DID_UPDATE
 
 
-cdef void first_levels(const Level* levels, int lo, int hi, Level* both) noexcept nogil:
-    """The first level of each side; a side without one gets a quantity of 0."""
-    cdef int k
+cdef bint is_one_a_side(const Level* levels, int lo, int hi, Level* both) noexcept nogil:
+    """Whether rows hold at most one level of each side; those go to `both`, with a quantity of 0 where there is none."""
+    cdef int k, seen = 0
     memset(both, 0, 2 * sizeof(Level))
-    for k in range(hi - 1, lo - 1, -1):
+    for k in range(lo, hi):
+        if seen >> levels[k].side & 1:
+            return False
+        seen |= 1 << levels[k].side
         both[levels[k].side] = levels[k]
+    return True
 
 
 cdef int market_bbo(Market* m, const Part* head, const Part* part, const Level* levels, int64_t ts) noexcept nogil:
@@ -386,12 +390,13 @@ cdef int market_bbo(Market* m, const Part* head, const Part* part, const Level* 
     cdef bint has_id = numbered.has_ints >> I_ID & 1
     if has_id and m.has_id and numbered.ints[I_ID] < m.id and not (m.rule == RULE_STEP and numbered.ints[I_ID] == 1):
         return DID_STALE
-    if part.sides == 3:
-        first_levels(levels, part.lo, part.hi, both)
-    else:
+    if part.sides != 3:
         text_level(&part.texts[T_BID], &part.texts[T_BID_QTY], 0, &both[0])
         text_level(&part.texts[T_ASK], &part.texts[T_ASK_QTY], 1, &both[1])
-    book_set_touch(&m.book, &both[0], &both[1])
+    if part.sides == 3 and not is_one_a_side(levels, part.lo, part.hi, both):
+        book_replace(&m.book, &levels[part.lo], part.hi - part.lo)
+    else:
+        book_set_touch(&m.book, &both[0], &both[1])
     m.synced = True
     m.has_id = has_id
     m.id = numbered.ints[I_ID] if has_id else 0

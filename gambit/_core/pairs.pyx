@@ -528,6 +528,10 @@ cdef class Pairs:
             out["asks"] = side_texts(&m.book, 1) if m.synced else []
         return out
 
+    def was_fed(self, int market):
+        """Whether a connection's depth channel ever fed the market."""
+        return self.market(market).last_conn >= 0
+
     def touch(self, int market):
         """(bid, ask) as doubles, 0 where there is none."""
         cdef Market* m = self.market(market)

@@ -26,6 +26,7 @@ cdef enum:
     L_PRICE = 8
     L_QTY = 9
     L_SIDE = 10
+    A_MAYBE_INT = 11
 
 cdef enum:
     MAX_DEPTH = 32
@@ -423,6 +424,7 @@ cdef const char* scan_parts(Scan* s, const char* p, int node, int depth) noexcep
 cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, int depth) noexcept nogil:
     """The value of a key that the wire description names."""
     cdef Text text
+    cdef const char* after
     cdef int action = key.action
     if action == A_TEXT:
         if p[0] != b'"' and p[0] != b'-' and not is_digit(p[0]):
@@ -436,6 +438,12 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
         return read_int(p, &s.parts[part].ints[key.arg])
     if action == A_SKIP:
         return skip_value(p, depth)
+    if action == A_MAYBE_INT:
+        after = read_int(p, &s.parts[part].ints[key.arg])
+        if after == NULL:
+            return NULL if p[0] == b'-' or is_digit(p[0]) else skip_value(p, depth)
+        s.parts[part].has_ints |= <uint32_t>1 << key.arg
+        return after
     if p[0] == b'{' and action == A_OBJECT:
         return scan_object(s, p + 1, key.node, part, depth + 1)
     if p[0] == b'[' and action != A_OBJECT:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class ConfigFailure(click.ClickException):
+class Failure(click.ClickException):
+    """What ends a command with exit code 1; the message is a whole line that begins with the place."""
+
+    def show(self, file: Any = None) -> None:
+        """Print the message and nothing around it, so that an editor can jump to the place."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+class ConfigFailure(Failure):
     """A configuration that cannot be used: every problem on a line of its own, exit code 2."""
 
     exit_code = 2
@@ -21,10 +29,6 @@ class ConfigFailure(click.ClickException):
     def __init__(self, problems: "Sequence[Problem]") -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
-
-    def show(self, file: Any = None) -> None:
-        """Print the problems and nothing around them, so that an editor can jump to each."""
-        click.echo(self.message, file=file, err=file is None)
 
 
 def with_config(command: Command) -> Command:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from gambit.cli.options import load_config, with_config
+from gambit.cli.options import Failure, load_config, with_config
 from gambit.cli.progress import Progress
 
 WRITE_BUFFER_BYTES = 1 << 20
@@ -82,7 +82,7 @@ def replay(
                 warn=progress.print,
             )
         except ReplayError as error:
-            raise click.ClickException(str(error)) from error
+            raise Failure(str(error)) from error
     exit_code: int = result.exit_code
     return exit_code
 
@@ -106,6 +106,6 @@ def sink(output: Path | None) -> Iterator[BinaryIO]:
     try:
         file = output.open("wb", buffering=WRITE_BUFFER_BYTES)
     except OSError as error:
-        raise click.ClickException(f"{output}: {error.strerror}") from error
+        raise Failure(f"{output}: {error.strerror}") from error
     with file:
         yield file

@@ -138,12 +138,14 @@ class Market:
         if instruments is not None:
             self._learn(state, instruments, is_list=True)
             return
+        if state.is_bbo:
+            return
         try:
             snapshot = state.language.depth_snapshot(url, data)
         except ValueError as error:
             self._bad_snapshot(state, error, data)
             return
-        if snapshot is not None and not state.is_bbo:
+        if snapshot is not None:
             self._join(state, snapshot)
 
     def _bad_snapshot(self, state: VenueState, error: ValueError, data: bytes) -> None:
@@ -164,13 +166,9 @@ class Market:
 
     def _only_spelling(self, state: VenueState) -> str | None:
         """R4: the only symbol with diffs, else the only one asked for."""
-        seen = {self.listings[m].symbol for (venue, _), m in self._market_of.items() if venue == state.name}
-        if len(seen) == 1:
-            return state.catalog.spell(next(iter(seen)))
-        if seen:
-            return None
-        named = list(state.catalog.named)
-        return named[0] if len(named) == 1 else None
+        fed = [s for (venue, s), m in self._market_of.items() if venue == state.name and self.pairs.was_fed(m)]
+        candidates = fed if len(fed) == 1 else list(state.catalog.named)
+        return candidates[0] if len(candidates) == 1 else None
 
     def _learn(self, state: VenueState, instruments: Iterable[Any], *, is_list: bool) -> None:
         for spelling in state.catalog.add(instruments, is_list=is_list):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
-from gambit.venues.decode import NotJson, load_json, read_levels
+from gambit.venues.decode import NotJson, Number, load_json, read_levels
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
 from gambit.venues.wire import (
     ASK, ASK_QTY, ASKS, BID, BID_QTY, BIDS, CHANNEL, EVENT, FIRST, ID, PREV, STREAM, SYMBOL, TIME,
@@ -142,7 +142,7 @@ class Binance:
         if "code" in message and "lastUpdateId" not in message:
             return None  # an error answer gives no snapshot
         last_id = message.get("lastUpdateId")
-        if isinstance(last_id, str) and not last_id.isdigit() or not isinstance(last_id, str) or len(last_id) > 18:
+        if not isinstance(last_id, Number) or not last_id.isdigit() or len(last_id) > 18:
             raise BadFrame(f"lastUpdateId is no integer: {last_id!r}", spelling)
         try:
             levels = read_levels(message.get("bids"), BIDS) + read_levels(message.get("asks"), ASKS)

@@ -139,7 +139,7 @@ class _Decoder:
 
     def read_value(self, key: Key, value: object, part: Part) -> None:
         match key.action:
-            case Action.INT:
+            case Action.INT | Action.MAYBE_INT:
                 self.read_int(key, value, part)
             case Action.TEXT:
                 if isinstance(value, str):
@@ -159,7 +159,7 @@ class _Decoder:
     def read_int(self, key: Key, value: object, part: Part) -> None:
         if isinstance(value, Number) and len(value) <= 20 and value.lstrip("-").isdigit() and abs(int(value)) < INT_MAX:
             part.ints[key.arg] = int(value)
-        else:
+        elif key.action is Action.INT:
             self.complain(part, f"{key.name} is not an integer: {_shown(value)}")
 
     def complain(self, part: Part, what: str) -> None:

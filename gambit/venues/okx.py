@@ -28,7 +28,7 @@ WIRE = Wire(
             Key("asks", Action.ROWS, ASKS),
             Key("bids", Action.ROWS, BIDS),
             Key("ts", Action.TEXT, TIME),
-            Key("checksum", Action.INT, CHECKSUM),
+            Key("checksum", Action.MAYBE_INT, CHECKSUM),
             Key("prevSeqId", Action.INT, PREV),
             Key("seqId", Action.INT, ID),
         ),

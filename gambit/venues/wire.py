@@ -28,6 +28,7 @@ class Action(IntEnum):
     PRICE = 8
     QTY = 9
     SIDE = 10
+    MAYBE_INT = 11  # as INT, but anything else there is as if the key were not
 
 
 class Rule(IntEnum):

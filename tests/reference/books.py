@@ -166,7 +166,7 @@ def okx_checksum(book: Book) -> int:
     for level in range(max(len(bids), len(asks))):
         for rows in (bids, asks):
             if level < len(rows):
-                parts += [rows[level].price_text, rows[level].qty_text]
+                parts += [plain_text(rows[level].price_text), plain_text(rows[level].qty_text)]
     crc = zlib.crc32(":".join(parts).encode())
     return crc - (1 << 32) if crc >= 1 << 31 else crc
 
