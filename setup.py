@@ -37,7 +37,7 @@ DIRECTIVES = {
     "embedsignature": True,
 }
 
-# -ffp-contract=off: a clone of a kernel for newer processors must not fuse a*b+c, or the same replay would give other
+# -ffp-contract=off: no processor may fuse a*b+c, or the same replay would give other
 # last digits on another machine. Neither -march=native nor -ffast-math, for the same reason.
 ALWAYS = ["-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing", "-fvisibility=hidden"]
 ALWAYS += ["-Wno-unused-function", "-Wno-discarded-qualifiers"]  # shared headers, inferred types: not news

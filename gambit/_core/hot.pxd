@@ -51,6 +51,7 @@ cdef struct Venue:
     Spelling* spellings
     int mask
     int used
+    int last_found          # place of the spelling found last
     int64_t frames
     int64_t by_kind[64]
     int64_t unknown
@@ -89,8 +90,7 @@ cdef class Hot:
     cdef int run_parts(self, Venue* v, int conn, int64_t channel, int depth) noexcept nogil
     cdef void jump(self, Venue* v, int conn) noexcept nogil
     cdef place(self, Venue* v, const char* text, int n, int market)
-    cdef int complete(self, Venue* v, const Part* head) noexcept nogil
-    cdef Market* market_of(self, Venue* v, const Part* head, const Part* part) noexcept nogil
+    cdef int complete(self, Venue* v, Part* head) noexcept nogil
     cdef void touch(self, Market* m) noexcept nogil
     cdef void drop_stale(self, Venue* v, const Part* head) noexcept nogil
     cdef int64_t exchange_time(self, int conn, const Part* head, const Part* part) noexcept nogil

@@ -26,14 +26,17 @@ cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
     return n * unit if n >= 0 and n < <int64_t>0x7fffffffffffffff // unit else rfc3339(t.p, t.n)
 
 
-cdef int find_spelling(const Venue* v, const char* p, int n) noexcept nogil:
+cdef int find_spelling(Venue* v, const char* p, int n) noexcept nogil:
     """The market of a venue's spelling; -1 nobody told, -2 told to skip it."""
-    cdef int k
+    cdef int k = v.last_found
     if n < 1 or n > 31:
         return -2
+    if v.spellings[k].n == n and memcmp(v.spellings[k].text, p, n) == 0:
+        return v.spellings[k].market
     k = <int>(hash_text(p, n) & <uint32_t>v.mask)
     while v.spellings[k].n:
         if v.spellings[k].n == n and memcmp(v.spellings[k].text, p, n) == 0:
+            v.last_found = k
             return v.spellings[k].market
         k = (k + 1) & v.mask
     return -1
@@ -160,6 +163,7 @@ cdef class Hot:
                 raise MemoryError
             v.mask = size * 2 - 1
             v.used = 0
+            v.last_found = 0
             for k in range(size):
                 if old[k].n:
                     self.place(v, old[k].text, old[k].n, old[k].market)
@@ -167,7 +171,11 @@ cdef class Hot:
         self.place(v, text, len(text), market)
 
     cdef place(self, Venue* v, const char* text, int n, int market):
-        cdef int k = <int>(hash_text(text, n) & <uint32_t>v.mask)
+        cdef char padded[40]                    # the hash reads a word at a time
+        cdef int k
+        memset(padded, 0, sizeof(padded))
+        memcpy(padded, text, n)
+        k = <int>(hash_text(padded, n) & <uint32_t>v.mask)
         while v.spellings[k].n and not (v.spellings[k].n == n and memcmp(v.spellings[k].text, text, n) == 0):
             k = (k + 1) & v.mask
         v.used += v.spellings[k].n == 0
@@ -306,10 +314,10 @@ cdef class Hot:
                 return KIND_OTHER
         return kind
 
-    cdef int complete(self, Venue* v, const Part* head) noexcept nogil:
+    cdef int complete(self, Venue* v, Part* head) noexcept nogil:
         """Whether all parts name known symbols and have what their rule needs, before anything is applied."""
         cdef int k, market
-        cdef const Part* part
+        cdef Part* part
         cdef const Text* symbol
         if v.rule == RULE_LINK and v.scan.n_parts == 1:
             return ASK_DECODER                  # it names a book and says nothing about it
@@ -318,27 +326,19 @@ cdef class Hot:
             symbol = &part.texts[T_SYMBOL] if part.has_texts >> T_SYMBOL & 1 else &head.texts[T_SYMBOL]
             if not (part.has_texts | head.has_texts) >> T_SYMBOL & 1:
                 if part.hi == part.lo and v.rule == RULE_CONNECTION and v.is_bbo:
+                    part.market = -2
                     continue                    # the event around Coinbase's tickers
                 return ASK_DECODER
             market = find_spelling(v, symbol.p, symbol.n)
+            part.market = market
             if market == -1:
                 self.missing = symbol.p
                 self.missing_n = symbol.n
                 return ASK_SYMBOL
-            if market >= 0 and not part_complete(self.pairs.markets[market], head, part,
+            if market >= 0 and not part_complete(v.scan, self.pairs.markets[market], head, part,
                                                  find_type(v, part if part.has_texts >> T_TYPE & 1 else head)):
                 return ASK_DECODER
         return DONE
-
-    cdef Market* market_of(self, Venue* v, const Part* head, const Part* part) noexcept nogil:
-        cdef const Text* symbol = &part.texts[T_SYMBOL] if part.has_texts >> T_SYMBOL & 1 else &head.texts[T_SYMBOL]
-        cdef int market
-        if not (part.has_texts | head.has_texts) >> T_SYMBOL & 1:
-            return NULL
-        market = find_spelling(v, symbol.p, symbol.n)
-        if market < 0:
-            return NULL
-        return self.pairs.markets[market]
 
     cdef void touch(self, Market* m) noexcept nogil:
         """Note a market that the frame names, in the order of first mention (R24)."""
@@ -353,8 +353,8 @@ cdef class Hot:
         cdef Market* m
         self.n_touched = 0
         for k in range(1, v.scan.n_parts):
-            m = self.market_of(v, head, &v.scan.parts[k])
-            if m != NULL:
+            if v.scan.parts[k].market >= 0:
+                m = self.pairs.markets[v.scan.parts[k].market]
                 m.is_named = True
                 self.touch(m)
                 m.did |= DID_STALE
@@ -371,11 +371,11 @@ cdef class Hot:
         self.n_touched = 0
         for k in range(first, 1 if v.implicit_part else v.scan.n_parts):
             part = &v.scan.parts[k]
-            m = self.market_of(v, head, part)
-            if m == NULL:
+            if part.market < 0:
                 if part.hi > part.lo or part.has_texts >> T_SYMBOL & 1:
                     skipped = 1
                 continue
+            m = self.pairs.markets[part.market]
             if not market_claim(m, conn, channel, depth):
                 continue
             self.touch(m)

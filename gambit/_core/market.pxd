@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from gambit._core.book cimport Book
 from gambit._core.liquidity cimport Leg
-from gambit._core.scan cimport Level, Part
+from gambit._core.scan cimport Level, Part, Scan
 from gambit._core.window cimport Grid, History
 
 # How a venue proves that nothing was lost. The numbers are those of gambit.venues.wire.Rule.
@@ -79,6 +79,8 @@ cdef struct Market:
     int64_t channel         # what of several depth channels feeds it
     int64_t id              # last id by the venue's rule
     bint has_id
+    bint touch_known        # touch[] holds the best prices of a best-bid-ask frame
+    double touch[2]
     bint is_fresh           # a snapshot without a diff behind it yet
     bint was_numbered       # the last good frame had a sequence number (OKX, D9)
     int depth               # levels a side to keep, 0 all
@@ -113,7 +115,7 @@ cdef void market_forget(Market* m) noexcept nogil
 cdef void market_drop_diffs(Market* m) noexcept nogil
 cdef void market_promise(Market* m, int conn, int depth) noexcept nogil
 cdef bint market_claim(Market* m, int conn, int64_t channel, int allowed_depth) noexcept nogil
-cdef bint part_complete(const Market* m, const Part* head, const Part* part, int kind) noexcept nogil
+cdef bint part_complete(Scan* s, const Market* m, const Part* head, Part* part, int kind) noexcept nogil
 cdef int market_part(Market* m, const Part* head, const Part* part, const Level* levels, int kind,
                      int64_t ts) noexcept nogil
 cdef int market_snapshot(Market* m, int64_t last_id, const Level* levels, int n) noexcept nogil

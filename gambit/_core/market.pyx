@@ -11,8 +11,8 @@ from gambit._core.book cimport (
     book_apply, book_checksum_digits, book_checksum_wire, book_clear, book_close, book_open, book_replace,
     book_set_touch, book_trim, side_count,
 )
-from gambit._core.num cimport NUM_OK, Dec, dec_any
-from gambit._core.scan cimport Level, Part, Text
+from gambit._core.num cimport NUM_OK, Dec, dec_any, dec_double, dec_fast
+from gambit._core.scan cimport Level, Part, Scan, Text, scan_room_levels
 from gambit._core.window cimport history_close, history_open
 
 cdef enum:
@@ -111,31 +111,41 @@ cdef bint market_claim(Market* m, int conn, int64_t channel, int allowed_depth) 
     return True
 
 
+cdef inline bint read_number(const Text* t, Dec* out) noexcept nogil:
+    """The frame's bytes go on behind the text, so that the fast reader may look there."""
+    return dec_fast(t.p, out) == t.p + t.n or dec_any(t.p, t.p + t.n, out) == NUM_OK
+
+
 cdef bint text_level(const Text* price, const Text* qty, int side, Level* out) noexcept nogil:
     """A best price and quantity given as texts; False when they are no level."""
     cdef Dec p, q
-    if dec_any(price.p, price.p + price.n, &p) != NUM_OK or dec_any(qty.p, qty.p + qty.n, &q) != NUM_OK:
-        return False
-    if p.m <= 0 or q.m < 0:
+    if not read_number(price, &p) or not read_number(qty, &q) or p.m <= 0 or q.m < 0:
         return False
     out.pm = p.m
-    out.pdec = p.dec
-    out.pwire = p.wire
+    out.pdec = <uint8_t>p.dec
+    out.pwire = <uint8_t>p.wire
     out.qm = q.m
-    out.qdec = q.dec
-    out.qwire = q.wire
+    out.qdec = <uint8_t>q.dec
+    out.qwire = <uint8_t>q.wire
     out.side = <uint8_t>side
     return True
 
 
-cdef bint has_touch(const Part* part) noexcept nogil:
-    """Whether a best bid and ask are there as texts, and are levels."""
-    cdef Level level
-    return ((part.has_texts >> T_BID & 15) == 15 and text_level(&part.texts[T_BID], &part.texts[T_BID_QTY], 0, &level)
-            and text_level(&part.texts[T_ASK], &part.texts[T_ASK_QTY], 1, &level))
+cdef bint touch_levels(Scan* s, Part* part) noexcept nogil:
+    """Turn a best bid and ask given as texts into the part's levels; False when they are not all there, or no levels."""
+    if (part.has_texts >> T_BID & 15) != 15 or scan_room_levels(s, 2):
+        return False
+    if not (text_level(&part.texts[T_BID], &part.texts[T_BID_QTY], 0, &s.levels[s.n_levels])
+            and text_level(&part.texts[T_ASK], &part.texts[T_ASK_QTY], 1, &s.levels[s.n_levels + 1])):
+        return False
+    part.lo = s.n_levels
+    s.n_levels += 2
+    part.hi = s.n_levels
+    part.sides = 3
+    return True
 
 
-cdef bint part_complete(const Market* m, const Part* head, const Part* part, int kind) noexcept nogil:
+cdef bint part_complete(Scan* s, const Market* m, const Part* head, Part* part, int kind) noexcept nogil:
     """Whether the fields that the market's rule needs are there (R19, D8, D9)."""
     cdef bint has_id = part.has_ints >> I_ID & 1
     cdef bint has_prev = part.has_ints >> I_PREV & 1
@@ -146,7 +156,7 @@ cdef bint part_complete(const Market* m, const Part* head, const Part* part, int
             return False
         if m.rule == RULE_CONNECTION:
             has_id = head.has_ints >> I_ID & 1
-        return (has_id or m.rule == RULE_CHECKSUM) and (part.sides == 3 or has_touch(part))
+        return (has_id or m.rule == RULE_CHECKSUM) and (part.sides == 3 or touch_levels(s, part))
     if m.rule == RULE_CONNECTION:
         return head.has_ints >> I_ID & 1 and kind != TYPE_NONE and part.sides != 0
     if part.sides != 3:
@@ -390,13 +400,14 @@ cdef int market_bbo(Market* m, const Part* head, const Part* part, const Level* 
     cdef bint has_id = numbered.has_ints >> I_ID & 1
     if has_id and m.has_id and numbered.ints[I_ID] < m.id and not (m.rule == RULE_STEP and numbered.ints[I_ID] == 1):
         return DID_STALE
-    if part.sides != 3:
-        text_level(&part.texts[T_BID], &part.texts[T_BID_QTY], 0, &both[0])
-        text_level(&part.texts[T_ASK], &part.texts[T_ASK_QTY], 1, &both[1])
-    if part.sides == 3 and not is_one_a_side(levels, part.lo, part.hi, both):
+    if not is_one_a_side(levels, part.lo, part.hi, both):
         book_replace(&m.book, &levels[part.lo], part.hi - part.lo)
+        m.touch_known = False
     else:
         book_set_touch(&m.book, &both[0], &both[1])
+        m.touch_known = True
+        m.touch[0] = dec_double(both[0].pm, both[0].pdec) if both[0].qm else 0
+        m.touch[1] = dec_double(both[1].pm, both[1].pdec) if both[1].qm else 0
     m.synced = True
     m.has_id = has_id
     m.id = numbered.ints[I_ID] if has_id else 0

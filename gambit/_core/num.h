@@ -34,8 +34,8 @@ static const double gb_p10d[19] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 
 
 typedef struct {
     int64_t m;
-    uint8_t dec;  /* decimals of m */
-    uint8_t wire; /* decimals of the text */
+    uint32_t dec;  /* decimals of m */
+    uint32_t wire; /* decimals of the text */
 } gb_dec;
 
 static inline uint64_t gb_load64(const char *p) {
@@ -84,7 +84,7 @@ static inline const char *gb_dec_fast(const char *p, gb_dec *out) {
     uint64_t w = (gb_load64(p + i + 1) & 0x0F0F0F0F0F0F0F0FULL) << (64 - 8 * f);
     const char *end = p + i + 1 + f;
     if (*end == 'e' || *end == 'E') return NULL;
-    out->wire = (uint8_t)f;
+    out->wire = f;
     if (w == 0) {
         out->m = (int64_t)ip;
         out->dec = 0;
@@ -94,7 +94,7 @@ static inline const char *gb_dec_fast(const char *p, gb_dec *out) {
     w <<= 8 * tz;
     f -= tz;
     out->m = (int64_t)(ip * (uint64_t)gb_p10[f] + gb_swar8(w));
-    out->dec = (uint8_t)f;
+    out->dec = f;
     return end;
 }
 
@@ -136,7 +136,7 @@ static int gb_dec_any(const char *p, const char *end, gb_dec *out) {
     if (range) return GB_NUM_RANGE;
     int64_t wire = frac - e;
     int64_t x = e - frac + pz; /* value = m * 10^x */
-    out->wire = (uint8_t)(wire < 0 ? 0 : wire > 255 ? 255 : wire);
+    out->wire = (uint32_t)(wire < 0 ? 0 : wire > 255 ? 255 : wire);
     out->dec = 0;
     if (m == 0) { out->m = 0; return GB_NUM_OK; }
     if (x >= 0) {
@@ -144,7 +144,7 @@ static int gb_dec_any(const char *p, const char *end, gb_dec *out) {
         m *= gb_p10[x];
     } else {
         if (-x > 18) return GB_NUM_RANGE;
-        out->dec = (uint8_t)-x;
+        out->dec = (uint32_t)-x;
     }
     out->m = neg ? -m : m;
     return GB_NUM_OK;
@@ -319,20 +319,40 @@ static int64_t gb_rfc3339(const char *p, int n) {
 
 /* All digits, at most 16 of them (a time in ms or us): its value, else -1. */
 static inline int64_t gb_digits(const char *p, int n) {
-    int64_t v = 0;
     if (n < 1 || n > 16) return -1;
-    for (int k = 0; k < n; k++) {
-        unsigned d = (unsigned char)p[k] - '0';
-        if (d > 9) return -1;
-        v = v * 10 + d;
-    }
-    return v;
+    if (gb_nondigits(p) & ((1u << n) - 1)) return -1;
+    if (n <= 8) return (int64_t)gb_swar8((gb_load64(p) & 0x0F0F0F0F0F0F0F0FULL) << (64 - 8 * n));
+    return (int64_t)(gb_swar8((gb_load64(p) & 0x0F0F0F0F0F0F0F0FULL) << (64 - 8 * (n - 8))) * 100000000ULL +
+                     gb_swar8(gb_load64(p + n - 8) & 0x0F0F0F0F0F0F0F0FULL));
 }
 
+/* Hash of n bytes with 8 readable behind them. */
 static inline uint32_t gb_hash(const char *p, int n) {
-    uint32_t h = 2166136261u;
-    for (int k = 0; k < n; k++) h = (h ^ (unsigned char)p[k]) * 16777619u;
-    return h;
+    uint64_t h = 0x9E3779B97F4A7C15ULL ^ (uint64_t)n;
+    for (; n > 8; n -= 8, p += 8) h = (h ^ gb_load64(p)) * 0xD6E8FEB86659FD93ULL;
+    uint64_t last = n ? gb_load64(p) << (64 - 8 * n) : 0;
+    h = (h ^ last) * 0xD6E8FEB86659FD93ULL;
+    return (uint32_t)(h >> 32);
+}
+
+/* A JSON integer of 1-16 digits, perhaps negative; the byte behind it, or NULL when it is anything else. */
+static inline const char *gb_int_fast(const char *p, int64_t *out) {
+    int neg = *p == '-';
+    p += neg;
+    unsigned nd = gb_nondigits(p);
+    unsigned n = nd ? (unsigned)__builtin_ctz(nd) : 16u;
+    if (GB_UNLIKELY(n == 0 || (n > 1 && *p == '0'))) return NULL;
+    uint64_t v;
+    if (n <= 8) {
+        v = gb_swar8((gb_load64(p) & 0x0F0F0F0F0F0F0F0FULL) << (64 - 8 * n));
+    } else { /* the last eight digits, and before them the other 1-8 */
+        v = gb_swar8((gb_load64(p) & 0x0F0F0F0F0F0F0F0FULL) << (64 - 8 * (n - 8))) * 100000000ULL +
+            gb_swar8(gb_load64(p + n - 8) & 0x0F0F0F0F0F0F0F0FULL);
+    }
+    p += n;
+    if ((unsigned char)(*p - '0') <= 9 || *p == '.' || *p == 'e' || *p == 'E') return NULL;
+    *out = neg ? -(int64_t)v : (int64_t)v;
+    return p;
 }
 
 static const uint32_t *gb_crc_table(void) {

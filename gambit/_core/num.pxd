@@ -8,8 +8,8 @@ cdef extern from "num.h" nogil:
     ctypedef unsigned long long u128 "gb_u128"
     ctypedef struct Dec "gb_dec":
         int64_t m
-        uint8_t dec
-        uint8_t wire
+        uint32_t dec
+        uint32_t wire
     ctypedef struct u256 "gb_u256":
         u128 hi
         u128 lo
@@ -24,6 +24,7 @@ cdef extern from "num.h" nogil:
     const double* P10D "gb_p10d"
     uint64_t load64 "gb_load64"(const char* p) noexcept
     const char* dec_fast "gb_dec_fast"(const char* p, Dec* out) noexcept
+    const char* int_fast "gb_int_fast"(const char* p, int64_t* out) noexcept
     int dec_any "gb_dec_any"(const char* p, const char* end, Dec* out) noexcept
     i128 units "gb_units"(int64_t m, unsigned int dec) noexcept
     double dec_double "gb_dec_double"(int64_t m, unsigned int dec) noexcept

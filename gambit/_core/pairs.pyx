@@ -233,8 +233,14 @@ cdef class Pairs:
         if m.last_update >= 0 and self.clock - m.last_update > self.p.max_age_ns:
             history_push(&m.history, m.last_update + self.p.max_age_ns, 0, 0)
         m.last_update = self.clock
-        book_touch(&m.book, 0, &bid, &exact_bid)
-        book_touch(&m.book, 1, &ask, &exact_ask)
+        if m.touch_known:
+            bid = m.touch[0]
+            ask = m.touch[1]
+            exact_bid = m.book.side[0].far[0].price
+            exact_ask = m.book.side[1].far[0].price
+        else:
+            book_touch(&m.book, 0, &bid, &exact_bid)
+            book_touch(&m.book, 1, &ask, &exact_ask)
         m.depth_known[0] = False
         m.depth_known[1] = False
         m.bid = bid

@@ -102,8 +102,11 @@ cdef class Lines:
         names is venue + NUL + conn, the venue empty where records carry none."""
         cdef Bound* old = self.bound
         cdef int k, size = self.bound_mask + 1, at
+        cdef char text[BOUND_TEXT + 8]
         if len(names) >= BOUND_TEXT:
             return
+        memset(text, 0, sizeof(text))
+        memcpy(text, <const char*>names, len(names))
         if self.bound_n * 2 >= size:
             self.bound = <Bound*>calloc(size * 2, sizeof(Bound))
             if self.bound == NULL:
@@ -114,10 +117,10 @@ cdef class Lines:
                 if old[k].n:
                     self.bound[self.find_bound(old[k].text, old[k].n)] = old[k]
             free(old)
-        at = self.find_bound(names, len(names))
+        at = self.find_bound(text, <int>len(names))
         if self.bound[at].n == 0:
             self.bound_n += 1
-        memcpy(self.bound[at].text, <const char*>names, len(names))
+        memcpy(self.bound[at].text, text, len(names))
         self.bound[at].n = len(names)
         self.bound[at].conn = conn
 
@@ -198,7 +201,7 @@ cdef class Lines:
         cdef const char* venue = NULL
         cdef const char* conn = NULL
         cdef Py_ssize_t venue_n = 0, conn_n = 0
-        cdef char names[BOUND_TEXT]
+        cdef char names[BOUND_TEXT + 8]         # the hash reads a word at a time
         cdef int seen = 0, digits = 0, at
         cdef int64_t ts = 0
         if p[0] != b'{' or n < 20:

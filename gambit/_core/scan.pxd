@@ -27,6 +27,7 @@ cdef struct Part:
     int lo          # levels [lo, hi)
     int hi
     uint8_t sides   # bit 0: a bids array was there, bit 1: asks
+    int market      # for the caller's use
 
 cdef struct Key:
     uint64_t word[3]
@@ -39,6 +40,7 @@ cdef struct Key:
 cdef struct Node:
     Key keys[24]
     int n
+    int8_t after[25]    # the key that last came behind each one; [0]: the first
 
 cdef struct Scan:
     Node* nodes

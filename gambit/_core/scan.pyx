@@ -10,7 +10,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from gambit._core.num cimport (
-    NUM_OK, PAD, Dec, dec_any, dec_fast, likely, load64, string_end, unlikely,
+    NUM_OK, PAD, Dec, dec_any, dec_fast, int_fast, likely, load64, string_end, unlikely,
 )
 
 # What a key's value is. The numbers are those of gambit.venues.wire.Action.
@@ -130,9 +130,12 @@ cdef const char* skip_container(const char* p, int depth) noexcept nogil:
 
 cdef const char* read_int(const char* p, int64_t* out) noexcept nogil:
     """A JSON integer of at most 18 digits."""
+    cdef const char* e = int_fast(p, out)
     cdef bint negative = p[0] == b'-'
     cdef int64_t v = 0
     cdef int n = 0
+    if likely(e != NULL):
+        return e
     if negative:
         p += 1
     if p[0] == b'0' and is_digit(p[1]):
@@ -255,13 +258,15 @@ cdef inline bint key_is(const Key* key, const char* p) noexcept nogil:
     return key.n <= 16 or (load64(p + 16) & key.mask[2]) == key.word[2]
 
 
-cdef inline int find_key(const Node* node, const char* p, int hint) noexcept nogil:
-    """Index of the key at p, tried first where it stood last time; node.n when the node does not name it."""
-    cdef int k
-    if likely(hint < node.n and key_is(&node.keys[hint], p)):
-        return hint
+cdef inline int find_key(Node* node, const char* p, int before) noexcept nogil:
+    """Index of the key at p, tried first the one that last came behind key `before` (-1: at the start); node.n when
+    the node does not name it."""
+    cdef int k = node.after[before + 1]
+    if likely(key_is(&node.keys[k], p)):
+        return k
     for k in range(node.n):
         if key_is(&node.keys[k], p):
+            node.after[before + 1] = <int8_t>k
             return k
     return node.n
 
@@ -296,11 +301,11 @@ cdef const char* scan_rows(Scan* s, const char* p, uint8_t side) noexcept nogil:
         level = &s.levels[s.n_levels]
         s.n_levels += 1
         level.pm = price.m
-        level.pdec = price.dec
-        level.pwire = price.wire
+        level.pdec = <uint8_t>price.dec
+        level.pwire = <uint8_t>price.wire
         level.qm = qty.m
-        level.qdec = qty.dec
-        level.qwire = qty.wire
+        level.qdec = <uint8_t>qty.dec
+        level.qwire = <uint8_t>qty.wire
         level.side = side
         p += 1
         if p[0] == b',':
@@ -310,20 +315,20 @@ cdef const char* scan_rows(Scan* s, const char* p, uint8_t side) noexcept nogil:
         return p + 1 if p[0] == b']' else NULL
 
 
-cdef const char* scan_level(Scan* s, const char* p, const Node* node, uint8_t side) noexcept nogil:
+cdef const char* scan_level(Scan* s, const char* p, Node* node, uint8_t side) noexcept nogil:
     """One level object with p behind its brace; a side of 2 means that the object must name it."""
     cdef Level* level = &s.levels[s.n_levels]
     cdef const Key* key
     cdef Dec number
     cdef Text text
-    cdef int k, hint = 0
+    cdef int k, before = -1
     cdef uint32_t seen = 0
     cdef int got = 0 if side == 2 else 4
     level.side = side
     while True:
         if unlikely(p[0] != b'"'):
             return NULL
-        k = find_key(node, p + 1, hint)
+        k = find_key(node, p + 1, before)
         if unlikely(k == node.n):
             p = skip_string(p + 1)
             if p == NULL or p[0] != b':':
@@ -331,7 +336,7 @@ cdef const char* scan_level(Scan* s, const char* p, const Node* node, uint8_t si
             p = skip_value(p + 1, MAX_DEPTH)
         else:
             key = &node.keys[k]
-            hint = k + 1
+            before = k
             if unlikely(seen >> k & 1):
                 return NULL
             seen |= <uint32_t>1 << k
@@ -344,14 +349,14 @@ cdef const char* scan_level(Scan* s, const char* p, const Node* node, uint8_t si
                 if p == NULL or number.m == 0:
                     return NULL
                 level.pm = number.m
-                level.pdec = number.dec
-                level.pwire = number.wire
+                level.pdec = <uint8_t>number.dec
+                level.pwire = <uint8_t>number.wire
                 got |= 1
             elif key.action == L_QTY:
                 p = read_number(p, &number)
                 level.qm = number.m
-                level.qdec = number.dec
-                level.qwire = number.wire
+                level.qdec = <uint8_t>number.dec
+                level.qwire = <uint8_t>number.wire
                 got |= 2
             elif key.action == L_SIDE:
                 p = read_text(p, &text)
@@ -377,7 +382,7 @@ cdef const char* scan_level(Scan* s, const char* p, const Node* node, uint8_t si
         return p + 1
 
 
-cdef const char* scan_levels(Scan* s, const char* p, const Node* node, uint8_t side) noexcept nogil:
+cdef const char* scan_levels(Scan* s, const char* p, Node* node, uint8_t side) noexcept nogil:
     """[{level}, ...] with p behind the bracket."""
     p = ws(p)
     if p[0] == b']':
@@ -463,8 +468,8 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
 
 cdef const char* scan_object(Scan* s, const char* p, int index, int part, int depth) noexcept nogil:
     """An object's keys with p behind its brace; returns the byte behind the closing one."""
-    cdef const Node* node = &s.nodes[index]
-    cdef int k, hint = 0
+    cdef Node* node = &s.nodes[index]
+    cdef int k, before = -1
     cdef uint32_t seen = 0
     if depth >= MAX_DEPTH:
         return NULL
@@ -474,7 +479,7 @@ cdef const char* scan_object(Scan* s, const char* p, int index, int part, int de
     while True:
         if unlikely(p[0] != b'"'):
             return NULL
-        k = find_key(node, p + 1, hint)
+        k = find_key(node, p + 1, before)
         if k == node.n:
             p = skip_string(p + 1)
             if p == NULL:
@@ -483,7 +488,7 @@ cdef const char* scan_object(Scan* s, const char* p, int index, int part, int de
             if unlikely(seen >> k & 1):
                 return NULL
             seen |= <uint32_t>1 << k
-            hint = k + 1
+            before = k
             p += 1 + node.keys[k].n
         p = ws(p)
         if unlikely(p[0] != b':'):
@@ -546,6 +551,9 @@ cdef class Scanner:
         if len(keys) > KEYS:
             raise ValueError(f"a node names {len(keys)} keys, more than {KEYS}")
         node.n = len(keys)
+        for k in range(node.n):                 # at first, the order of the description
+            node.after[k] = <int8_t>k
+        node.after[node.n] = 0
         for k, spec in enumerate(keys):
             key = &node.keys[k]
             name = spec.name.encode() + b'"'

@@ -86,7 +86,7 @@ def _books(books: list[dict[str, Any]]) -> list[list[str]]:
             continue
         bid, ask = float(book["bid"]), float(book["ask"])
         spread, edge = (ask / bid - 1) * 1e4, (bid / min(asks) - 1) * 1e4
-        rows.append([book["symbol"], book["venue"], book["bid"], book["ask"], f"{spread:.2f}", f"{edge:+.2f}"])
+        rows.append([book["symbol"], book["venue"], f"{bid:.10g}", f"{ask:.10g}", f"{spread:.2f}", f"{edge:+.2f}"])
     return rows
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
-from gambit.venues.decode import NotJson, Number, load_json, read_levels
+from gambit.venues.decode import NotJson, as_int, load_json, read_levels
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
 from gambit.venues.wire import (
     ASK, ASK_QTY, ASKS, BID, BID_QTY, BIDS, CHANNEL, EVENT, FIRST, ID, PREV, STREAM, SYMBOL, TIME,
@@ -141,14 +141,14 @@ class Binance:
             raise BadFrame("a depth snapshot is an object", spelling)
         if "code" in message and "lastUpdateId" not in message:
             return None  # an error answer gives no snapshot
-        last_id = message.get("lastUpdateId")
-        if not isinstance(last_id, Number) or not last_id.isdigit() or len(last_id) > 18:
-            raise BadFrame(f"lastUpdateId is no integer: {last_id!r}", spelling)
+        last_id = as_int(message.get("lastUpdateId"))
+        if last_id is None:
+            raise BadFrame(f"lastUpdateId is no integer: {message.get('lastUpdateId')!r}", spelling)
         try:
             levels = read_levels(message.get("bids"), BIDS) + read_levels(message.get("asks"), ASKS)
         except ValueError as error:
             raise BadFrame(str(error), spelling) from error
-        return DepthSnapshot(spelling.upper() if spelling else None, int(last_id), levels)
+        return DepthSnapshot(spelling.upper() if spelling else None, last_id, levels)
 
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """Acks, errors (both spellings seen in the field) and the shutdown notice."""

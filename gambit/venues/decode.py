@@ -88,6 +88,14 @@ def decode(wire: Wire, data: bytes) -> Decoded:
     return Decoded(decoder.parts, decoder.problems, message)
 
 
+def as_int(value: object) -> int | None:
+    """A JSON integer below 2^63 either way, None for anything else."""
+    if not isinstance(value, Number) or len(value) > 20 or not value.lstrip("-").isdigit():
+        return None
+    number = int(value)
+    return number if abs(number) < INT_MAX else None
+
+
 def read_levels(rows: object, side: int, *, row_extra: bool = False) -> list[Level]:
     """Rows of [price, quantity] as levels. Raises ValueError saying what is wrong with which row."""
     if not isinstance(rows, list):
@@ -157,8 +165,9 @@ class _Decoder:
                 self.read_level_objects(key, value, part)
 
     def read_int(self, key: Key, value: object, part: Part) -> None:
-        if isinstance(value, Number) and len(value) <= 20 and value.lstrip("-").isdigit() and abs(int(value)) < INT_MAX:
-            part.ints[key.arg] = int(value)
+        number = as_int(value)
+        if number is not None:
+            part.ints[key.arg] = number
         elif key.action is Action.INT:
             self.complain(part, f"{key.name} is not an integer: {_shown(value)}")
 
