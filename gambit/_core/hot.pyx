@@ -6,17 +6,20 @@ what a book means to the others is in pairs.pyx.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from gambit._core.latency cimport histogram_add, summary
 from gambit._core.market cimport (
-    DID_LOSE, DID_SEEN, DID_STALE, I_ID, RULE_CONNECTION, RULE_LINK, T_BID, T_CHANNEL, T_EVENT, T_STREAM, T_SYMBOL, T_TIME, T_TIME_2,
-    T_TYPE, Market, market_bbo, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
+    DID_LOSE, DID_SEEN, DID_STALE, I_ID, RULE_CONNECTION, RULE_LINK, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE, Market,
+    market_bbo, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
     part_complete,
 )
-from gambit._core.num cimport PAD, digits, hash_text, now_ns, rfc3339
+from gambit._core.num cimport PAD, digits, now_ns, rfc3339
 from gambit._core.pairs cimport Pairs, room
-from gambit._core.scan cimport INTS, TEXTS, Level, Part, Scan, Scanner, Text, scan_frame, scan_room_levels, scan_room_parts
+from gambit._core.scan cimport Level, Part, Scan, Scanner, Text, scan_frame, scan_room_levels, scan_room_parts
+from gambit._core.venue cimport (
+    KIND_BBO, KIND_BOOK, KIND_CONTROL, Venue, find_spelling, find_type, kind_of, venue_open, venue_spell,
+)
 
 
 cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
@@ -24,67 +27,6 @@ cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
     (R32)."""
     cdef int64_t n = digits(t.p, t.n)
     return n * unit if n >= 0 and n < <int64_t>0x7fffffffffffffff // unit else rfc3339(t.p, t.n)
-
-
-cdef int find_spelling(Venue* v, const char* p, int n) noexcept nogil:
-    """The market of a venue's spelling; -1 nobody told, -2 told to skip it."""
-    cdef int k = v.last_found
-    if n < 1 or n > 31:
-        return -2
-    if v.spellings[k].n == n and memcmp(v.spellings[k].text, p, n) == 0:
-        return v.spellings[k].market
-    k = <int>(hash_text(p, n) & <uint32_t>v.mask)
-    while v.spellings[k].n:
-        if v.spellings[k].n == n and memcmp(v.spellings[k].text, p, n) == 0:
-            v.last_found = k
-            return v.spellings[k].market
-        k = (k + 1) & v.mask
-    return -1
-
-
-cdef inline int find_kind(const Venue* v, const Text* t) noexcept nogil:
-    """Index of the kind rule of a channel's text, -1 for an unknown one."""
-    cdef int k
-    cdef const KindRule* r
-    for k in range(v.n_kinds):
-        r = &v.kinds[k]
-        if (t.n >= r.n if r.is_prefix else t.n == r.n) and memcmp(r.text, t.p, r.n) == 0:
-            return k
-    return -1
-
-
-cdef inline int find_type(const Venue* v, const Part* part) noexcept nogil:
-    cdef int k
-    cdef const Text* t = &part.texts[T_TYPE]
-    if not part.has_texts >> T_TYPE & 1:
-        return 0
-    for k in range(v.n_types):
-        if v.types[k].n == t.n and memcmp(v.types[k].text, t.p, t.n) == 0:
-            return v.types[k].code
-    return 0
-
-
-cdef bint is_partial(const Text* stream) noexcept nogil:
-    """`symbol@depth20...`: the best levels again and again, which futures dress up as diffs."""
-    cdef int k
-    for k in range(stream.n - 6):
-        if memcmp(stream.p + k, b"@depth", 6) == 0:
-            return stream.p[k + 6] >= b'0' and stream.p[k + 6] <= b'9'
-    return False
-
-
-cdef int64_t read_topic(int at, Part* head) noexcept nogil:
-    """N of `orderbook.N.SYMBOL`, its symbol put where a part's symbol is; -1 when it is not of that form."""
-    cdef const Text* t = &head.texts[T_CHANNEL]
-    cdef int n = 0
-    while at + n < t.n and t.p[at + n] != b'.':
-        n += 1
-    if at + n + 1 >= t.n:
-        return -1
-    head.texts[T_SYMBOL].p = t.p + at + n + 1
-    head.texts[T_SYMBOL].n = t.n - at - n - 1
-    head.has_texts |= <uint32_t>1 << T_SYMBOL
-    return digits(t.p + at, n)
 
 
 cdef class Hot:
@@ -111,39 +53,17 @@ cdef class Hot:
         """Compile a venue's wire description; returns its index."""
         cdef Venue* v
         cdef Scanner scanner = Scanner(wire)
-        if len(wire.kinds) > 24 or len(wire.types) > 8:
-            raise ValueError("a wire description names at most 24 kinds and 8 types")
         if room(<void**>&self.venues, &self.cap_venues, self.n_venues, sizeof(Venue*)):
             raise MemoryError
         v = <Venue*>calloc(1, sizeof(Venue))
         if v == NULL:
             raise MemoryError
-        v.spellings = <Spelling*>calloc(64, sizeof(Spelling))
-        if v.spellings == NULL:
+        try:
+            venue_open(v, wire, &scanner.c, is_bbo)
+        except BaseException:
+            free(v.spellings)
             free(v)
-            raise MemoryError
-        v.mask = 63
-        v.scan = &scanner.c
-        v.rule = wire.rule
-        v.is_bbo = is_bbo
-        v.implicit_part = wire.implicit_part
-        v.digits_channel = wire.digits_channel
-        v.bare_kind = wire.bare_kind
-        for k, rule in enumerate(wire.kinds):
-            text = rule.text.encode()
-            v.kinds[k].n = len(text)
-            memcpy(v.kinds[k].text, <const char*>text, min(len(text), 24))
-            v.kinds[k].is_prefix = rule.is_prefix
-            v.kinds[k].kind = rule.kind
-            v.kinds[k].channel = rule.channel
-            v.kinds[k].depth = rule.depth
-        v.n_kinds = len(wire.kinds)
-        for k, (name, code) in enumerate(wire.types.items()):
-            text = name.encode()
-            v.types[k].n = len(text)
-            memcpy(v.types[k].text, <const char*>text, min(len(text), 24))
-            v.types[k].code = code
-        v.n_types = len(wire.types)
+            raise
         self.venues[self.n_venues] = v
         self.n_venues += 1
         self.scanners.append(scanner)
@@ -151,37 +71,9 @@ cdef class Hot:
 
     def spell(self, int venue, bytes text, int market):
         """What a venue's spelling means: a market, or -2 to skip its frames."""
-        cdef Venue* v = self.venues[venue]
-        cdef Spelling* old = v.spellings
-        cdef int k, size = v.mask + 1
         if not 0 < len(text) < 32:
             raise ValueError(f"spelling {text!r} has {len(text)} bytes, not 1 to 31")
-        if v.used * 2 >= size:
-            v.spellings = <Spelling*>calloc(size * 2, sizeof(Spelling))
-            if v.spellings == NULL:
-                v.spellings = old
-                raise MemoryError
-            v.mask = size * 2 - 1
-            v.used = 0
-            v.last_found = 0
-            for k in range(size):
-                if old[k].n:
-                    self.place(v, old[k].text, old[k].n, old[k].market)
-            free(old)
-        self.place(v, text, len(text), market)
-
-    cdef place(self, Venue* v, const char* text, int n, int market):
-        cdef char padded[40]                    # the hash reads a word at a time
-        cdef int k
-        memset(padded, 0, sizeof(padded))
-        memcpy(padded, text, n)
-        k = <int>(hash_text(padded, n) & <uint32_t>v.mask)
-        while v.spellings[k].n and not (v.spellings[k].n == n and memcmp(v.spellings[k].text, text, n) == 0):
-            k = (k + 1) & v.mask
-        v.used += v.spellings[k].n == 0
-        memcpy(v.spellings[k].text, text, n)
-        v.spellings[k].n = n
-        v.spellings[k].market = market
+        venue_spell(self.venues[venue], text, len(text), market)
 
     def add_conn(self, int venue, bint skip, int64_t time_unit):
         """A connection of a venue; frames of one with `skip` are counted and touch nothing. Times that are digits
@@ -267,7 +159,7 @@ cdef class Hot:
         cdef int k, depth = 0
         cdef int64_t channel = 0
         cdef bint is_stale = False
-        cdef int kind = self.kind_of(v, head, &channel, &depth)
+        cdef int kind = kind_of(v, head, &channel, &depth)
         if kind & (KIND_BBO if v.is_bbo else KIND_BOOK):
             k = self.complete(v, head)
             if k != DONE:
@@ -290,29 +182,6 @@ cdef class Hot:
                 return DONE
             return self.run_parts(v, conn, channel, depth)
         return ASK_CONTROL if kind & KIND_CONTROL else DONE
-
-    cdef int kind_of(self, Venue* v, Part* head, int64_t* channel, int* depth) noexcept nogil:
-        """What a frame carries, and of which of several depth channels."""
-        cdef int k, kind = 0
-        if head.has_texts >> T_EVENT & 1:
-            return KIND_CONTROL
-        if not head.has_texts >> T_CHANNEL & 1:
-            k = head.has_texts >> T_BID & 15    # two of best prices and quantities: it means to be a best bid and ask
-            return v.bare_kind if k & (k - 1) else 0
-        k = find_kind(v, &head.texts[T_CHANNEL])
-        if k < 0:
-            return 0
-        kind = v.kinds[k].kind
-        channel[0] = v.kinds[k].channel
-        depth[0] = v.kinds[k].depth
-        if kind & KIND_BOOK:
-            if v.digits_channel:
-                channel[0] = read_topic(v.kinds[k].n - (2 if channel[0] else 0), head)
-                if channel[0] < 0:
-                    return 0
-            if head.has_texts >> T_STREAM & 1 and is_partial(&head.texts[T_STREAM]):
-                return KIND_OTHER
-        return kind
 
     cdef int complete(self, Venue* v, Part* head) noexcept nogil:
         """Whether all parts name known symbols and have what their rule needs, before anything is applied."""
@@ -557,7 +426,7 @@ cdef class Hot:
             part.texts[slot].p = <const char*><bytes>text
             part.texts[slot].n = len(text)
             part.has_texts |= <uint32_t>1 << <int>slot
-        kind = self.kind_of(v, &part, &channel, &depth)
+        kind = kind_of(v, &part, &channel, &depth)
         named = None
         if v.digits_channel and kind & KIND_BOOK:
             named = part.texts[T_SYMBOL].p[:part.texts[T_SYMBOL].n]

@@ -9,10 +9,11 @@ from libc.string cimport memcpy, memset
 
 from gambit._core.book cimport (
     book_apply, book_checksum_digits, book_checksum_wire, book_clear, book_close, book_open, book_replace,
-    book_set_touch, book_trim, side_count,
+    book_set_touch, book_trim,
 )
 from gambit._core.num cimport NUM_OK, Dec, dec_any, dec_double, dec_fast
 from gambit._core.scan cimport Level, Part, Scan, Text, scan_room_levels
+from gambit._core.side cimport side_count
 from gambit._core.window cimport history_close, history_open
 
 cdef enum:

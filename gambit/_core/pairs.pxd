@@ -1,22 +1,13 @@
 # Markets compared: the clock, the groups, episodes and signals.
 from libc.stdint cimport int64_t, uint8_t
 
-from gambit._core.liquidity cimport Limits, Size
+from gambit._core.events cimport Event, Tick
+from gambit._core.liquidity cimport Limits
 from gambit._core.market cimport Market
 from gambit._core.num cimport i128, u128
 from gambit._core.ring cimport Ring
 from gambit._core.score cimport Weights
 from gambit._core.spread cimport Episode, Group
-
-cdef enum:
-    RAISED = 0
-    CLOSED = 1
-
-cdef enum:                  # why an episode ended; the numbers index REASONS
-    NOT_QUALIFIED = 0
-    STALE = 1
-    UNSYNCED = 2
-    DIFFERENT_COIN = 3
 
 cdef struct Params:
     int64_t max_age_ns
@@ -32,44 +23,6 @@ cdef struct Params:
     u128 ratio_den
     Limits limits
     Weights weights
-
-cdef struct Event:
-    int kind
-    int reason
-    int64_t batch           # events of one batch happen at once; their order is by name
-    int64_t recv_ns
-    int buy
-    int sell
-    int name                # what the pair is called: index of relation names
-    int64_t start_ns
-    int64_t evaluations
-    double spread_bps
-    double liquidity
-    double sigma
-    double persistence
-    double mean_bps
-    double max_bps
-    double score
-    double max_net_bps
-    double max_profit
-    Size size
-    int64_t seq_buy
-    int64_t seq_sell
-    bint has_seq_buy
-    bint has_seq_sell
-    int64_t age_buy
-    int64_t age_sell
-
-cdef struct Tick:
-    int64_t recv_ns
-    int64_t exchange_ts     # -1 unknown
-    int64_t seq
-    bint has_seq
-    int market
-    int64_t price[2]        # mantissas; -1 no such side
-    uint8_t price_dec[2]
-    int64_t qty[2]
-    uint8_t qty_dec[2]
 
 cdef i128 wide(value) except? -1
 cdef int room(void** array, int* cap, int n, size_t size) noexcept nogil

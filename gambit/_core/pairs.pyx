@@ -7,22 +7,24 @@ numbers quoted.
 """
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset, strlen
+from libc.string cimport memcpy, memset
 
-from gambit._core.book cimport Book, Place, Quote, book_crossed, book_touch, quote_mantissa, walk_next, walk_start
+from gambit._core.book cimport Place, Quote, book_crossed, book_touch, quote_mantissa, walk_next, walk_start
+from gambit._core.events cimport (
+    CLOSED, DIFFERENT_COIN, NOT_QUALIFIED, RAISED, STALE, UNSYNCED, Event, Tick, closed_event, raised_event, side_texts,
+    tick_line,
+)
 from gambit._core.liquidity cimport book_depth, walk_size
 from gambit._core.market cimport (
     DID_SNAPSHOT, DID_STALE, DID_UPDATE, Counts, Market, market_close, market_forget, market_open,
 )
-from gambit._core.num cimport cmp256, i128, likely, mul256, put_dec, put_i64, put_units, u128, unlikely
+from gambit._core.num cimport cmp256, i128, likely, mul256, u128, unlikely
 from gambit._core.ring cimport ring_claim, ring_close, ring_open, ring_pending, ring_read, ring_reader
 from gambit._core.score cimport score
 from gambit._core.spread cimport Episode, Group, group_add, group_close, group_open, group_scan, group_set
 from gambit._core.window cimport (
     Stats, at_least, grid_clear, grid_push, grid_sigma, history_push, history_stats, spread_bps,
 )
-
-REASONS = ("not_qualified", "stale", "unsynced", "different_coin")
 
 cdef int64_t NEVER = <int64_t>0x7fffffffffffffff
 
@@ -496,25 +498,12 @@ cdef class Pairs:
     def drain_ticks(self, prefixes):
         """The ticks since the last call as JSON lines; prefixes[market] is `"venue":...,"symbol":...` as bytes."""
         cdef const Tick* t
-        cdef char text[512]
-        cdef char* o
         out = bytearray()
         while True:
             t = <const Tick*>ring_read(&self.ticks, self.ticks_reader)
             if t == NULL:
                 return out
-            o = put_i64(put_text(text, b'{"recv_ns":'), t.recv_ns)
-            o = put_text(o, b",")
-            out += text[:o - text]
-            out += <bytes>prefixes[t.market]
-            o = put_side(text, t, 0, b',"bid":', b',"bid_qty":')
-            o = put_side(o, t, 1, b',"ask":', b',"ask_qty":')
-            o = put_text(o, b',"exchange_ts_ns":')
-            o = put_i64(o, t.exchange_ts) if t.exchange_ts >= 0 else put_text(o, b"null")
-            o = put_text(o, b',"seq":')
-            o = put_i64(o, t.seq) if t.has_seq else put_text(o, b"null")
-            o = put_text(o, b"}\n")
-            out += text[:o - text]
+            out += tick_line(t, prefixes[t.market])
 
     def book(self, int market, bint levels):
         """State and counts of a market; with `levels` its bids and asks as [price, quantity] texts, best first.
@@ -542,60 +531,3 @@ cdef class Pairs:
         """(bid, ask) as doubles, 0 where there is none."""
         cdef Market* m = self.market(market)
         return m.bid, m.ask
-
-
-cdef inline char* put_text(char* o, const char* text) noexcept nogil:
-    cdef size_t n = strlen(text)
-    memcpy(o, text, n)
-    return o + n
-
-
-cdef char* put_side(char* o, const Tick* t, int side, const char* price_key, const char* qty_key) noexcept nogil:
-    o = put_text(o, price_key)
-    if t.price[side] < 0:
-        o = put_text(o, b"null")
-        return put_text(put_text(o, qty_key), b"null")
-    o = put_text(o, b'"')
-    o = put_dec(o, t.price[side], t.price_dec[side])
-    o = put_text(o, b'"')
-    o = put_text(o, qty_key)
-    o = put_text(o, b'"')
-    o = put_dec(o, t.qty[side], t.qty_dec[side])
-    return put_text(o, b'"')
-
-
-cdef side_texts(const Book* b, int side):
-    cdef Place w
-    cdef Quote q
-    cdef char text[96]
-    cdef char* mid
-    cdef char* end
-    out = []
-    walk_start(&w, b, side)
-    while walk_next(&w, &q):
-        mid = put_units(text, q.price)
-        end = put_dec(mid, q.qm, q.qdec)
-        out.append([text[:mid - text].decode(), text[mid - text:end - text].decode()])
-    return out
-
-
-cdef closed_event(const Event* e):
-    return {
-        "raised": False, "batch": e.batch, "recv_ns": e.recv_ns, "buy": e.buy, "sell": e.sell, "name": e.name,
-        "start_ns": e.start_ns, "evaluations": e.evaluations, "max_net_bps": e.max_net_bps,
-        "max_profit_quote": e.max_profit, "reason": REASONS[e.reason],
-    }
-
-
-cdef raised_event(const Event* e):
-    cdef char text[64]
-    return {
-        "raised": True, "batch": e.batch, "recv_ns": e.recv_ns, "buy": e.buy, "sell": e.sell, "name": e.name,
-        "start_ns": e.start_ns, "spread_bps": e.spread_bps, "net_bps": e.size.net_bps,
-        "profit_quote": e.size.profit, "qty": text[:put_units(text, e.size.qty) - text].decode(),
-        "buy_vwap": e.size.buy_vwap, "sell_vwap": e.size.sell_vwap, "liquidity": e.liquidity, "sigma": e.sigma,
-        "persistence": e.persistence, "window_mean_bps": e.mean_bps, "window_max_bps": e.max_bps,
-        "impact_bps": e.spread_bps - spread_bps(e.size.sell_vwap, e.size.buy_vwap), "score": e.score,
-        "seq_buy": e.seq_buy if e.has_seq_buy else None, "seq_sell": e.seq_sell if e.has_seq_sell else None,
-        "book_age_buy_ns": e.age_buy, "book_age_sell_ns": e.age_sell,
-    }
