@@ -245,18 +245,24 @@ def test_a_reader_that_goes_away_ends_it_quietly(capture: Path) -> None:
         assert (process.wait(WAIT_SEC), message) == (141, b"")
 
 
+def heed_ctrl_c() -> None:
+    """A shell's background jobs, and all they start, ignore Ctrl-C; a user's command does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_what_was_written(capture: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of its input, replay exits 130 with whole lines in its output."""
     source, output = tmp_path / "endless.jsonl", tmp_path / "out.jsonl"
     os.mkfifo(source)
     pipe = os.open(source, os.O_RDWR | os.O_NONBLOCK)  # for writing too, so that the input never ends
     words = [*COMMAND, "replay", str(source), "--emit", "ticks", "-o", str(output)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heed_ctrl_c) as process:
         assert process.stderr is not None
         rest = memoryview(capture.read_bytes())
         while rest and process.poll() is None:
             if select.select([], [pipe], [], 1.0)[1]:
                 rest = rest[os.write(pipe, rest[:4096]) :]
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
         message = process.stderr.read()
         assert process.wait(WAIT_SEC) == 130, message

@@ -33,7 +33,7 @@ def parse_fast(bytes text):
     return d.m, d.dec, d.wire
 
 
-def format(int64_t mantissa, unsigned int decimals):
+def to_text(int64_t mantissa, unsigned int decimals):
     """Plain decimal text of mantissa * 10^-decimals, without trailing zeros. Raises ValueError when negative or
     with more than 18 decimals."""
     cdef char text[64]

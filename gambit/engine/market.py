@@ -51,8 +51,8 @@ class Connection:
 class Market:
     """Books of many venues and what can be earned between them.
 
-    `languages` maps gambit's venue names to gambit.venues.wire.Venue; `decode` is gambit.venues.decode.decode. Frames are
-    given as bytes with the connection they came from and their receive time in ns; nothing here reads a clock.
+    `languages` maps gambit's venue names to gambit.venues.wire.Venue; `decode` is gambit.venues.decode.decode. Frames
+    are given as bytes with the connection they came from and their receive time in ns; nothing here reads a clock.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Market:
         self.listings: list[Listing] = []
         self.group_names = [group.name for group in params.groups]
         self.group_of = {member: k for k, group in enumerate(params.groups) for member in group.members}
-        self.namer = Namer(self.listings, self.group_names, params.ttl_sec)
+        self.namer = Namer(self.listings, self.group_names, params.ttl_number)
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.dead_letter_counts: Counter[tuple[str, str]] = Counter()
         self.notices: deque[tuple[str, VenueNotice]] = deque(maxlen=DEAD_LETTERS_KEPT)
@@ -296,11 +296,11 @@ class Market:
             self.hot.count(state.index, "skipped")
             return
         number = decoded.parts[0].ints.get(SEQUENCE)
-        if state.language.wire.rule == CONNECTION_RULE and number is not None:
-            if self.hot.sequence(connection.index, number):
-                for market in known:
-                    self.hot.drop(market)
-                return
+        is_counted = state.language.wire.rule == CONNECTION_RULE and number is not None
+        if is_counted and self.hot.sequence(connection.index, number):
+            for market in known:
+                self.hot.drop(market)
+            return
         for market in known:
             self.hot.quarantine(market, connection.index, channel, depth)
         self.hot.count(state.index, "quarantined")

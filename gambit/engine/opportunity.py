@@ -1,9 +1,9 @@
-"""What the hot path found, in the words of the outside: arb.signal and episode ends (formulas.md, replay-rules R27, R31)."""
+"""What the hot path found, in the words of the outside: arb.signal and episode ends (replay-rules R27, R31)."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 SCHEMA_VERSION = "2"
 # R27 gives only the name of the UUIDv5; this is its namespace.
@@ -27,31 +27,30 @@ class Namer:
     """Turns raw events into the dicts that leave gambit. `listings[market]` names the markets, `groups` the declared
     groups (a pair's name index 0 is the common symbol, k > 0 is groups[k - 1])."""
 
-    def __init__(self, listings: Sequence[Listing], groups: Sequence[str], ttl_sec: float) -> None:
+    def __init__(self, listings: Sequence[Listing], groups: Sequence[str], ttl_sec: int | float) -> None:
         self.listings = listings
         self.groups = groups
         self.ttl_sec = ttl_sec
 
-    def named(self, events: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    def named(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
         """Events in the order they are told: as they happened, and those of one instant by name (D14)."""
         return [self._dict(event) for event in sorted(events, key=self._order)]
 
-    def _order(self, event: Mapping[str, object]) -> tuple[object, ...]:
+    def _order(self, event: Mapping[str, Any]) -> tuple[object, ...]:
         buy, sell = self._pair(event)
         is_late = event.get("reason") != "different_coin"
         own_time = event["recv_ns"] if event.get("reason") == "stale" else 0
         names = (self._symbol(event), buy.venue, sell.venue, buy.symbol, sell.symbol)
         return (event["batch"], is_late, own_time, *names)
 
-    def _pair(self, event: Mapping[str, object]) -> tuple[Listing, Listing]:
-        return self.listings[event["buy"]], self.listings[event["sell"]]  # type: ignore[index]
+    def _pair(self, event: Mapping[str, Any]) -> tuple[Listing, Listing]:
+        return self.listings[event["buy"]], self.listings[event["sell"]]
 
-    def _symbol(self, event: Mapping[str, object]) -> str:
-        name = event["name"]
-        assert isinstance(name, int)
+    def _symbol(self, event: Mapping[str, Any]) -> str:
+        name: int = event["name"]
         return self._pair(event)[0].symbol if name == 0 else self.groups[name - 1]
 
-    def _dict(self, event: Mapping[str, object]) -> dict[str, object]:
+    def _dict(self, event: Mapping[str, Any]) -> dict[str, object]:
         buy, sell = self._pair(event)
         symbol = self._symbol(event)
         key = f"{symbol}|{buy.venue}|{sell.venue}|{buy.symbol}|{sell.symbol}"
@@ -63,7 +62,7 @@ class Namer:
         return {
             "event": "raised",
             "recv_ns": recv_ns,
-            "ts": rfc3339(recv_ns),  # type: ignore[arg-type]
+            "ts": rfc3339(recv_ns),
             "opp_id": str(uuid.uuid5(NAMESPACE, f"{key}|{recv_ns}|signal")),
             "raw_signal_id": raw_signal_id,
             "correlation_id": raw_signal_id,
@@ -83,7 +82,7 @@ class Namer:
         }
 
     def _closed(
-        self, event: Mapping[str, object], symbol: str, buy: Listing, sell: Listing, raw_signal_id: str
+        self, event: Mapping[str, Any], symbol: str, buy: Listing, sell: Listing, raw_signal_id: str
     ) -> dict[str, object]:
         recv_ns, start_ns = event["recv_ns"], event["start_ns"]
         return {
@@ -93,7 +92,7 @@ class Namer:
             "venue_buy": buy.venue,
             "venue_sell": sell.venue,
             "raw_signal_id": raw_signal_id,
-            "duration_ns": recv_ns - start_ns,  # type: ignore[operator]
+            "duration_ns": recv_ns - start_ns,
             "max_net_bps": event["max_net_bps"],
             "max_profit_quote": event["max_profit_quote"],
             "evaluations": event["evaluations"],

@@ -46,7 +46,7 @@ class EngineParams:
     window_sec: Decimal = Decimal(5)
     min_liquidity: Decimal = Decimal(10_000)
     max_slippage_bps: Decimal = Decimal(20)
-    ttl_sec: int | float = 10
+    ttl_sec: Decimal = Decimal(10)
     min_spread_bps: Decimal = Decimal(15)
     fee_bps: Decimal = Decimal(10)
     weights: tuple[float, float, float] = (0.5, 0.3, 0.2)
@@ -62,6 +62,11 @@ class EngineParams:
     symbols: tuple[str, ...] | None = None
     venues: Mapping[str, VenueParams] = field(default_factory=dict)
 
+    @property
+    def ttl_number(self) -> int | float:
+        """The time to live in seconds as JSON writes it."""
+        return int(self.ttl_sec) if self.ttl_sec == int(self.ttl_sec) else float(self.ttl_sec)
+
     def venue(self, name: str) -> VenueParams:
         """A venue's parameters, by default the general fee."""
         return self.venues.get(name) or VenueParams(self.fee_bps)
@@ -76,7 +81,7 @@ class EngineParams:
         ratio = Fraction(self.max_mid_ratio)
         return {
             "max_age_ns": int(self.max_book_age_ms * 1_000_000),
-            "ttl_ns": int(Decimal(str(self.ttl_sec)) * 1_000_000_000),
+            "ttl_ns": int(self.ttl_sec * 1_000_000_000),
             "window_ns": int(self.window_sec * 1_000_000_000),
             "min_spread_bps": float(self.min_spread_bps),
             "min_liquidity": float(self.min_liquidity),

@@ -67,7 +67,7 @@ def replay(
     out: BinaryIO,
     strict: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
-    warn: Callable[[str], None] = lambda text: None,
+    warn: Callable[[str], None] = lambda _: None,
     observe: Callable[[dict[str, object]], None] | None = None,
 ) -> ReplayResult:
     """Replay captures and write what `emit` asks for (opportunities, ticks, books or stats) as JSON lines to `out`.
@@ -227,7 +227,8 @@ class _Replay:
     def take(self, source: _Source) -> None:
         """It is a record's turn."""
         record = source.record
-        assert record is not None
+        if record is None:
+            raise RuntimeError("it is the turn of a record that nobody read")
         venue = self.venue_of(source, record)
         self.records[record.type] += 1
         match record.type:

@@ -4,7 +4,6 @@ Sync rule (binance.md 3, replay-rules R9): diffs carry U..u and are joined to a 
 futures also name the id before (pu). COIN-M quantities are contracts of a fixed value in quote money.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -12,9 +11,32 @@ from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
 from gambit.venues.decode import NotJson, as_int, load_json, read_levels
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
 from gambit.venues.wire import (
-    ASK, ASK_QTY, ASKS, BID, BID_QTY, BIDS, CHANNEL, EVENT, FIRST, ID, PREV, STREAM, SYMBOL, TIME,
-    Action, BadFrame, Fact, Key, Kind, KindRule, Rule, Wire,
-)  # fmt: skip
+    ASK,
+    ASK_QTY,
+    ASKS,
+    BID,
+    BID_QTY,
+    BIDS,
+    CHANNEL,
+    EVENT,
+    FIRST,
+    ID,
+    PREV,
+    STREAM,
+    SYMBOL,
+    TIME,
+    Action,
+    BadFrame,
+    Fact,
+    Key,
+    Kind,
+    KindRule,
+    Rule,
+    Venue,
+    Wire,
+    in_chunks,
+    packed,
+)
 
 _EVENT = (
     Key("e", Action.TEXT, CHANNEL),
@@ -62,7 +84,7 @@ DEPTHS = (5, 10, 20, 50, 100, 500, 1000, 5000)
 STREAMS_A_REQUEST = 200
 
 
-class Binance:
+class Binance(Venue):
     """One of Binance's exchanges. `style` is "spot", "usdm" or "coinm"."""
 
     wire = WIRE
@@ -70,10 +92,6 @@ class Binance:
     def __init__(self, name: str, style: str) -> None:
         self.name = name
         self.style = style
-
-    def accepts(self, address: str | None) -> bool:
-        """Every address."""
-        return True
 
     def time_unit_ns(self, address: str | None) -> int:
         """Milliseconds, but where the address asks for microseconds."""
@@ -88,10 +106,6 @@ class Binance:
             return None
         pair, suffix = parts[0] + parts[1], parts[2]
         return pair if self.style == "usdm" and suffix == SUFFIX_PERPETUAL else f"{pair}_{suffix}"
-
-    def symbol(self, spelling: str) -> str | None:
-        """Never: BTCUSDT has no seam (R7)."""
-        return None
 
     def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
         """exchangeInfo."""
@@ -166,10 +180,9 @@ class Binance:
             raise ValueError(f"{self.name} snapshots have {', '.join(map(str, DEPTHS))} levels, not {depth}")
         stream = "bookTicker" if source == "bbo" else "depth@100ms"
         names = [f"{spelling.lower()}@{stream}" for spelling in spellings]
-        chunks = [names[k : k + STREAMS_A_REQUEST] for k in range(0, len(names), STREAMS_A_REQUEST)]
         return [
-            Request(json.dumps({"method": "SUBSCRIBE", "params": chunk, "id": k + 1}, separators=(",", ":")).encode())
-            for k, chunk in enumerate(chunks)
+            Request(packed({"method": "SUBSCRIBE", "params": chunk, "id": k + 1}))
+            for k, chunk in enumerate(in_chunks(names, STREAMS_A_REQUEST))
         ]
 
 

@@ -1,16 +1,33 @@
 """Bybit v5, spot and linear: orderbook.N with u growing by one; u = 1 is a restart (bybit.md 3, replay-rules R23)."""
 
-import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from urllib.parse import urlsplit
 
-from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
+from gambit.model import Instrument, Request, VenueNotice
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
 from gambit.venues.wire import (
-    ASKS, BIDS, CHANNEL, EVENT, ID, SNAPSHOT, SYMBOL, TIME, TIME_2, TYPE, UPDATE,
-    Action, Fact, Key, Kind, KindRule, Rule, Wire,
-)  # fmt: skip
+    ASKS,
+    BIDS,
+    CHANNEL,
+    EVENT,
+    ID,
+    SNAPSHOT,
+    SYMBOL,
+    TIME,
+    TIME_2,
+    TYPE,
+    UPDATE,
+    Action,
+    Fact,
+    Key,
+    Kind,
+    KindRule,
+    Rule,
+    Venue,
+    Wire,
+    in_chunks,
+    packed,
+)
 
 WIRE = Wire(
     rule=Rule.STEP,
@@ -45,11 +62,11 @@ WIRE = Wire(
     digits_channel=True,
 )
 
-DEPTHS = {"spot": (1, 50, 200, 1000), "linear": (1, 50, 200, 1000)}
+DEPTHS = (1, 50, 200, 1000)
 TOPICS_A_REQUEST = 10
 
 
-class Bybit:
+class Bybit(Venue):
     """One market type of Bybit, `category` "spot" or "linear"."""
 
     wire = WIRE
@@ -62,10 +79,6 @@ class Bybit:
         """Only connections to this category's address (R7); an unknown address is taken."""
         return address is None or urlsplit(address).path.rstrip("/").endswith(f"/{self.category}")
 
-    def time_unit_ns(self, address: str | None) -> int:
-        """Milliseconds."""
-        return 1_000_000
-
     def spelling(self, symbol: str) -> str | None:
         """BTC-USDT -> BTCUSDT; on linear BTC-USDT-PERP -> BTCUSDT, BTC-USDT-27DEC24 -> BTCUSDT-27DEC24."""
         parts = symbol.split("-")
@@ -74,14 +87,6 @@ class Bybit:
         if len(parts) != 3:
             return None
         return parts[0] + parts[1] + ("" if parts[2] == SUFFIX_PERPETUAL else f"-{parts[2]}")
-
-    def symbol(self, spelling: str) -> str | None:
-        """Never: BTCUSDT has no seam (R7)."""
-        return None
-
-    def default_contract_size(self, symbol: str) -> Decimal | None:
-        """Quantities are base units."""
-        return None
 
     def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
         """instruments-info of this category."""
@@ -112,10 +117,6 @@ class Bybit:
             min_notional=exact(lot.get("minOrderAmt") or lot.get("minNotionalValue")),
         )
 
-    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
-        """Never: snapshots come with the stream."""
-        return None
-
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """A refused request; the three pongs and plain acks say nothing."""
         if message.get("success") is False:
@@ -125,10 +126,7 @@ class Bybit:
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """`orderbook.N.SYMBOL`, ten topics a request."""
         depth = 1 if source == "bbo" else depth or 50
-        if depth not in DEPTHS[self.category]:
-            raise ValueError(f"{self.name} has books of {', '.join(map(str, DEPTHS[self.category]))} levels, not {depth}")
+        if depth not in DEPTHS:
+            raise ValueError(f"{self.name} has books of {', '.join(map(str, DEPTHS))} levels, not {depth}")
         topics = [f"orderbook.{depth}.{spelling}" for spelling in spellings]
-        return [
-            Request(json.dumps({"op": "subscribe", "args": topics[k : k + TOPICS_A_REQUEST]}, separators=(",", ":")).encode())
-            for k in range(0, len(topics), TOPICS_A_REQUEST)
-        ]
+        return [Request(packed({"op": "subscribe", "args": chunk})) for chunk in in_chunks(topics, TOPICS_A_REQUEST)]

@@ -1,16 +1,34 @@
 """Coinbase Advanced Trade: level2 arrives as `l2_data`, proved by one counter for the whole connection
 (coinbase.md 3, replay-rules R23)."""
 
-import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
-from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
+from gambit.model import Instrument, Request, VenueNotice
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
 from gambit.venues.wire import (
-    ASK, ASK_QTY, BID, BID_QTY, CHANNEL, EITHER, EVENT, ID, SNAPSHOT, SYMBOL, TIME, TYPE, UPDATE,
-    Action, Fact, Key, Kind, KindRule, Rule, Wire,
-)  # fmt: skip
+    ASK,
+    ASK_QTY,
+    BID,
+    BID_QTY,
+    CHANNEL,
+    EITHER,
+    EVENT,
+    ID,
+    SNAPSHOT,
+    SYMBOL,
+    TIME,
+    TYPE,
+    UPDATE,
+    Action,
+    Fact,
+    Key,
+    Kind,
+    KindRule,
+    Rule,
+    Venue,
+    Wire,
+    packed,
+)
 
 WIRE = Wire(
     rule=Rule.CONNECTION,
@@ -58,21 +76,13 @@ WIRE = Wire(
 )
 
 
-class Coinbase:
+class Coinbase(Venue):
     """Coinbase Advanced Trade spot."""
 
     wire = WIRE
 
     def __init__(self, name: str) -> None:
         self.name = name
-
-    def accepts(self, address: str | None) -> bool:
-        """Every address."""
-        return True
-
-    def time_unit_ns(self, address: str | None) -> int:
-        """Milliseconds."""
-        return 1_000_000
 
     def spelling(self, symbol: str) -> str | None:
         """product_id is BASE-QUOTE."""
@@ -81,10 +91,6 @@ class Coinbase:
     def symbol(self, spelling: str) -> str | None:
         """A spelling of exactly two parts is its own symbol (R7)."""
         return spelling if two_parts(spelling, "-") else None
-
-    def default_contract_size(self, symbol: str) -> Decimal | None:
-        """Quantities are base units."""
-        return None
 
     def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
         """market/products; only its spot rows."""
@@ -105,10 +111,6 @@ class Coinbase:
             if text(row, "product_type") in ("SPOT", "") and two_parts(text(row, "product_id"), "-")
         ]
 
-    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
-        """Never: REST books carry no sequence and cannot be joined."""
-        return None
-
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """Errors; a `subscriptions` message only says what is subscribed."""
         if message.get("type") == "error":
@@ -124,5 +126,4 @@ class Coinbase:
             "product_ids": list(spellings),
             "channel": "ticker" if source == "bbo" else "level2",
         }
-        second = {"type": "subscribe", "channel": "heartbeats"}
-        return [Request(json.dumps(body, separators=(",", ":")).encode()) for body in (first, second)]
+        return [Request(packed(first)), Request(packed({"type": "subscribe", "channel": "heartbeats"}))]

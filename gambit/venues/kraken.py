@@ -2,16 +2,37 @@
 (kraken.md 3, replay-rules R12). Prices and quantities are JSON numbers whose text matters.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from gambit.model import DepthSnapshot, Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
+from gambit.model import Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts, whole
 from gambit.venues.wire import (
-    ASK, ASK_QTY, ASKS, BID, BID_QTY, BIDS, CHANNEL, CHECKSUM, EVENT, SNAPSHOT, SYMBOL, TIME, TYPE, UPDATE,
-    Action, Fact, Key, Kind, KindRule, Rule, Wire,
-)  # fmt: skip
+    ASK,
+    ASK_QTY,
+    ASKS,
+    BID,
+    BID_QTY,
+    BIDS,
+    CHANNEL,
+    CHECKSUM,
+    EVENT,
+    SNAPSHOT,
+    SYMBOL,
+    TIME,
+    TYPE,
+    UPDATE,
+    Action,
+    Fact,
+    Key,
+    Kind,
+    KindRule,
+    Rule,
+    Venue,
+    Wire,
+    in_chunks,
+    packed,
+)
 
 WIRE = Wire(
     rule=Rule.CHECKSUM,
@@ -57,21 +78,13 @@ def _v2(spelling: str) -> str:
     return "/".join(REST_ASSETS.get(part, part) for part in spelling.split("/"))
 
 
-class Kraken:
+class Kraken(Venue):
     """Kraken spot."""
 
     wire = WIRE
 
     def __init__(self, name: str) -> None:
         self.name = name
-
-    def accepts(self, address: str | None) -> bool:
-        """Every address."""
-        return True
-
-    def time_unit_ns(self, address: str | None) -> int:
-        """Milliseconds."""
-        return 1_000_000
 
     def spelling(self, symbol: str) -> str | None:
         """BTC-USD -> BTC/USD."""
@@ -80,10 +93,6 @@ class Kraken:
     def symbol(self, spelling: str) -> str | None:
         """A spelling of exactly two parts (R7)."""
         return _v2(spelling).replace("/", "-") if two_parts(spelling, "/") else None
-
-    def default_contract_size(self, symbol: str) -> Decimal | None:
-        """Quantities are base units."""
-        return None
 
     def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
         """AssetPairs."""
@@ -111,10 +120,6 @@ class Kraken:
             qty_decimals=lot_decimals,
         )
 
-    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
-        """Never: snapshots come with the stream."""
-        return None
-
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """Acks with their depth, the instrument channel, errors, the system's status."""
         if message.get("channel") == "instrument":
@@ -136,18 +141,16 @@ class Kraken:
         """`book` with a depth, or `ticker` on every change of the best bid and ask."""
         if depth and depth not in DEPTHS:
             raise ValueError(f"{self.name} has books of {', '.join(map(str, DEPTHS))} levels, not {depth}")
-        params: dict[str, object] = {"channel": "ticker", "event_trigger": "bbo"}
+        params: dict[str, object] = {"channel": "ticker", "event_trigger": "bbo", "snapshot": True}
         if source != "bbo":
-            params = {"channel": "book", "depth": depth or 100}
-        chunks = [list(spellings[k : k + SYMBOLS_A_REQUEST]) for k in range(0, len(spellings), SYMBOLS_A_REQUEST)]
+            params = {"channel": "book", "depth": depth or 100, "snapshot": True}
         return [
             Request(
-                json.dumps(
-                    {"method": "subscribe", "params": {**params, "symbol": chunk, "snapshot": True}, "req_id": k + 1},
-                    separators=(",", ":"),
-                ).encode()
+                packed(
+                    {"method": "subscribe", "params": {**params, "symbol": chunk, "snapshot": True}, "req_id": k + 1}
+                )
             )
-            for k, chunk in enumerate(chunks)
+            for k, chunk in enumerate(in_chunks(spellings, SYMBOLS_A_REQUEST))
         ]
 
 

@@ -26,10 +26,9 @@ def load_rows(data: bytes, *path: str) -> Iterator[Mapping[str, object]]:
         if not isinstance(node, dict) or name not in node:
             raise ValueError(f"instrument list without `{name}`")
         node = node[name]
-    rows = node.values() if isinstance(node, dict) else node
-    if not isinstance(rows, list) and not isinstance(node, dict):
+    if not isinstance(node, (list, dict)):
         raise ValueError("instrument list is no array")
-    for row in rows:  # type: ignore[union-attr]
+    for row in node.values() if isinstance(node, dict) else node:
         if isinstance(row, dict):
             yield row
 

@@ -3,16 +3,34 @@
 The checksum is dead (always 0) on today's wire and looked at only in archives that have no seqId.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 
-from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
+from gambit.model import Instrument, Request, VenueNotice
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
 from gambit.venues.wire import (
-    ASKS, BIDS, CHANNEL, CHECKSUM, EVENT, ID, PREV, SNAPSHOT, SYMBOL, TIME, TYPE, UPDATE,
-    Action, Fact, Key, Kind, KindRule, Rule, Wire,
-)  # fmt: skip
+    ASKS,
+    BIDS,
+    CHANNEL,
+    CHECKSUM,
+    EVENT,
+    ID,
+    PREV,
+    SNAPSHOT,
+    SYMBOL,
+    TIME,
+    TYPE,
+    UPDATE,
+    Action,
+    Fact,
+    Key,
+    Kind,
+    KindRule,
+    Rule,
+    Venue,
+    Wire,
+    in_chunks,
+    packed,
+)
 
 WIRE = Wire(
     rule=Rule.LINK,
@@ -56,21 +74,13 @@ CHANNELS = {0: "books", 400: "books", 50: "books50-l2-tbt"}
 ARGS_A_REQUEST = 100
 
 
-class Okx:
+class Okx(Venue):
     """OKX spot; a derivative only when it is asked for by its own name."""
 
     wire = WIRE
 
     def __init__(self, name: str) -> None:
         self.name = name
-
-    def accepts(self, address: str | None) -> bool:
-        """Every address."""
-        return True
-
-    def time_unit_ns(self, address: str | None) -> int:
-        """Milliseconds."""
-        return 1_000_000
 
     def spelling(self, symbol: str) -> str | None:
         """instId is BASE-QUOTE."""
@@ -79,10 +89,6 @@ class Okx:
     def symbol(self, spelling: str) -> str | None:
         """A spelling of exactly two parts is its own symbol (R7)."""
         return spelling if two_parts(spelling, "-") else None
-
-    def default_contract_size(self, symbol: str) -> Decimal | None:
-        """Spot quantities are base units."""
-        return None
 
     def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
         """public/instruments; only its spot rows."""
@@ -102,10 +108,6 @@ class Okx:
             if row.get("instType") == "SPOT" and two_parts(text(row, "instId"), "-")
         ]
 
-    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
-        """Never: snapshots come with the stream."""
-        return None
-
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """Errors and the upgrade notice (64008)."""
         event = message.get("event")
@@ -120,8 +122,7 @@ class Okx:
         if depth not in CHANNELS:
             raise ValueError(f"{self.name} has books of 400 or 50 levels, not {depth}")
         channel = "bbo-tbt" if source == "bbo" else CHANNELS[depth]
-        args = [{"channel": channel, "instId": spelling} for spelling in spellings]
         return [
-            Request(json.dumps({"op": "subscribe", "args": args[k : k + ARGS_A_REQUEST]}, separators=(",", ":")).encode())
-            for k in range(0, len(args), ARGS_A_REQUEST)
+            Request(packed({"op": "subscribe", "args": [{"channel": channel, "instId": name} for name in chunk]}))
+            for chunk in in_chunks(spellings, ARGS_A_REQUEST)
         ]

@@ -5,6 +5,7 @@ scanner (gambit._core.scan) runs it over bytes, the slow decoder (gambit.venues.
 same slots. Nothing here or in a venue module opens a socket.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -104,39 +105,63 @@ Fact = SubscribedDepth | ListedInstruments | VenueNotice
 
 
 class Venue(Protocol):
-    """One venue's language: bytes in, facts out; subscriptions as requests. Instances hold no state."""
+    """One venue's language: bytes in, facts out; subscriptions as requests. Instances hold no state.
+
+    The methods with a body answer for the venues to which the question means nothing.
+    """
 
     name: str
     wire: Wire
 
-    def accepts(self, address: str | None) -> bool:
+    def accepts(self, address: str | None) -> bool:  # noqa: ARG002
         """Whether frames of a connection to this address (None: unknown) are this venue's."""
+        return True
 
-    def time_unit_ns(self, address: str | None) -> int:
+    def time_unit_ns(self, address: str | None) -> int:  # noqa: ARG002
         """Unit of the times that a connection to this address writes as digits."""
+        return 1_000_000
 
     def spelling(self, symbol: str) -> str | None:
         """How the venue spells a symbol in market data; None when it cannot trade such a thing."""
+        ...
 
-    def symbol(self, spelling: str) -> str | None:
-        """The symbol of a spelling that can be taken as it is (R7); None where that needs an instrument list."""
+    def symbol(self, spelling: str) -> str | None:  # noqa: ARG002
+        """The symbol of a spelling that can be taken as it is (R7); None where that needs an instrument list, as
+        BTCUSDT does."""
+        return None
 
-    def default_contract_size(self, symbol: str) -> Decimal | None:
+    def default_contract_size(self, symbol: str) -> Decimal | None:  # noqa: ARG002
         """Quote value of a contract where no list says it; None where quantities are base units."""
+        return None
 
     def instruments(self, url: str, data: bytes) -> list[Instrument] | None:
         """The instruments of a recorded list; None when the address is no list of this venue. Raises ValueError for
         a list that cannot be read."""
+        ...
 
-    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:
-        """A depth snapshot that is to be joined to the stream; None when the address gives none. Raises BadFrame."""
+    def depth_snapshot(self, url: str, data: bytes) -> DepthSnapshot | None:  # noqa: ARG002
+        """A depth snapshot that is to be joined to the stream; None when the address gives none, as where snapshots
+        come with the stream. Raises BadFrame."""
+        return None
 
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """What an ack, an error or another control frame says."""
+        ...
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """The requests that subscribe the market data of these spellings; source "depth" or "bbo", depth 0 for the
         venue's default. Raises ValueError for a depth that the venue does not offer."""
+        ...
+
+
+def packed(body: object) -> bytes:
+    """A request's JSON as venues like it: no white space."""
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def in_chunks(items: Sequence[str], size: int) -> list[list[str]]:
+    """As many requests as a limit on the items of one needs."""
+    return [list(items[k : k + size]) for k in range(0, len(items), size)]
 
 
 class BadFrame(ValueError):
