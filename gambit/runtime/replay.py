@@ -20,6 +20,7 @@ from gambit.engine.market import Market
 from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record
 from gambit.runtime.wiring import build_market
 from gambit.venues import CAPTURE_NAMES, VENUES
+from gambit.venues.wire import Kind
 
 MULTI = "multi"
 PROGRESS_STEP = 1 << 20
@@ -350,5 +351,6 @@ class _Replay:
     def venue_stats(self, name: str, books: Sequence[dict[str, Any]]) -> dict[str, object]:
         own = [book for book in books if book["venue"] == name]
         counts = self.market.hot.venue_counts(self.market.venues[name].index)
+        counts["by_kind"] = {(Kind(kind).name or "").lower(): count for kind, count in counts["by_kind"].items()}
         sums = {key: sum(book[key] for book in own) for key in ("applied", "snapshots", "gaps", "dropped_stale")}
         return {**counts, **sums}
