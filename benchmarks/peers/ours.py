@@ -31,9 +31,9 @@ class GambitEntry:
     package: ClassVar[str] = "gambit"
     reads: ClassVar[dict[str, frozenset[str]]] = {kind: frozenset(DIALECTS) for kind in ("ticker", "depth")}
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, *, busy: bool = False) -> None:
         self.stream = stream
-        self.market, conns = open_market(stream)
+        self.market, conns = open_market(stream, busy=busy)
         self.conn_of = [conns[k] for k in stream.venue_of]
         self.places = {name: m for m, (name, _) in enumerate(self.market.listings)}
 

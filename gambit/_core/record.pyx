@@ -203,7 +203,7 @@ cdef class Lines:
         cdef Py_ssize_t venue_n = 0, conn_n = 0
         cdef char names[BOUND_TEXT + 8]         # the hash reads a word at a time
         cdef int seen = 0, digits = 0, at
-        cdef int64_t ts = 0
+        cdef uint64_t ts = 0
         if p[0] != b'{' or n < 20:
             return -1
         p += 1
@@ -217,10 +217,10 @@ cdef class Lines:
             p = e + 2
             if e - key == 2 and key[0] == b't' and key[1] == b's' and not seen & 2:
                 digits = 0
-                while p[digits] >= b'0' and p[digits] <= b'9' and digits < 19:
-                    ts = ts * 10 + (p[digits] - 48)
+                while p[digits] >= b'0' and p[digits] <= b'9' and digits < 20:
+                    ts = ts * 10 + <uint64_t>(p[digits] - 48)
                     digits += 1
-                if digits == 0 or digits > 18 or (p[0] == b'0' and digits > 1):
+                if digits == 0 or digits > 19 or ts >> 62 or (p[0] == b'0' and digits > 1):
                     return -1
                 p += digits
                 seen |= 2
@@ -264,7 +264,7 @@ cdef class Lines:
         if self.bound[at].n == 0:
             return -1
         self.conn = self.bound[at].conn
-        self.ts = ts
+        self.ts = <int64_t>ts
         return 0
 
     cdef const char* unescape(self, const char* p, const char* end) noexcept nogil:

@@ -36,15 +36,20 @@ class Catalog:
         self.has_list = False
         self.instruments: dict[str, Instrument] = {}
         named = wanted if wanted is not None else grouped
-        self.named = {spelling: symbol for symbol in named if (spelling := self.spell(symbol)) is not None}
+        self.named = {spelling: symbol for symbol in named for spelling in self.spellings(symbol)}
+        self.known = set(self.named.values())  # symbols that a list has or that were named
 
-    def spell(self, symbol: str) -> str | None:
-        """The venue's spelling of a symbol, through the aliases backwards."""
-        listed = next((i.spelling for i in self.instruments.values() if self.renamed(i.symbol) == symbol), None)
-        if listed is not None:
-            return listed
-        tickers = {asset: ticker for ticker, asset in self.aliases.items()}
-        return self.venue.spelling("-".join(tickers.get(part, part) for part in symbol.split("-")))
+    def spellings(self, symbol: str) -> list[str]:
+        """How the venue may write a symbol: with its own tickers for the two assets, and by the assets' names."""
+        base, quote, *rest = symbol.split("-")
+        pairs = [(b, q) for b in self._tickers(base) for q in self._tickers(quote)]
+        written = [self.venue.spelling("-".join([b, q, *rest])) for b, q in pairs]
+        return [spelling for spelling in written if spelling is not None]
+
+    def _tickers(self, asset: str) -> list[str]:
+        """The venue's tickers for an asset; its own name is one unless it means another asset there."""
+        tickers = [ticker for ticker, meant in self.aliases.items() if meant == asset]
+        return [*tickers, asset] if self.aliases.get(asset, asset) == asset else tickers
 
     def renamed(self, symbol: str) -> str:
         """A symbol with the venue's tickers replaced by the assets they mean."""
@@ -56,21 +61,26 @@ class Catalog:
         """Learn instruments; with is_list, what is not in the list is unknown from now on. Returns their spellings."""
         added = {instrument.spelling: instrument for instrument in instruments}
         self.instruments.update(added)
+        self.known.update(self.renamed(instrument.symbol) for instrument in added.values())
         self.has_list = self.has_list or is_list
         return list(added)
 
     def symbol(self, spelling: str) -> str | None:
         """The symbol of a spelling; None when it is unknown or not wanted."""
-        instrument = self.instruments.get(spelling)
-        if instrument is not None:
-            found: str | None = self.renamed(instrument.symbol)
-        elif spelling in self.named:
-            found = self.named[spelling]
-        elif self.has_list or self.wanted is not None:
-            found = None
-        else:
-            taken = self.venue.symbol(spelling)
-            found = self.renamed(taken) if taken is not None else None
+        found = self._meant(spelling)
         if found is None or (self.wanted is not None and found not in self.wanted):
             return None
         return found
+
+    def _meant(self, spelling: str) -> str | None:
+        instrument = self.instruments.get(spelling)
+        if instrument is not None:
+            return self.renamed(instrument.symbol)
+        if spelling in self.named:
+            return self.named[spelling]
+        taken = self.venue.symbol(spelling)
+        if taken is None:
+            return None
+        found = self.renamed(taken)
+        takes_any = not self.has_list and self.wanted is None
+        return found if takes_any or found in self.known else None

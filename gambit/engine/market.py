@@ -149,35 +149,42 @@ class Market:
             self._join(state, snapshot)
 
     def _bad_snapshot(self, state: VenueState, error: ValueError, data: bytes) -> None:
-        spelling = getattr(error, "spelling", None) or self._only_spelling(state)
-        market = self._resolve(state, spelling) if spelling else None
+        market = self._snapshot_market(state, getattr(error, "spelling", None))
         if market is not None:
             self.hot.quarantine(market, -1, 0, 0)
         self.hot.count(state.index, "quarantined")
         self._bury(str(error), state, "http", data)
 
     def _join(self, state: VenueState, snapshot: DepthSnapshot) -> None:
-        spelling = snapshot.spelling or self._only_spelling(state)
-        market = self._resolve(state, spelling) if spelling else None
+        market = self._snapshot_market(state, snapshot.spelling)
         if market is None:
             self.hot.count(state.index, "skipped")
             return
         self.hot.snapshot(market, snapshot.last_id, snapshot.levels)
 
-    def _only_spelling(self, state: VenueState) -> str | None:
-        """R4: the only symbol with diffs, else the only one asked for."""
-        fed = [s for (venue, s), m in self._market_of.items() if venue == state.name and self.pairs.was_fed(m)]
-        candidates = fed if len(fed) == 1 else list(state.catalog.named)
-        return candidates[0] if len(candidates) == 1 else None
+    def _snapshot_market(self, state: VenueState, spelling: str | None) -> int | None:
+        """R4: the market that the address names, else the only one with diffs, else the only one asked for."""
+        if spelling is not None:
+            return self._resolve(state, spelling)
+        fed = {m for (venue, _), m in self._market_of.items() if venue == state.name and self.pairs.was_fed(m)}
+        if len(fed) == 1:
+            return fed.pop()
+        named = state.catalog.named
+        return self._resolve(state, next(iter(named))) if len(set(named.values())) == 1 else None
 
     def _learn(self, state: VenueState, instruments: Iterable[Any], *, is_list: bool) -> None:
+        """New rules for markets, and spellings that are known, or unknown, from now on."""
         for spelling in state.catalog.add(instruments, is_list=is_list):
-            if spelling in state.skipped:
-                state.skipped.discard(spelling)
-                self._resolve(state, spelling)
             market = self._market_of.get((state.name, spelling))
             if market is not None:
                 self._set_rules(state, market, spelling)
+        for spelling in [s for s in state.skipped if state.catalog.symbol(s) is not None]:
+            state.skipped.discard(spelling)
+            self._resolve(state, spelling)
+        known = [spelling for venue, spelling in self._market_of if venue == state.name]
+        for spelling in [s for s in known if state.catalog.symbol(s) is None]:
+            del self._market_of[state.name, spelling]
+            self._resolve(state, spelling)
 
     # ---- spellings ----
 
@@ -193,11 +200,18 @@ class Market:
             if 0 < len(raw) < 32:
                 self.hot.spell(state.index, raw, SKIP)
             return None
-        market = self._add_market(state, spelling, symbol)
+        market = self._market_of_symbol(state, symbol)
+        self._market_of[state.name, spelling] = market
+        self._set_rules(state, market, spelling)
         self.hot.spell(state.index, raw, market)
         return market
 
-    def _add_market(self, state: VenueState, spelling: str, symbol: str) -> int:
+    def _market_of_symbol(self, state: VenueState, symbol: str) -> int:
+        """A venue has one book of a symbol, however it is spelled."""
+        listing = Listing(state.name, symbol)
+        return self.listings.index(listing) if listing in self.listings else self._add_market(state, symbol)
+
+    def _add_market(self, state: VenueState, symbol: str) -> int:
         root = self._linked.get(symbol, symbol)
         if root not in self._arenas:
             self._arenas[root] = self.pairs.add_group()
@@ -207,8 +221,6 @@ class Market:
         )
         self.listings.append(Listing(state.name, symbol))
         self._prefixes.append(f'"venue":"{state.name}","symbol":"{symbol}"'.encode())
-        self._market_of[state.name, spelling] = market
-        self._set_rules(state, market, spelling)
         self._relate(market)
         return market
 

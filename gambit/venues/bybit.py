@@ -92,8 +92,8 @@ class Bybit(Venue):
         """instruments-info of this category."""
         if not path_of(url).endswith("instruments-info"):
             return None
-        if (query_of(url, "category") or "spot") != self.category:
-            return []
+        if query_of(url, "category") != self.category:
+            return None
         return [found for row in load_rows(data, "result", "list") if (found := self._instrument(row)) is not None]
 
     def _instrument(self, row: Mapping[str, object]) -> Instrument | None:
