@@ -2,11 +2,14 @@
 
 import sys
 
-from gambit.cli.program import run
+from gambit.cli import interrupts
 
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    interrupts.leave_at_once()
+    from gambit.cli.program import run  # only now: loading it takes a while, in which Ctrl-C must not show
+
     sys.exit(run())
 
 

@@ -250,6 +250,23 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def test_ctrl_c_at_any_moment_is_quiet(tmp_path: Path) -> None:
+    """While modules load, too, Ctrl-C ends the command with exit 130 and shows no traceback."""
+    source = tmp_path / "silent.jsonl"
+    os.mkfifo(source)
+    pipe = os.open(source, os.O_RDWR)
+    words = [*COMMAND, "replay", str(source)]
+    for wait_ms in range(80, 400, 40):
+        with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heed_ctrl_c) as process:
+            try:
+                process.wait(wait_ms / 1000)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+            message = process.communicate(timeout=WAIT_SEC)[1]
+            assert (process.returncode, b"Traceback" in message) == (130, False), (wait_ms, message)
+    os.close(pipe)
+
+
 def test_ctrl_c_keeps_what_was_written(capture: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of its input, replay exits 130 with whole lines in its output."""
     source, output = tmp_path / "endless.jsonl", tmp_path / "out.jsonl"

@@ -14,7 +14,7 @@ from gambit._core.market cimport (
     market_bbo, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
     part_complete,
 )
-from gambit._core.num cimport PAD, digits, now_ns, rfc3339
+from gambit._core.num cimport PAD, digits, now_ns, readable_behind, rfc3339
 from gambit._core.pairs cimport Pairs, room
 from gambit._core.scan cimport Level, Part, Scan, Scanner, Text, scan_frame, scan_room_levels, scan_room_parts
 from gambit._core.venue cimport (
@@ -100,11 +100,14 @@ cdef class Hot:
         cdef int answer
         if not 0 <= conn < self.n_conns:
             raise IndexError(f"connection {conn}")
-        if n + PAD > self.buf_size and self.grow_buffer(n):
-            raise MemoryError
-        memcpy(self.buf, <const char*>data, n)
-        memset(self.buf + n, 0, PAD)
-        answer = self.run(conn, self.buf, n, recv_ns)
+        if readable_behind(<const char*>data, n):
+            answer = self.run(conn, <const char*>data, n, recv_ns)
+        else:
+            if n + PAD > self.buf_size and self.grow_buffer(n):
+                raise MemoryError
+            memcpy(self.buf, <const char*>data, n)
+            memset(self.buf + n, 0, PAD)
+            answer = self.run(conn, self.buf, n, recv_ns)
         return DONE if answer == DONE else self.on_rare(answer, conn, data)
 
     def again(self, int conn, bytes data):

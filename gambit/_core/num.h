@@ -375,6 +375,18 @@ static inline uint32_t gb_crc32(const char *p, size_t n) {
     return ~c;
 }
 
+/* Whether a text that ends with a zero byte may be scanned where it lies: the scanner loads up to 32 bytes behind the
+ * end without believing them, which cannot fault inside the page of the last byte. The checked builds always copy. */
+static inline int gb_readable_behind(const char *p, size_t n) {
+#if defined(GAMBIT_CHECKED)
+    (void)p;
+    (void)n;
+    return 0;
+#else
+    return (((uintptr_t)p + n) & 4095) <= 4096 - 40;
+#endif
+}
+
 static inline int64_t gb_now_ns(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);

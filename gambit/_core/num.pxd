@@ -52,3 +52,4 @@ cdef extern from "num.h" nogil:
     uint32_t hash_text "gb_hash"(const char* p, int n) noexcept
     uint32_t crc32 "gb_crc32"(const char* p, size_t n) noexcept
     int64_t now_ns "gb_now_ns"() noexcept
+    bint readable_behind "gb_readable_behind"(const char* p, size_t n) noexcept

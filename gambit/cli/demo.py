@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gambit.cli import interrupts
 from gambit.cli.options import load_config, with_config, with_json
 from gambit.cli.paint import Paint
 from gambit.cli.progress import Progress
@@ -81,7 +82,7 @@ def _run(seconds: float, seed: int, config: "Config", show: Callable[[dict[str, 
     from gambit.runtime.replay import replay
     from gambit.sim.capture import make_capture
 
-    with tempfile.TemporaryDirectory(prefix="gambit-demo-") as folder:
+    with interrupts.heeded(), tempfile.TemporaryDirectory(prefix="gambit-demo-") as folder:
         capture = Path(folder, "demo.jsonl")
         symbols = config.symbols or ("BTC-USDT", "ETH-USDT")
         make_capture(capture, venues=VENUES, symbols=symbols, seconds=seconds, seed=seed)

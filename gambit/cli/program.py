@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from gambit import __version__
+from gambit.cli import interrupts
 from gambit.cli.config import config_commands
 from gambit.cli.demo import demo
 from gambit.cli.doctor import doctor
@@ -19,7 +20,6 @@ from gambit.cli.replay import replay
 from gambit.cli.venues import venue_commands
 
 FAILED = 1
-INTERRUPTED = 130
 READER_GONE = 141
 
 
@@ -64,7 +64,7 @@ def run(words: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("gambit: interrupted", err=True)
-        return INTERRUPTED
+        return interrupts.EXIT_CODE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"gambit: {where}{error.strerror or error}", err=True)

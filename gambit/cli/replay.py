@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 
+from gambit.cli import interrupts
 from gambit.cli.options import Failure, load_config, with_config
 from gambit.cli.progress import Progress
 
@@ -69,7 +70,7 @@ def replay(
     from gambit.runtime.replay import ReplayError
     from gambit.runtime.replay import replay as run_replay
 
-    with sink(output) as out, Progress.on_terminal(is_shared=output is None) as progress:
+    with interrupts.heeded(), sink(output) as out, Progress.on_terminal(is_shared=output is None) as progress:
         try:
             result = run_replay(
                 files,

@@ -34,10 +34,10 @@ class Catalog:
         self.wanted = frozenset(wanted) if wanted is not None else None
         self.aliases = aliases
         self.has_list = False
-        self.instruments: dict[str, Instrument] = {}
+        self.instruments: dict[str, Instrument] = {}  # by spelling
+        self.by_symbol: dict[str, Instrument] = {}
         named = wanted if wanted is not None else grouped
         self.named = {spelling: symbol for symbol in named for spelling in self.spellings(symbol)}
-        self.known = set(self.named.values())  # symbols that a list has or that were named
 
     def spellings(self, symbol: str) -> list[str]:
         """How the venue may write a symbol: with its own tickers for the two assets, and by the assets' names."""
@@ -58,12 +58,15 @@ class Catalog:
         return f"{self.aliases.get(base, base)}-{self.aliases.get(quote, quote)}{dash}{suffix}"
 
     def add(self, instruments: Iterable[Instrument], *, is_list: bool) -> list[str]:
-        """Learn instruments; with is_list, what is not in the list is unknown from now on. Returns their spellings."""
-        added = {instrument.spelling: instrument for instrument in instruments}
-        self.instruments.update(added)
-        self.known.update(self.renamed(instrument.symbol) for instrument in added.values())
+        """Learn instruments; with is_list, what is not in the list is unknown from now on. Returns their symbols."""
+        added = []
+        for instrument in instruments:
+            symbol = self.renamed(instrument.symbol)
+            self.by_symbol[symbol] = instrument
+            self.instruments[instrument.spelling] = instrument
+            added.append(symbol)
         self.has_list = self.has_list or is_list
-        return list(added)
+        return added
 
     def symbol(self, spelling: str) -> str | None:
         """The symbol of a spelling; None when it is unknown or not wanted."""
@@ -82,5 +85,6 @@ class Catalog:
         if taken is None:
             return None
         found = self.renamed(taken)
-        takes_any = not self.has_list and self.wanted is None
-        return found if takes_any or found in self.known else None
+        if not self.has_list and self.wanted is None:
+            return found
+        return found if found in self.by_symbol or found in self.named.values() else None

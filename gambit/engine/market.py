@@ -80,7 +80,8 @@ class Market:
         self.dead_letter_counts: Counter[tuple[str, str]] = Counter()
         self.notices: deque[tuple[str, VenueNotice]] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.on_dead_letter = on_dead_letter
-        self._market_of: dict[tuple[str, str], int] = {}
+        self._market_of: dict[tuple[str, str], int] = {}  # by venue and spelling
+        self._index_of: dict[Listing, int] = {}
         self._prefixes: list[bytes] = []
         self._arenas: dict[str, int] = {}
         self._linked = _linked_symbols(group.members for group in params.groups)
@@ -174,10 +175,10 @@ class Market:
 
     def _learn(self, state: VenueState, instruments: Iterable[Any], *, is_list: bool) -> None:
         """New rules for markets, and spellings that are known, or unknown, from now on."""
-        for spelling in state.catalog.add(instruments, is_list=is_list):
-            market = self._market_of.get((state.name, spelling))
+        for symbol in state.catalog.add(instruments, is_list=is_list):
+            market = self._index_of.get(Listing(state.name, symbol))
             if market is not None:
-                self._set_rules(state, market, spelling)
+                self._set_rules(state, market)
         for spelling in [s for s in state.skipped if state.catalog.symbol(s) is not None]:
             state.skipped.discard(spelling)
             self._resolve(state, spelling)
@@ -200,18 +201,15 @@ class Market:
             if 0 < len(raw) < 32:
                 self.hot.spell(state.index, raw, SKIP)
             return None
-        market = self._market_of_symbol(state, symbol)
+        market = self._index_of.get(Listing(state.name, symbol))
+        if market is None:
+            market = self._add_market(state, symbol)
         self._market_of[state.name, spelling] = market
-        self._set_rules(state, market, spelling)
         self.hot.spell(state.index, raw, market)
         return market
 
-    def _market_of_symbol(self, state: VenueState, symbol: str) -> int:
-        """A venue has one book of a symbol, however it is spelled."""
-        listing = Listing(state.name, symbol)
-        return self.listings.index(listing) if listing in self.listings else self._add_market(state, symbol)
-
     def _add_market(self, state: VenueState, symbol: str) -> int:
+        """A venue has one book of a symbol, however it is spelled."""
         root = self._linked.get(symbol, symbol)
         if root not in self._arenas:
             self._arenas[root] = self.pairs.add_group()
@@ -220,15 +218,18 @@ class Market:
             state.index, int(wire.rule), state.is_bbo, self._arenas[root], state.taker_fee, 0, 0, 0
         )
         self.listings.append(Listing(state.name, symbol))
+        self._index_of[self.listings[market]] = market
         self._prefixes.append(f'"venue":"{state.name}","symbol":"{symbol}"'.encode())
+        self._set_rules(state, market)
         self._relate(market)
         return market
 
-    def _set_rules(self, state: VenueState, market: int, spelling: str) -> None:
-        instrument = state.catalog.instruments.get(spelling)
+    def _set_rules(self, state: VenueState, market: int) -> None:
+        symbol = self.listings[market].symbol
+        instrument = state.catalog.by_symbol.get(symbol)
         contract = instrument.contract_size if instrument else None
         if contract is None:
-            contract = state.language.default_contract_size(self.listings[market].symbol)
+            contract = state.language.default_contract_size(symbol)
         lot = instrument.lot if instrument else None
         least = instrument.min_qty if instrument else None
         self.pairs.set_rules(market, units(contract), units(lot), units(least))

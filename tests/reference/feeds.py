@@ -34,13 +34,14 @@ class Feed:
     def connect(self, conn: str, addr: str | None) -> list[Event]:
         """D10: a second connect of a connection is its close and a connect."""
         events = self.close(conn)
-        if addr is not None:
+        if addr is None:
+            self.addresses.pop(conn, None)
+        else:
             self.addresses[conn] = addr
         return events
 
     def close(self, conn: str) -> list[Event]:
         self.events = []
-        self.addresses.pop(conn, None)
         self.forget(conn)
         for book in self._fed_by(conn):
             self.lose(book)
@@ -282,7 +283,7 @@ class Binance(Feed):
         return self.source == "depth" and path.rsplit("/", 1)[-1] == "depth"
 
     def snapshot(self, wire_symbol, text):
-        symbol = self._only_symbol() if wire_symbol is None else self.instruments.symbol_of(wire_symbol)
+        symbol = self._only_symbol() if wire_symbol is None else self.instruments.symbol_of(wire_symbol.upper())
         if symbol is None:
             self.counters["skipped_symbol"] += 1
             return

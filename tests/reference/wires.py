@@ -196,9 +196,14 @@ def classify_binance(doc: object) -> BookFrame | Other:
         if _PARTIAL_DEPTH.search(stream):
             return Other("partial depth")
         return _one_book(BookFrame("depth", "diff"), doc.get("s"), doc)
-    if event == "bookTicker" or ("e" not in doc and {"u", "s", "b", "B", "a", "A"} <= doc.keys()):
+    if event == "bookTicker" or (type(event) is not str and _is_top(doc)):
         return _one_book(BookFrame("bbo", "bookTicker"), doc.get("s"), doc)
     return Other(str(event) if event else "control")
+
+
+def _is_top(doc: dict) -> bool:
+    """Spot bookTickers have no event type: two of the best prices and quantities say that it means to be one."""
+    return sum(isinstance(doc.get(name), str) for name in ("b", "B", "a", "A")) >= 2
 
 
 def _one_book(frame: BookFrame, wire_symbol: object, fields: dict, action: str = "") -> BookFrame:
