@@ -10,8 +10,8 @@ A price that lies on no common grid with the others (R21 allows 1e17 beside 1e-1
 ordered rest holds everything, slower and just as exact. Prices and quantities are never rounded.
 """
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memmove, memset
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
 
 from gambit._core.num cimport (
     P10, P10D, clz, crc32, ctz, div_p10, i128, mul_overflow, now_ns, put_digits, put_units, put_wire, ror, units,
@@ -376,17 +376,20 @@ cdef void quote_mantissa(Quote* q) noexcept nogil:
 cdef uint32_t book_checksum_digits(const Book* b, int price_decimals, int qty_decimals) noexcept nogil:
     """Kraken's CRC32 of the ten best asks, then bids: digits of price and quantity at the given decimals,
     leading zeros cut (kraken.md 3). -1 stands for the decimals of the text as sent."""
-    cdef char text[1600]
+    cdef char text[11264]                       # 40 numbers of up to 18 digits and 255 zeros
     cdef char* o = text
     cdef Place w
     cdef Quote q
-    cdef int side, k
+    cdef int side, _level
     for side in range(1, -1, -1):
         walk_start(&w, b, side)
-        for k in range(10):
+        for _level in range(10):
             if not walk_next(&w, &q):
                 break
             quote_mantissa(&q)
+            while 0 <= price_decimals < q.pdec and q.pm % 10 == 0:      # zeros that the precision does not ask for
+                q.pm //= 10
+                q.pdec -= 1
             o = put_digits(o, q.pm, q.pdec, q.pwire if price_decimals < q.pdec else price_decimals)
             o = put_digits(o, q.qm, q.qdec, q.qwire if qty_decimals < q.qdec else qty_decimals)
     return crc32(text, o - text)
@@ -394,14 +397,14 @@ cdef uint32_t book_checksum_digits(const Book* b, int price_decimals, int qty_de
 
 cdef uint32_t book_checksum_wire(const Book* b) noexcept nogil:
     """OKX's archive checksum: up to 25 levels bid, ask, bid, ask as price:size with the wire's text (okx.md 3)."""
-    cdef char text[32768]
+    cdef char text[32768]                       # 100 numbers of up to 18 digits, a point and 255 zeros; separators
     cdef char* o = text
     cdef Place w[2]
     cdef Quote q
-    cdef int side, k
+    cdef int side, _level
     walk_start(&w[0], b, 0)
     walk_start(&w[1], b, 1)
-    for k in range(25):
+    for _level in range(25):
         for side in range(2):
             if not walk_next(&w[side], &q):
                 continue
@@ -472,7 +475,7 @@ cdef class PyBook:
     def repeat(self, levels_a, levels_b, int times):
         """Apply two lists of levels in turn, `times` times each, in C; returns ns a level. For benchmarks."""
         cdef Level* a
-        cdef int n, k
+        cdef int n, _k
         cdef int64_t start, took
         self.load(levels_a)
         a = self.levels
@@ -481,7 +484,7 @@ cdef class PyBook:
         self.load(levels_b)
         start = now_ns()
         with nogil:
-            for k in range(times):
+            for _k in range(times):
                 book_apply(&self.b, a, n)
                 book_apply(&self.b, self.levels, self.n)
         took = now_ns() - start

@@ -1,5 +1,4 @@
 """Signals, episode ends and ticks as Python and JSON read them; books as decimal text."""
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy, strlen
 
 from gambit._core.book cimport Place, Quote, walk_next, walk_start

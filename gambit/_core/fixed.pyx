@@ -15,7 +15,8 @@ def parse(text):
     cdef int rc = dec_any(p, p + len(raw), &d)
     if rc == NUM_OK:
         return d.m, d.dec, d.wire
-    shown = text if len(text) <= 40 else text[:37] + "..."
+    shown = raw.decode(errors="replace")
+    shown = shown if len(shown) <= 40 else shown[:37] + "..."
     if rc == NUM_SYNTAX:
         raise ValueError(f"{shown!r} is not a number")
     raise ValueError(f"{shown!r} does not fit: at most 18 digits, 18 decimals, below 1e18")
@@ -46,10 +47,10 @@ def bench_parse(texts, int times):
     """ns for one fast parse of the given texts (bytes, each at most 24 long), in a C loop. For benchmarks."""
     cdef bytes padded = b"".join(text.ljust(32, b"\0") for text in texts) + bytes(PAD)
     cdef const char* p = padded
-    cdef Dec d
-    cdef int i, k, n = len(texts), failed = 0
+    cdef Dec d = Dec(0, 0, 0)
+    cdef int i, _k, n = len(texts), failed = 0
     cdef int64_t start = now_ns(), total = 0
-    for k in range(times):
+    for _k in range(times):
         for i in range(n):
             if dec_fast(p + 32 * i, &d) == NULL:
                 failed += 1

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from gambit._core.latency cimport Histogram
 from gambit._core.market cimport Market
 from gambit._core.pairs cimport Pairs
-from gambit._core.scan cimport Part, Scan, Scanner, Text
+from gambit._core.scan cimport Part, Scan, Scanner
 from gambit._core.venue cimport Venue
 
 # What frame() answers. The numbers are those of gambit.engine.market.Answer.

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
+from gambit._core.json cimport Text
 from gambit._core.latency cimport histogram_add, summary
 from gambit._core.market cimport (
     DID_LOSE, DID_SEEN, DID_STALE, I_ID, RULE_CONNECTION, RULE_LINK, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE, Market,
@@ -16,7 +17,7 @@ from gambit._core.market cimport (
 )
 from gambit._core.num cimport PAD, digits, now_ns, readable_behind, rfc3339
 from gambit._core.pairs cimport Pairs, room
-from gambit._core.scan cimport Level, Part, Scan, Scanner, Text, scan_frame, scan_room_levels, scan_room_parts
+from gambit._core.scan cimport Level, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts
 from gambit._core.venue cimport (
     KIND_BBO, KIND_BOOK, KIND_CONTROL, Venue, find_spelling, find_type, kind_of, venue_open, venue_spell,
 )
@@ -377,9 +378,9 @@ cdef class Hot:
     def distrust(self, int conn):
         """Nobody can tell what a frame of this connection said, or the connection is gone: none of its books can
         be believed (R5)."""
-        cdef Conn* c = self.conn(conn)
         cdef int k
         cdef Market* m
+        self.conn(conn)
         for k in range(self.pairs.n_markets):
             m = self.pairs.markets[k]
             if m.conn == conn:
@@ -481,12 +482,12 @@ cdef class Hot:
         """Run frames in C only, `times` times over: ns for each frame of the last round, in order, and its answers'
         sum (0: all were done). For benchmarks."""
         cdef list padded = [frame + bytes(PAD) for frame in frames]
-        cdef int n = len(frames), k, r, answers = 0
+        cdef int n = len(frames), k, _round, answers = 0
         cdef int64_t t0, t1
         cdef bytes one
         cdef const char* p
         took = [0] * n
-        for r in range(times):
+        for _round in range(times):
             for k in range(n):
                 one = padded[k]
                 p = one

@@ -4,8 +4,6 @@ Quantities, the cut at max_notional and the rounding to lots are exact (128-bit 
 amounts become doubles only when they are reported. Thresholds compare doubles with a slack far below the 1e-11 that
 R24b grants, so that a value equal to its threshold falls as in exact arithmetic.
 """
-from libc.stdint cimport int64_t
-
 from gambit._core.book cimport Book, Place, Quote, quote_price, walk_next, walk_start
 from gambit._core.num cimport (
     P10, add256, cmp256, dec_double, div256, double256, i128, mul256, sub256, u128, u256, units, units_double,

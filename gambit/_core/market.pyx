@@ -12,7 +12,8 @@ from gambit._core.book cimport (
     book_set_touch, book_trim,
 )
 from gambit._core.num cimport NUM_OK, Dec, dec_any, dec_double, dec_fast
-from gambit._core.scan cimport Level, Part, Scan, Text, scan_room_levels
+from gambit._core.json cimport Text
+from gambit._core.scan cimport Level, Part, Scan, scan_room_levels
 from gambit._core.side cimport side_count
 from gambit._core.window cimport history_close, history_open
 
@@ -133,7 +134,7 @@ cdef bint text_level(const Text* price, const Text* qty, int side, Level* out) n
 
 
 cdef bint touch_levels(Scan* s, Part* part) noexcept nogil:
-    """Turn a best bid and ask given as texts into the part's levels; False when they are not all there, or no levels."""
+    """Turn a best bid and ask given as texts into the part's levels; False when one is missing or no level."""
     if (part.has_texts >> T_BID & 15) != 15 or scan_room_levels(s, 2):
         return False
     if not (text_level(&part.texts[T_BID], &part.texts[T_BID_QTY], 0, &s.levels[s.n_levels])
@@ -383,7 +384,7 @@ cdef int on_connection(Market* m, const Part* head, const Part* part, const Leve
 
 
 cdef bint is_one_a_side(const Level* levels, int lo, int hi, Level* both) noexcept nogil:
-    """Whether rows hold at most one level of each side; those go to `both`, with a quantity of 0 where there is none."""
+    """Whether rows hold at most one level a side; those go to `both`, with a quantity of 0 where there is none."""
     cdef int k, seen = 0
     memset(both, 0, 2 * sizeof(Level))
     for k in range(lo, hi):

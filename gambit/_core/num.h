@@ -65,8 +65,8 @@ static inline unsigned gb_nondigits(const char *p) {
 }
 #endif
 
-/* The common shape: 1-8 digits, optionally a point and 1-8 digits. Returns the byte behind it, or NULL
- * when the text is anything else (the careful reader below decides then). */
+/* The common shape: 1-8 digits, optionally a point and 1-8 digits, 15 bytes in all. Returns the byte behind it, or
+ * NULL when the text is anything else (the careful reader below decides then). */
 static inline const char *gb_dec_fast(const char *p, gb_dec *out) {
     unsigned nd = gb_nondigits(p) | 0x10000u;
     unsigned i = (unsigned)__builtin_ctz(nd);

@@ -55,7 +55,6 @@ cdef int room(void** array, int* cap, int n, size_t size) noexcept nogil:
     return 0
 
 
-
 cdef class Pairs:
     """Markets, comparison groups and what becomes of them.
 

@@ -1,5 +1,5 @@
 # Capture records: lines in, frames into the hot path.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from gambit._core.hot cimport Hot
 
@@ -14,6 +14,14 @@ cdef struct Bound:          # a connection's names as the records spell them
     char text[96]
     int n                   # 0: free
     int conn
+
+cdef struct Fields:         # of the record at hand
+    uint64_t ts
+    const char* conn
+    Py_ssize_t conn_n
+    const char* venue
+    Py_ssize_t venue_n
+    int seen
 
 cdef class Lines:
     cdef char* buf
@@ -31,6 +39,7 @@ cdef class Lines:
 
     cdef int read_line(self) noexcept nogil
     cdef int parse(self, const char* p, Py_ssize_t n) noexcept nogil
+    cdef const char* parse_field(self, const char* p, const char* end, Fields* f) noexcept nogil
     cdef const char* unescape(self, const char* p, const char* end) noexcept nogil
     cdef int find_bound(self, const char* text, int n) noexcept nogil
 

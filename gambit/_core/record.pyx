@@ -55,6 +55,45 @@ cdef extern from *:
     long copy_plain "gb_copy_plain"(char* out, const char* p) noexcept nogil
 
 
+cdef enum:
+    SEEN_TYPE = 1
+    SEEN_TS = 2
+    SEEN_CONN = 4
+    SEEN_DATA = 8
+    SEEN_VENUE = 16
+
+
+cdef const char* parse_time(const char* p, uint64_t* out) noexcept nogil:
+    """ns since 1970, below 2^62; the byte behind, NULL when it is anything else."""
+    cdef int n = 0
+    out[0] = 0
+    while p[n] >= b'0' and p[n] <= b'9' and n < 20:
+        out[0] = out[0] * 10 + <uint64_t>(p[n] - 48)
+        n += 1
+    if n == 0 or n > 19 or out[0] >> 62 or (p[0] == b'0' and n > 1):
+        return NULL
+    return p + n
+
+
+cdef bint name_field(const char* key, Py_ssize_t key_n, const char* value, Py_ssize_t n, Fields* f) noexcept nogil:
+    """Take `t`, `conn` or `venue`; False for another key, a second one, or another record type."""
+    cdef int what = 0
+    if key_n == 1 and key[0] == b't' and n == 4 and memcmp(value, b"recv", 4) == 0:
+        what = SEEN_TYPE
+    elif key_n == 4 and memcmp(key, b"conn", 4) == 0:
+        what = SEEN_CONN
+        f.conn = value
+        f.conn_n = n
+    elif key_n == 5 and memcmp(key, b"venue", 5) == 0:
+        what = SEEN_VENUE
+        f.venue = value
+        f.venue_n = n
+    if what == 0 or f.seen & what:
+        return False
+    f.seen |= what
+    return True
+
+
 cdef class Lines:
     """The lines of one capture file. feed() gives bytes, close() says that there are no more."""
 
@@ -196,76 +235,57 @@ cdef class Lines:
     cdef int parse(self, const char* p, Py_ssize_t n) noexcept nogil:
         """A received text frame of a bound connection, written in the usual way; -1 for anything else."""
         cdef const char* end = p + n
-        cdef const char* key
-        cdef const char* e
-        cdef const char* venue = NULL
-        cdef const char* conn = NULL
-        cdef Py_ssize_t venue_n = 0, conn_n = 0
         cdef char names[BOUND_TEXT + 8]         # the hash reads a word at a time
-        cdef int seen = 0, digits = 0, at
-        cdef uint64_t ts = 0
+        cdef Fields f
+        cdef int at
+        memset(&f, 0, sizeof(Fields))
         if p[0] != b'{' or n < 20:
             return -1
         p += 1
         while p < end:
-            if p[0] != b'"':
+            p = self.parse_field(p, end, &f)
+            if p == NULL:
                 return -1
-            key = p + 1
-            e = string_end(key)
-            if e == NULL or e >= end or e[1] != b':':
-                return -1
-            p = e + 2
-            if e - key == 2 and key[0] == b't' and key[1] == b's' and not seen & 2:
-                digits = 0
-                while p[digits] >= b'0' and p[digits] <= b'9' and digits < 20:
-                    ts = ts * 10 + <uint64_t>(p[digits] - 48)
-                    digits += 1
-                if digits == 0 or digits > 19 or ts >> 62 or (p[0] == b'0' and digits > 1):
-                    return -1
-                p += digits
-                seen |= 2
-            elif p[0] != b'"':
-                return -1
-            elif e - key == 4 and memcmp(key, b"data", 4) == 0 and not seen & 8:
-                p = self.unescape(p + 1, end)
-                if p == NULL:
-                    return -1
-                seen |= 8
-            else:
-                at = 1 if e - key == 1 and key[0] == b't' else 4 if e - key == 4 and memcmp(key, b"conn", 4) == 0 \
-                    else 16 if e - key == 5 and memcmp(key, b"venue", 5) == 0 else 0
-                if at == 0 or seen & at:
-                    return -1
-                key = p + 1
-                e = string_end(key)
-                if e == NULL or e >= end:
-                    return -1
-                if at == 1 and (e - key != 4 or memcmp(key, b"recv", 4)):
-                    return -1
-                if at == 4:
-                    conn = key
-                    conn_n = e - key
-                elif at == 16:
-                    venue = key
-                    venue_n = e - key
-                seen |= at
-                p = e + 1
-            if p[0] == b',':
-                p += 1
-                continue
-            break
-        if p[0] != b'}' or p + 1 != end or seen & 15 != 15 or venue_n + conn_n + 1 >= BOUND_TEXT:
+            if p[0] != b',':
+                break
+            p += 1
+        if p[0] != b'}' or p + 1 != end or f.seen & 15 != 15 or f.venue_n + f.conn_n + 1 >= BOUND_TEXT:
             return -1
-        if venue_n:
-            memcpy(names, venue, venue_n)
-        names[venue_n] = 0
-        memcpy(names + venue_n + 1, conn, conn_n)
-        at = self.find_bound(names, <int>(venue_n + conn_n + 1))
+        if f.venue_n:
+            memcpy(names, f.venue, f.venue_n)
+        names[f.venue_n] = 0
+        memcpy(names + f.venue_n + 1, f.conn, f.conn_n)
+        at = self.find_bound(names, <int>(f.venue_n + f.conn_n + 1))
         if self.bound[at].n == 0:
             return -1
         self.conn = self.bound[at].conn
-        self.ts = <int64_t>ts
+        self.ts = <int64_t>f.ts
         return 0
+
+    cdef const char* parse_field(self, const char* p, const char* end, Fields* f) noexcept nogil:
+        """One `"key":value` of a record, p at its quote; the byte behind the value, NULL when unusual."""
+        cdef const char* key = p + 1
+        cdef const char* e
+        cdef Py_ssize_t key_n
+        if p[0] != b'"':
+            return NULL
+        e = string_end(key)
+        if e == NULL or e >= end or e[1] != b':':
+            return NULL
+        key_n = e - key
+        p = e + 2
+        if key_n == 2 and key[0] == b't' and key[1] == b's' and not f.seen & SEEN_TS:
+            f.seen |= SEEN_TS
+            return parse_time(p, &f.ts)
+        if p[0] != b'"':
+            return NULL
+        if key_n == 4 and memcmp(key, b"data", 4) == 0 and not f.seen & SEEN_DATA:
+            f.seen |= SEEN_DATA
+            return self.unescape(p + 1, end)
+        e = string_end(p + 1)
+        if e == NULL or e >= end:
+            return NULL
+        return e + 1 if name_field(key, key_n, p + 1, e - p - 1, f) else NULL
 
     cdef const char* unescape(self, const char* p, const char* end) noexcept nogil:
         """The inside of a JSON string into `data`; returns the byte behind the closing quote, NULL when unusual."""
@@ -322,8 +342,8 @@ cdef class Replayer:
         """
         cdef Lines reader, first
         cdef Hot hot = self.hot
-        cdef int k, n = len(self.readers), chosen, answer, turn
-        for turn in range(FRAMES_A_RUN):
+        cdef int k, n = len(self.readers), chosen, answer, _turn
+        for _turn in range(FRAMES_A_RUN):
             first = None
             chosen = -1
             for k in range(n):

@@ -1,6 +1,8 @@
 # The frame scanner: bytes of one JSON frame -> parts (one book's worth each) and levels.
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from gambit._core.json cimport Text
+
 cdef enum:
     INTS = 6        # integer slots of a part
     TEXTS = 11      # text slots of a part
@@ -15,10 +17,6 @@ cdef struct Level:
     uint8_t qwire
     uint8_t side    # 0 bid, 1 ask
 
-cdef struct Text:
-    const char* p   # borrowed from the frame: good until the next scan
-    int n
-
 cdef struct Part:
     int64_t ints[6]
     Text texts[11]
@@ -26,7 +24,7 @@ cdef struct Part:
     uint32_t has_texts
     int lo          # levels [lo, hi)
     int hi
-    uint8_t sides   # bit 0: a bids array was there, bit 1: asks
+    uint32_t sides  # bit 0: a bids array was there, bit 1: asks
     int market      # for the caller's use
 
 cdef struct Key:

@@ -9,9 +9,10 @@ before a book sees it (replay-rules R19).
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from gambit._core.num cimport (
-    NUM_OK, PAD, Dec, dec_any, dec_fast, int_fast, likely, load64, string_end, unlikely,
+from gambit._core.json cimport (
+    MAX_DEPTH, Text, is_digit, read_int, read_number, read_text, skip_string, skip_value, ws,
 )
+from gambit._core.num cimport PAD, Dec, likely, load64, unlikely
 
 # What a key's value is. The numbers are those of gambit.venues.wire.Action.
 cdef enum:
@@ -29,173 +30,8 @@ cdef enum:
     A_MAYBE_INT = 11
 
 cdef enum:
-    MAX_DEPTH = 32
     MAX_LEVELS = 4000000
     MAX_PARTS = 4096
-
-
-cdef inline const char* ws(const char* p) noexcept nogil:
-    while p[0] == 32 or p[0] == 10 or p[0] == 13 or p[0] == 9:
-        p += 1
-    return p
-
-
-cdef inline bint is_digit(char c) noexcept nogil:
-    return <unsigned char>(c - 48) <= 9
-
-
-cdef const char* skip_number(const char* p) noexcept nogil:
-    """JSON's own number grammar (no leading zeros, no bare point)."""
-    if p[0] == b'-':
-        p += 1
-    if p[0] == b'0':
-        p += 1
-    elif is_digit(p[0]):
-        while is_digit(p[0]):
-            p += 1
-    else:
-        return NULL
-    if p[0] == b'.':
-        p += 1
-        if not is_digit(p[0]):
-            return NULL
-        while is_digit(p[0]):
-            p += 1
-    if p[0] == b'e' or p[0] == b'E':
-        p += 1
-        if p[0] == b'+' or p[0] == b'-':
-            p += 1
-        if not is_digit(p[0]):
-            return NULL
-        while is_digit(p[0]):
-            p += 1
-    return p
-
-
-cdef inline const char* skip_word(const char* p) noexcept nogil:
-    cdef uint32_t w
-    memcpy(&w, p, 4)
-    if w == 0x65757274 or w == 0x6c6c756e:          # "true", "null"
-        return p + 4
-    if w == 0x736c6166 and p[4] == b'e':            # "fals" "e"
-        return p + 5
-    return NULL
-
-
-cdef inline const char* skip_string(const char* p) noexcept nogil:
-    p = string_end(p)
-    return p + 1 if p != NULL else NULL
-
-
-cdef const char* skip_value(const char* p, int depth) noexcept nogil:
-    """Any JSON value, checked; returns the byte behind it, NULL when not sure."""
-    if p[0] == b'"':
-        return skip_string(p + 1)
-    if p[0] == b'-' or is_digit(p[0]):
-        return skip_number(p)
-    if p[0] == b'{' or p[0] == b'[':
-        return skip_container(p, depth)
-    return skip_word(p)
-
-
-cdef const char* skip_container(const char* p, int depth) noexcept nogil:
-    cdef bint is_object = p[0] == b'{'
-    cdef char close = b'}' if is_object else b']'
-    if depth >= MAX_DEPTH:
-        return NULL
-    p = ws(p + 1)
-    if p[0] == close:
-        return p + 1
-    while True:
-        if is_object:
-            if p[0] != b'"':
-                return NULL
-            p = skip_string(p + 1)
-            if p == NULL:
-                return NULL
-            p = ws(p)
-            if p[0] != b':':
-                return NULL
-            p = ws(p + 1)
-        p = skip_value(p, depth + 1)
-        if p == NULL:
-            return NULL
-        p = ws(p)
-        if p[0] == close:
-            return p + 1
-        if p[0] != b',':
-            return NULL
-        p = ws(p + 1)
-
-
-cdef const char* read_int(const char* p, int64_t* out) noexcept nogil:
-    """A JSON integer of at most 18 digits."""
-    cdef const char* e = int_fast(p, out)
-    cdef bint negative = p[0] == b'-'
-    cdef int64_t v = 0
-    cdef int n = 0
-    if likely(e != NULL):
-        return e
-    if negative:
-        p += 1
-    if p[0] == b'0' and is_digit(p[1]):
-        return NULL
-    while is_digit(p[n]):
-        if n == 18:
-            return NULL
-        v = v * 10 + (p[n] - 48)
-        n += 1
-    if n == 0 or p[n] == b'.' or p[n] == b'e' or p[n] == b'E':
-        return NULL
-    out[0] = -v if negative else v
-    return p + n
-
-
-cdef inline const char* read_text(const char* p, Text* out) noexcept nogil:
-    """A string's inside, or a number's text."""
-    cdef const char* e
-    if p[0] == b'"':
-        e = string_end(p + 1)
-        if e == NULL:
-            return NULL
-        out.p = p + 1
-        out.n = <int>(e - p - 1)
-        return e + 1
-    e = skip_number(p)
-    if e == NULL:
-        return NULL
-    out.p = p
-    out.n = <int>(e - p)
-    return e
-
-
-cdef const char* read_number_slow(const char* p, Dec* out) noexcept nogil:
-    """A number in or out of quotes that the fast reader did not take (R20, R21)."""
-    cdef const char* e
-    cdef bint quoted = p[0] == b'"'
-    if quoted:
-        p += 1
-        e = string_end(p)
-    else:
-        e = skip_number(p)
-    if e == NULL or dec_any(p, e, out) != NUM_OK or out.m < 0:
-        return NULL
-    return e + 1 if quoted else e
-
-
-cdef inline const char* read_number(const char* p, Dec* out) noexcept nogil:
-    cdef const char* e
-    if likely(p[0] == b'"'):
-        e = dec_fast(p + 1, out)
-        if likely(e != NULL and e[0] == b'"'):
-            return e + 1
-    else:
-        e = dec_fast(p, out)
-        # outside quotes JSON has no leading zeros, and a letter behind the digits is no number
-        if likely(e != NULL and (e[0] == b',' or e[0] == b'}' or e[0] == b']')
-                  and not (p[0] == b'0' and is_digit(p[1]))):
-            return e
-    return read_number_slow(p, out)
 
 
 cdef int scan_room_levels(Scan* s, int more) noexcept nogil:
@@ -315,15 +151,54 @@ cdef const char* scan_rows(Scan* s, const char* p, uint8_t side) noexcept nogil:
         return p + 1 if p[0] == b']' else NULL
 
 
+cdef enum:
+    GOT_PRICE = 1
+    GOT_QTY = 2
+    GOT_SIDE = 4
+    GOT_ALL = 7
+
+
+cdef inline const char* level_value(const char* p, const Key* key, Level* level, int* got) noexcept nogil:
+    """The value of a named key of a level object; NULL when it cannot be one."""
+    cdef Dec number
+    cdef Text text
+    if key.action == L_PRICE:
+        p = read_number(p, &number)
+        if p == NULL or number.m == 0:
+            return NULL
+        level.pm = number.m
+        level.pdec = <uint8_t>number.dec
+        level.pwire = <uint8_t>number.wire
+        got[0] |= GOT_PRICE
+        return p
+    if key.action == L_QTY:
+        p = read_number(p, &number)
+        if p == NULL:
+            return NULL
+        level.qm = number.m
+        level.qdec = <uint8_t>number.dec
+        level.qwire = <uint8_t>number.wire
+        got[0] |= GOT_QTY
+        return p
+    if key.action == L_SIDE:
+        p = read_text(p, &text)
+        if p == NULL:
+            return NULL
+        got[0] |= GOT_SIDE
+        if text.n == 3 and memcmp(text.p, b"bid", 3) == 0:
+            level.side = 0
+            return p
+        level.side = 1
+        return p if text.n == 5 and memcmp(text.p, b"offer", 5) == 0 else NULL
+    return skip_value(p, MAX_DEPTH)
+
+
 cdef const char* scan_level(Scan* s, const char* p, Node* node, uint8_t side) noexcept nogil:
     """One level object with p behind its brace; a side of 2 means that the object must name it."""
     cdef Level* level = &s.levels[s.n_levels]
-    cdef const Key* key
-    cdef Dec number
-    cdef Text text
     cdef int k, before = -1
     cdef uint32_t seen = 0
-    cdef int got = 0 if side == 2 else 4
+    cdef int got = 0 if side == 2 else GOT_SIDE
     level.side = side
     while True:
         if unlikely(p[0] != b'"'):
@@ -335,48 +210,18 @@ cdef const char* scan_level(Scan* s, const char* p, Node* node, uint8_t side) no
                 return NULL
             p = skip_value(p + 1, MAX_DEPTH)
         else:
-            key = &node.keys[k]
             before = k
-            if unlikely(seen >> k & 1):
+            p += 1 + node.keys[k].n
+            if unlikely(seen >> k & 1) or unlikely(p[0] != b':'):
                 return NULL
             seen |= <uint32_t>1 << k
-            p += 1 + key.n
-            if unlikely(p[0] != b':'):
-                return NULL
-            p += 1
-            if key.action == L_PRICE:
-                p = read_number(p, &number)
-                if p == NULL or number.m == 0:
-                    return NULL
-                level.pm = number.m
-                level.pdec = <uint8_t>number.dec
-                level.pwire = <uint8_t>number.wire
-                got |= 1
-            elif key.action == L_QTY:
-                p = read_number(p, &number)
-                level.qm = number.m
-                level.qdec = <uint8_t>number.dec
-                level.qwire = <uint8_t>number.wire
-                got |= 2
-            elif key.action == L_SIDE:
-                p = read_text(p, &text)
-                if p == NULL:
-                    return NULL
-                if text.n == 3 and memcmp(text.p, b"bid", 3) == 0:
-                    level.side = 0
-                elif text.n == 5 and memcmp(text.p, b"offer", 5) == 0:
-                    level.side = 1
-                else:
-                    return NULL
-                got |= 4
-            else:
-                p = skip_value(p, MAX_DEPTH)
+            p = level_value(p + 1, &node.keys[k], level, &got)
         if unlikely(p == NULL):
             return NULL
         if p[0] == b',':
             p += 1
             continue
-        if p[0] != b'}' or got != 7:
+        if p[0] != b'}' or got != GOT_ALL:
             return NULL
         s.n_levels += 1
         return p + 1
@@ -426,6 +271,15 @@ cdef const char* scan_parts(Scan* s, const char* p, int node, int depth) noexcep
         p = ws(p + 1)
 
 
+cdef inline bint taken(uint32_t* filled, int slot) noexcept nogil:
+    """Mark a slot as filled; True when it was: two keys of the frame claim it, and the decoder knows which counts."""
+    cdef uint32_t bit = <uint32_t>1 << slot
+    if unlikely(filled[0] & bit):
+        return True
+    filled[0] |= bit
+    return False
+
+
 cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, int depth) noexcept nogil:
     """The value of a key that the wire description names."""
     cdef Text text
@@ -436,10 +290,10 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
             return skip_value(p, depth)             # null, an object: the field is not there
         p = read_text(p, &text)
         s.parts[part].texts[key.arg] = text
-        s.parts[part].has_texts |= <uint32_t>1 << key.arg
-        return p
+        return NULL if taken(&s.parts[part].has_texts, key.arg) else p
     if action == A_INT:
-        s.parts[part].has_ints |= <uint32_t>1 << key.arg
+        if taken(&s.parts[part].has_ints, key.arg):
+            return NULL
         return read_int(p, &s.parts[part].ints[key.arg])
     if action == A_SKIP:
         return skip_value(p, depth)
@@ -447,22 +301,21 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
         after = read_int(p, &s.parts[part].ints[key.arg])
         if after == NULL:
             return NULL if p[0] == b'-' or is_digit(p[0]) else skip_value(p, depth)
-        s.parts[part].has_ints |= <uint32_t>1 << key.arg
-        return after
+        return NULL if taken(&s.parts[part].has_ints, key.arg) else after
     if p[0] == b'{' and action == A_OBJECT:
         return scan_object(s, p + 1, key.node, part, depth + 1)
     if p[0] == b'[' and action != A_OBJECT:
         if action == A_PARTS:
             return scan_parts(s, p + 1, key.node, depth)
-        s.parts[part].sides |= <uint8_t>(1 << (key.arg & 1))
+        if taken(&s.parts[part].sides, key.arg & 1):
+            return NULL
         if action == A_LEVELS:
             return scan_levels(s, p + 1, &s.nodes[key.node], <uint8_t>key.arg)
         return scan_rows(s, p + 1, <uint8_t>(key.arg & 1))
     if action == A_ROWS_OR_TEXT and (p[0] == b'"' or p[0] == b'-' or is_digit(p[0])):
         p = read_text(p, &text)
         s.parts[part].texts[key.arg >> 1] = text
-        s.parts[part].has_texts |= <uint32_t>1 << (key.arg >> 1)
-        return p
+        return NULL if taken(&s.parts[part].has_texts, key.arg >> 1) else p
     return skip_value(p, depth)                     # another kind of value: the field is not there
 
 
@@ -525,6 +378,17 @@ cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil:
     return 0
 
 
+cdef int slots_of(int action) noexcept:
+    """How many values the argument of an action may have."""
+    if action == A_INT or action == A_MAYBE_INT:
+        return INTS
+    if action == A_TEXT:
+        return TEXTS
+    if action == A_ROWS_OR_TEXT:
+        return 2 * TEXTS
+    return 3                                    # a side, 2: each level says it
+
+
 cdef class Scanner:
     """The compiled form of a venue's wire description (gambit.venues.wire.Wire).
 
@@ -569,7 +433,7 @@ cdef class Scanner:
             key.action = spec.action
             key.arg = spec.arg
             key.node = spec.node
-            if key.node >= len(self.wire.nodes) or key.arg < 0 or key.arg >= 32:
+            if not (0 <= key.node < len(self.wire.nodes) and 0 <= key.arg < slots_of(key.action)):
                 raise ValueError(f"key {spec.name}: node {spec.node} or slot {spec.arg} does not exist")
 
     def __dealloc__(self):

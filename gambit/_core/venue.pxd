@@ -1,7 +1,7 @@
 # A venue's channels, types and spellings, compiled from its wire description.
 from libc.stdint cimport int64_t
 
-from gambit._core.scan cimport Part, Scan, Text
+from gambit._core.scan cimport Part, Scan
 
 cdef enum:
     KIND_BOOK = 1           # flags: what a channel can feed

@@ -3,9 +3,10 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
+from gambit._core.json cimport Text
 from gambit._core.market cimport T_BID, T_CHANNEL, T_EVENT, T_STREAM, T_SYMBOL, T_TYPE
 from gambit._core.num cimport digits, hash_text
-from gambit._core.scan cimport Part, Scan, Text
+from gambit._core.scan cimport Part, Scan
 
 
 cdef venue_open(Venue* v, wire, Scan* scan, bint is_bbo):

@@ -3,9 +3,9 @@
 import base64
 import binascii
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 import orjson
 import zstandard
@@ -42,9 +42,9 @@ def chunks(path: Path, on_read: "CountBytes") -> Iterator[bytes]:
         with path.open("rb") as file:
             source = on_read.counted(file)
             if path.suffix == ".zst":
-                yield from _zst(source)
+                yield from _inflated(source, _new_zst, zstandard.ZstdError, "zstd")
             elif path.suffix == ".gz":
-                yield from _gz(source)
+                yield from _inflated(source, _new_gz, zlib.error, "gzip")
             else:
                 yield from source.blocks(TEXT_CHUNK)
     except OSError as error:
@@ -68,49 +68,74 @@ class _Source:
         self.count = count
 
     def blocks(self, size: int) -> Iterator[bytes]:
-        while block := self.file.read(size):
+        while block := self.file.read1(size):
             self.count.bytes_read += len(block)
             yield block
 
 
-def _zst(source: _Source) -> Iterator[bytes]:
-    inflater = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
-    inside = True  # an empty file is truncated too
-    try:
-        for block in source.blocks(COMPRESSED_CHUNK):
-            rest = block
-            while rest:
-                inside = True
-                yield inflater.decompress(rest)
-                rest = b""
-                if inflater.eof:
-                    rest = inflater.unused_data
-                    inside = False
-                    inflater = zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
-    except zstandard.ZstdError as error:
-        raise CaptureError(f"corrupt zstd data: {error}") from error
-    if inside:
-        raise CaptureError("truncated: the file ends inside a zstd frame")
+class _Inflater(Protocol):
+    """What decompresses one zstd frame or gzip member."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def _gz(source: _Source) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(wbits=31)
-    inside = True
-    try:
-        for block in source.blocks(COMPRESSED_CHUNK):
-            rest = block
-            while rest:
-                inside = True
-                yield inflater.decompress(rest, TEXT_CHUNK)
-                rest = inflater.unconsumed_tail
-                if inflater.eof:
-                    rest = inflater.unused_data
-                    inside = False
-                    inflater = zlib.decompressobj(wbits=31)
-    except zlib.error as error:
-        raise CaptureError(f"corrupt gzip data: {error}") from error
+def _new_zst() -> _Inflater:
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+
+
+def _new_gz() -> _Inflater:
+    return zlib.decompressobj(wbits=31)
+
+
+def _inflated(
+    source: _Source, new_inflater: Callable[[], _Inflater], broken: type[Exception], name: str
+) -> Iterator[bytes]:
+    """What the frames of a file hold, one behind the other."""
+    inflater = new_inflater()
+    inside = False
+    begin = read = 0  # where the frame at hand begins, and what of the file went into inflaters
+    for block in source.blocks(COMPRESSED_CHUNK):
+        rest = block
+        while rest:
+            try:
+                text = inflater.decompress(rest)
+            except broken as error:
+                yield from _before_damage(source.file, begin, read, new_inflater(), broken)
+                raise CaptureError(f"corrupt {name} data: {error}") from error
+            yield text
+            inside = not inflater.eof
+            read += len(rest) - len(inflater.unused_data)
+            rest = inflater.unused_data
+            if inflater.eof:
+                inflater = new_inflater()
+                begin = read
     if inside:
-        raise CaptureError("truncated: the file ends inside a gzip stream")
+        raise CaptureError(f"truncated: the file ends inside a {name} frame")
+
+
+def _before_damage(
+    file: BinaryIO, begin: int, read: int, inflater: _Inflater, broken: type[Exception]
+) -> Iterator[bytes]:
+    """What a block that cannot be decompressed gives before its damage: an inflater that fails says nothing of what it
+    had so far, so the frame goes through a new one up to that block, and the block byte by byte."""
+    if not file.seekable():
+        return
+    file.seek(begin)
+    while begin < read:
+        piece = file.read(min(COMPRESSED_CHUNK, read - begin))
+        inflater.decompress(piece)
+        begin += len(piece)
+    try:
+        for byte in file.read(COMPRESSED_CHUNK):
+            yield inflater.decompress(bytes([byte]))
+    except broken:
+        return
 
 
 def read_header(line: bytes) -> str:
@@ -121,7 +146,7 @@ def read_header(line: bytes) -> str:
         raise BadLine(f"the first line is no capture header: {error}") from error
     if not isinstance(header, dict) or header.get("t") != "header":
         raise BadLine('the first line is no capture header: {"t":"header","v":1,"venue":...} is due')
-    if header.get("v") != VERSION:
+    if header.get("v") != VERSION or isinstance(header["v"], (bool, float)):
         raise BadLine(f"capture format version {header.get('v')!r}; this gambit reads version {VERSION}")
     venue = header.get("venue")
     if not isinstance(venue, str) or not venue:

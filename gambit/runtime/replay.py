@@ -7,7 +7,7 @@ input but its largest frame is ever held in memory.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -49,14 +49,7 @@ class _Source:
     venue: str | None = None  # of the header; None: each record says it
     record: Record | None = None  # read and waiting for its turn
     bad_lines: int = 0
-
-
-@dataclass(slots=True)
-class _Run:
-    """What a replay counts besides the engine."""
-
-    records: Counter[str] = field(default_factory=Counter)
-    failed: bool = False
+    is_cut: bool = False  # the file ended inside the line at hand
 
 
 def replay(
@@ -143,27 +136,27 @@ class _Replay:
 
     def feed(self, source: _Source) -> None:
         """More text of a file, or its end."""
+        text, damage = None, ""
         try:
             text = next(source.text, None)
         except CaptureError as error:
-            self.fail(source, str(error))
-            text = None
+            damage = str(error)
         if text is not None:
             source.lines.feed(text)
-        elif source.lines.close():
-            self.fail(source, "truncated: the last line has no end")
-        if source.lines.number == 0 and text is None and not self.has_text(source):
-            raise ReplayError(f"{source.path}:1: the file is empty; a capture begins with a header")
+        else:
+            self.end(source, damage)
         self.progress()
 
-    def has_text(self, source: _Source) -> bool:
-        return source.count.bytes_read > 0
-
-    def fail(self, source: _Source, text: str) -> None:
-        """The file cannot be read to its end: what was read counts, the exit code says so."""
-        if self.exit_code == 0 or source.bad_lines >= 0:
-            self.warn(f"{source.path}:{source.lines.number + 1}: {text}")
-        self.exit_code = 1
+    def end(self, source: _Source, damage: str) -> None:
+        """There is no more of a file; `damage` says why, where it should have gone on."""
+        source.is_cut = source.lines.close()
+        if source.is_cut:
+            damage = damage or "truncated: the last line has no end"
+        if damage:
+            self.warn(f"{source.path}:{source.lines.number + 1}: {damage}")
+            self.exit_code = 1
+        elif source.lines.number == 0:
+            raise ReplayError(f"{source.path}:1: the file is empty; a capture begins with a header")
 
     def progress(self) -> None:
         done = sum(source.count.bytes_read for source in self.sources)
@@ -188,7 +181,10 @@ class _Replay:
         except BadLine as error:
             if lines.number == 1:
                 raise ReplayError(f"{source.path}:1: {error}") from error
-            self.bad_line(source, error)
+            if source.is_cut:
+                lines.done()  # told already, as the end of the file
+            else:
+                self.bad_line(source, error)
             return
         lines.waits(source.record.ts)
 

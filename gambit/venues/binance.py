@@ -146,7 +146,7 @@ class Binance(Venue):
         """GET depth (R4, D21). Raises BadFrame."""
         if path_of(url).rpartition("/")[2] != "depth":
             return None
-        spelling = query_of(url, "symbol")
+        spelling = (query_of(url, "symbol") or "").upper() or None
         try:
             message = load_json(data)
         except NotJson as error:
@@ -162,7 +162,7 @@ class Binance(Venue):
             levels = read_levels(message.get("bids"), BIDS) + read_levels(message.get("asks"), ASKS)
         except ValueError as error:
             raise BadFrame(str(error), spelling) from error
-        return DepthSnapshot(spelling.upper() if spelling else None, last_id, levels)
+        return DepthSnapshot(spelling, last_id, levels)
 
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """Acks, errors (both spellings seen in the field) and the shutdown notice."""

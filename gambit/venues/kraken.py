@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from gambit.model import Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
+from gambit.venues.decode import as_int
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts, whole
 from gambit.venues.wire import (
     ASK,
@@ -69,6 +70,7 @@ WIRE = Wire(
 )
 
 DEPTHS = (10, 25, 100, 500, 1000)
+DEPTH_MAX = 1_000_000  # an ack that promises more promises everything
 SYMBOLS_A_REQUEST = 100
 # REST spells two assets in its own way; v2 does not.
 REST_ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
@@ -132,9 +134,9 @@ class Kraken(Venue):
             return [VenueNotice(str(message["error"]), True)]
         result = message.get("result")
         if message.get("method") == "subscribe" and isinstance(result, dict) and result.get("channel") == "book":
-            depth, spelling = result.get("depth"), result.get("symbol")
-            if isinstance(depth, str) and depth.isdigit() and isinstance(spelling, str) and 0 < int(depth) <= 1000:
-                return [SubscribedDepth(spelling, int(depth))]
+            depth, spelling = as_int(result.get("depth")), result.get("symbol")
+            if depth is not None and isinstance(spelling, str) and depth > 0 and message.get("success") is not False:
+                return [SubscribedDepth(spelling, min(depth, DEPTH_MAX))]
         return []
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:

@@ -167,14 +167,16 @@ class Feed:
                 kinds.clear()
             elif kind is not None:
                 kinds.add(kind)
+        if "dropped_stale" in kinds:  # of a frame, however much of it is old
+            kinds.remove("dropped_stale")
+            book.counts["dropped_stale"] += 1
         self.finish(book, Counter(kinds))
 
-    def _apply_bbo(self, book: Book, update: Update) -> str | None:
+    def _apply_bbo(self, book: Book, update: Update) -> str:
         """R8: both sides replaced; a frame older than the last by the venue's own id is dropped as stale."""
         restart = self.venue.startswith("bybit") and update.last_id == 1
         if book.synced and update.last_id is not None and update.last_id < book.last_id and not restart:
-            book.counts["dropped_stale"] += 1
-            return None
+            return "dropped_stale"
         book.take(update)
         book.trim(1)
         return "applied"

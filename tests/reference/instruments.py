@@ -108,11 +108,15 @@ class Instruments:
             return [symbol] if self.venue != "kraken" or len(parts) == 2 else []
         if (len(parts) == 3) != (self.venue in DERIVATIVES) or len(parts) > 3:
             return []
-        if self.venue in ("binance-usdm", "binance-coinm") and (parts[1] == "USD") != (self.venue == "binance-coinm"):
-            return []
         tail = self._tail(parts[2]) if len(parts) == 3 else ""
         pairs = [(base, quote) for base in self._tickers_of(parts[0]) for quote in self._tickers_of(parts[1])]
-        return [base + quote + tail for base, quote in pairs]
+        return [base + quote + tail for base, quote in pairs if self._settles_in(quote)]
+
+    def _settles_in(self, quote: str) -> bool:
+        """COIN-M contracts are quoted in USD, those of USD-M in anything else."""
+        if self.venue not in ("binance-usdm", "binance-coinm"):
+            return True
+        return (quote == "USD") == (self.venue == "binance-coinm")
 
     def _tail(self, expiry: str) -> str:
         if self.venue == "binance-coinm":

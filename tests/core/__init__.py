@@ -1,0 +1,1 @@
+"""Property tests: every kernel agrees with its slow twin, for any input."""
