@@ -18,7 +18,9 @@ from gambit.engine.params import EngineParams, units
 from gambit.model import DeadLetter, DepthSnapshot, ListedInstruments, SubscribedDepth, VenueNotice
 
 DONE, ASK_DECODER, ASK_CONTROL, ASK_SYMBOL = range(4)
+NOTICES_KEPT = 1000
 DEAD_LETTERS_KEPT = 1000
+DEAD_LETTER_BYTES_KEPT = 64 * 1024 * 1024
 BY_SYMBOL = 0  # index of the relation "same symbol"
 SKIP = -2
 FEEDS_BOOK, FEEDS_BBO = 1, 2
@@ -76,9 +78,10 @@ class Market:
         self.group_names = [group.name for group in params.groups]
         self.group_of = {member: k for k, group in enumerate(params.groups) for member in group.members}
         self.namer = Namer(self.listings, self.group_names, params.ttl_number)
-        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
+        self.dead_letters: deque[DeadLetter] = deque()  # the latest, within the limits above
+        self._dead_letter_bytes = 0
         self.dead_letter_counts: Counter[tuple[str, str]] = Counter()
-        self.notices: deque[tuple[str, VenueNotice]] = deque(maxlen=DEAD_LETTERS_KEPT)
+        self.notices: deque[tuple[str, VenueNotice]] = deque(maxlen=NOTICES_KEPT)
         self.on_dead_letter = on_dead_letter
         self._market_of: dict[tuple[str, str], int] = {}  # by venue and spelling
         self._index_of: dict[Listing, int] = {}
@@ -345,6 +348,9 @@ class Market:
         """Keep what could not be used, with the reason and the raw bytes."""
         letter = DeadLetter(reason, state.name, conn, self.pairs.now, data)
         self.dead_letters.append(letter)
+        self._dead_letter_bytes += len(data)
+        while len(self.dead_letters) > DEAD_LETTERS_KEPT or self._dead_letter_bytes > DEAD_LETTER_BYTES_KEPT:
+            self._dead_letter_bytes -= len(self.dead_letters.popleft().raw)
         self.dead_letter_counts[state.name, reason.partition(":")[0][:60]] += 1
         if self.on_dead_letter is not None:
             self.on_dead_letter(letter)

@@ -4,8 +4,9 @@ import base64
 import binascii
 import zlib
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 import zstandard
@@ -57,13 +58,13 @@ class CountBytes:
     def __init__(self) -> None:
         self.bytes_read = 0
 
-    def counted(self, file: BinaryIO) -> "_Source":
+    def counted(self, file: BufferedReader) -> "_Source":
         """The file, counted from now on."""
         return _Source(file, self)
 
 
 class _Source:
-    def __init__(self, file: BinaryIO, count: CountBytes) -> None:
+    def __init__(self, file: BufferedReader, count: CountBytes) -> None:
         self.file = file
         self.count = count
 
@@ -120,7 +121,7 @@ def _inflated(
 
 
 def _before_damage(
-    file: BinaryIO, begin: int, read: int, inflater: _Inflater, broken: type[Exception]
+    file: BufferedReader, begin: int, read: int, inflater: _Inflater, broken: type[Exception]
 ) -> Iterator[bytes]:
     """What a block that cannot be decompressed gives before its damage: an inflater that fails says nothing of what it
     had so far, so the frame goes through a new one up to that block, and the block byte by byte."""
