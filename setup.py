@@ -35,6 +35,7 @@ DIRECTIVES = {
     "cdivision": True,  # C's rules in every build: a flavour must not change what a kernel computes
     "infer_types": True,
     "embedsignature": True,
+    "binding": False,  # plain C methods: cheaper to call than function objects
 }
 
 # -ffp-contract=off: no processor may fuse a*b+c, or the same replay would give other
