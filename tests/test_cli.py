@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -47,6 +48,14 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A few seconds of two simulated exchanges."""
     path = tmp_path_factory.mktemp("captures") / "made.jsonl"
     make_capture(path, venues=["binance", "kraken"], symbols=["BTC-USDT"], seconds=4, seed=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some megabytes."""
+    path = tmp_path_factory.mktemp("captures") / "long.jsonl"
+    make_capture(path, venues=["okx", "bybit"], symbols=["BTC-USDT"], seconds=100, seed=1)
     return path
 
 
@@ -245,6 +254,20 @@ def test_a_reader_that_goes_away_ends_it_quietly(capture: Path) -> None:
         assert (process.wait(WAIT_SEC), message) == (141, b"")
 
 
+@contextmanager
+def started(words: Sequence[object]) -> Iterator[subprocess.Popen[bytes]]:
+    """A running command that heeds Ctrl-C; it does not outlive the block, whatever happens there."""
+    words = [str(word) for word in words]
+    process = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heed_ctrl_c
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def heed_ctrl_c() -> None:
     """A shell's background jobs, and all they start, ignore Ctrl-C; a user's command does not."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -255,9 +278,12 @@ def test_ctrl_c_at_any_moment_is_quiet(tmp_path: Path) -> None:
     source = tmp_path / "silent.jsonl"
     os.mkfifo(source)
     pipe = os.open(source, os.O_RDWR)
-    words = [*COMMAND, "replay", str(source)]
-    for wait_ms in range(80, 400, 40):
-        with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heed_ctrl_c) as process:
+    start = "from gambit.cli import interrupts as i; i.leave_at_once(); print(flush=True)"
+    words = [sys.executable, "-c", f"{start}; from gambit.__main__ import main; main()", "replay", str(source)]
+    for wait_ms in range(0, 360, 40):
+        with started(words) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
             try:
                 process.wait(wait_ms / 1000)
             except subprocess.TimeoutExpired:
@@ -267,22 +293,21 @@ def test_ctrl_c_at_any_moment_is_quiet(tmp_path: Path) -> None:
     os.close(pipe)
 
 
-def test_ctrl_c_keeps_what_was_written(capture: Path, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_found(long_capture: Path, tmp_path: Path) -> None:
     """Interrupted in the middle of its input, replay exits 130 with whole lines in its output."""
     source, output = tmp_path / "endless.jsonl", tmp_path / "out.jsonl"
     os.mkfifo(source)
     pipe = os.open(source, os.O_RDWR | os.O_NONBLOCK)  # for writing too, so that the input never ends
     words = [*COMMAND, "replay", str(source), "--emit", "ticks", "-o", str(output)]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, env=ENVIRONMENT, preexec_fn=heed_ctrl_c) as process:
-        assert process.stderr is not None
-        rest = memoryview(capture.read_bytes())
+    with started(words) as process:
+        rest = memoryview(long_capture.read_bytes())
         while rest and process.poll() is None:
             if select.select([], [pipe], [], 1.0)[1]:
                 rest = rest[os.write(pipe, rest[:4096]) :]
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        message = process.stderr.read()
-        assert process.wait(WAIT_SEC) == 130, message
+        message = process.communicate(timeout=WAIT_SEC)[1]
+        assert process.returncode == 130, message
     os.close(pipe)
     assert b"Traceback" not in message
     lines = output.read_text().splitlines()
@@ -319,10 +344,9 @@ def on_terminal(words: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
     return texts[0].decode(), texts[1].decode()
 
 
-def test_progress_is_for_terminals(tmp_path: Path) -> None:
+def test_progress_is_for_terminals(long_capture: Path, tmp_path: Path) -> None:
     """A bar on a terminal's stderr while the lines go to a file, and taken away at the end."""
-    make_capture(tmp_path / "long.jsonl", venues=["okx", "bybit"], symbols=["BTC-USDT"], seconds=100, seed=1)
-    words = ["replay", str(tmp_path / "long.jsonl"), "--emit", "ticks", "-o", str(tmp_path / "out.jsonl")]
+    words = ["replay", str(long_capture), "--emit", "ticks", "-o", str(tmp_path / "out.jsonl")]
     _, errors = on_terminal(words, {**ENVIRONMENT, "TERM": "xterm"})
     assert "%" in errors
     assert errors.endswith("\r")

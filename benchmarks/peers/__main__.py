@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
-import platform
 import sys
-from array import array
 
 from benchmarks.frames import DIALECTS, KINDS, Stream, make_stream
 from benchmarks.peers import CONTESTANTS
-from benchmarks.peers.race import Contestant, Pace, check, pace, run_race, time_frames, version
+from benchmarks.peers.race import Contestant, Pace, check, pace, run_race, version
+from benchmarks.report import Row, aligned, machine
+from benchmarks.timing import clock_ns
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the races asked for and print their tables; 0 when every book was right."""
     asked = _options(words)
     kinds = asked.kind or list(KINDS)
-    print(_machine())
     field, absent = load_contestants(asked.only)
+    print(f"{machine()}; {versions(field)}")
     for name, reason in absent:
         print(f"  left out: {name}: {reason}")
-    print(f"  timer and loop alone: {_timer_ns():.0f} ns a frame, part of every figure below")
+    print(f"  two readings of the clock: {clock_ns():.0f} ns, part of every time, not of `net`")
     for kind in kinds:
         for venues in asked.venues:
             spoken = [asked.dialect] * venues if asked.dialect else venues
             stream = make_stream(kind, spoken, asked.warm + asked.frames, seed=asked.seed)
-            print(f"\n{title(stream, asked)}")
+            print(f"\n{title(stream, asked.frames, asked.warm, asked.rounds)}")
             print(race_table(field, stream, asked.warm, asked.rounds))
     return 0
 
@@ -46,13 +45,19 @@ def load_contestants(only: list[str] | None = None) -> tuple[list[type[Contestan
     return field, absent
 
 
+def versions(field: list[type[Contestant]]) -> str:
+    """The libraries with their versions."""
+    return ", ".join(f"{entry.name} {version(entry)}".strip() for entry in field)
+
+
 def race_table(field: list[type[Contestant]], stream: Stream, warm: int, rounds: int) -> str:
     """Race, check every book, and lay out the figures."""
     racers = [kind(stream) for kind in field]
+    clock = clock_ns()
     times = run_race(racers, stream, warm=warm, rounds=rounds)
     for racer in racers:
         check(racer, stream)
-    rows: list[tuple[str, ...]] = [_HEAD]
+    rows: list[Row] = [_HEAD]
     ours = times.get("gambit")
     for racer in racers:
         readable = racer.reads[stream.kind]
@@ -62,64 +67,29 @@ def race_table(field: list[type[Contestant]], stream: Stream, warm: int, rounds:
         for dialects, label in groups:
             theirs = pace(times[racer.name], dialects, stream, warm)
             mine = pace(ours, dialects, stream, warm) if ours else None
-            rows.append(_row(racer.name, label, theirs, mine))
-        rows.append(("",) * len(_HEAD))
-    return _aligned(rows[:-1])
+            rows.append((racer.name, label, theirs.frames, *_cells(theirs, mine, clock)))
+    return "\n".join(aligned(rows))
 
 
-def title(stream: Stream, asked: argparse.Namespace) -> str:
+def title(stream: Stream, frames: int, warm: int, rounds: int) -> str:
     """What was raced, in one line."""
     what = "ticker frames" if stream.kind == "ticker" else "depth frames of 20+20 levels"
-    venues = f"{len(stream.names)} {asked.dialect} venues" if asked.dialect else f"{len(stream.names)} venues"
+    spoken = stream.dialects[0] + " " if len(set(stream.dialects)) == 1 else ""
     return (
-        f"{what}, {venues}, {asked.frames} frames in {asked.rounds} rounds after {asked.warm}; "
-        "microseconds a frame, best round; ratio to gambit over the same frames"
+        f"{what}, {len(stream.names)} {spoken}venues, {frames} frames in {rounds} rounds after {warm}; "
+        "microseconds a frame, best round; x: as many times gambit's over the same frames"
     )
 
 
-_HEAD = ("library", "frames", "count", "p50", "p99", "p99.9", "x p50", "x p99")
+_HEAD = ("library", "frames", "count", "p50", "p99", "p99.9", "x p50", "x p99", "x p50 net")
 
 
-def _row(name: str, label: str, theirs: Pace, mine: Pace | None) -> tuple[str, ...]:
-    ratios = ("", "")
-    if mine is not None and mine.frames:
-        ratios = f"{theirs.p50 / mine.p50:.1f}", f"{theirs.p99 / mine.p99:.1f}"
-    figures = tuple(f"{ns / 1000:.2f}" for ns in (theirs.p50, theirs.p99, theirs.p999))
-    return name, label, str(theirs.frames), *figures, *ratios
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
-    lines = []
-    for row in rows:
-        cells = [text.ljust(w) if i < 2 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  " + "  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def _timer_ns() -> float:
-    """What timing a call of nothing costs."""
-
-    spent_ns = array("q", bytes(8 * 20000))
-    frames = [b""] * len(spent_ns)
-    time_frames([_nothing], frames, [0] * len(frames), (0, len(frames)), spent_ns)
-    return sorted(spent_ns)[len(spent_ns) // 2]
-
-
-def _nothing(frame: bytes) -> bytes:
-    return frame
-
-
-def _machine() -> str:
-    cpu = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
-            cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    field, _ = load_contestants()
-    versions = ", ".join(f"{c.name} {version(c)}" for c in field)
-    return f"{cpu}, {os.cpu_count()} cores, {platform.system()}, CPython {platform.python_version()}; {versions}"
+def _cells(theirs: Pace, mine: Pace | None, clock: float) -> tuple[float, ...]:
+    """Times in microseconds and their ratios to gambit's."""
+    times = theirs.p50 / 1000, theirs.p99 / 1000, theirs.p999 / 1000
+    if mine is None or not mine.frames:
+        return (*times, 0.0, 0.0, 0.0)
+    return (*times, theirs.p50 / mine.p50, theirs.p99 / mine.p99, (theirs.p50 - clock) / (mine.p50 - clock))
 
 
 def _options(words: list[str] | None) -> argparse.Namespace:

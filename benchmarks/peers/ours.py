@@ -50,6 +50,8 @@ class GambitEntry:
         if self.stream.kind == "ticker":
             depth = 1
         book = self.market.pairs.book(self.places[self.stream.names[venue]], True)
+        if book is None:
+            return [], []
         bids, asks = ([(float(p), float(q)) for p, q in book[side][:depth]] for side in ("bids", "asks"))
         return bids, asks
 

@@ -11,7 +11,10 @@ import pytest
 
 from benchmarks.frames import KINDS, Stream, make_stream
 from benchmarks.peers import CONTESTANTS
+from benchmarks.peers.__main__ import load_contestants, race_table, title, versions
 from benchmarks.peers.race import Contestant, check, quiet_collector
+from benchmarks.report import Report
+from benchmarks.timing import SMOKE, Effort
 
 VENUES, ROUNDS, BLOCK = 5, 6, 250
 
@@ -54,3 +57,16 @@ def test_peer(benchmark: Any, kind: str, name: str) -> None:
     read = sorted(ns for ns in spent_ns if ns)
     benchmark.extra_info["p50_ns_a_frame"] = read[len(read) // 2]
     benchmark.extra_info["p99_ns_a_frame"] = read[len(read) * 99 // 100]
+
+
+@pytest.mark.benchmark(group="peers")
+@pytest.mark.parametrize("kind", KINDS)
+def test_race(report: Report, much: Effort, kind: str) -> None:
+    """All libraries that are here over the same frames of five venues, in turns; the table is the result."""
+    field, absent = load_contestants()
+    if len(field) < 2:
+        pytest.skip("no other library is installed: " + "; ".join(reason for _, reason in absent))
+    frames, warm, rounds = (1500, 300, 3) if much is SMOKE else (20_000, 2000, 5)
+    stream = make_stream(kind, VENUES, warm + frames)
+    table = race_table(field, stream, warm, rounds)
+    report.texts.append(f"{versions(field)}\n{title(stream, frames, warm, rounds)}\n{table}")

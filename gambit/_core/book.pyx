@@ -489,7 +489,7 @@ cdef class PyBook:
                 book_apply(&self.b, self.levels, self.n)
         took = now_ns() - start
         free(a)
-        return took / (times * (n + self.n))
+        return took / (<double>times * (n + self.n))
 
     def side(self, int side):
         """[(price, quantity), ...] best first, as decimal text."""

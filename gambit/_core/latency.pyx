@@ -8,7 +8,7 @@ from gambit._core.num cimport clz, now_ns
 cdef inline int bin_of(int64_t ns) noexcept nogil:
     cdef int octave
     if ns < 16:
-        return <int>ns if ns > 0 else 0
+        return <int>ns
     octave = 63 - clz(<uint64_t>ns)
     return (octave - 3) * 16 + <int>((ns >> (octave - 4)) & 15)
 
@@ -18,11 +18,13 @@ cdef int64_t bin_top(int k) noexcept nogil:
     cdef int octave = k // 16 + 3
     if k < 16:
         return k
-    return ((<int64_t>16 + k % 16 + 1) << (octave - 4)) - 1
+    return ((<int64_t>16 + k % 16) << (octave - 4)) + ((<int64_t>1 << (octave - 4)) - 1)
 
 
 cdef void histogram_add(Histogram* h, int64_t ns) noexcept nogil:
     """Count one duration; negative ones count as 0."""
+    if ns < 0:
+        ns = 0
     h.bins[bin_of(ns)] += 1
     h.count += 1
     h.total += ns
@@ -45,7 +47,7 @@ cdef int64_t histogram_at(const Histogram* h, double share) noexcept nogil:
 
 cdef summary(const Histogram* h):
     return {
-        "count": h.count, "mean": h.total / h.count if h.count else 0.0, "p50": histogram_at(h, 0.5),
+        "count": h.count, "mean": <double>h.total / <double>h.count if h.count else 0.0, "p50": histogram_at(h, 0.5),
         "p99": histogram_at(h, 0.99), "p999": histogram_at(h, 0.999), "max": h.max,
     }
 

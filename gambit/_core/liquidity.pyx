@@ -4,10 +4,17 @@ Quantities, the cut at max_notional and the rounding to lots are exact (128-bit 
 amounts become doubles only when they are reported. Thresholds compare doubles with a slack far below the 1e-11 that
 R24b grants, so that a value equal to its threshold falls as in exact arithmetic.
 """
-from gambit._core.book cimport Book, Place, Quote, quote_price, walk_next, walk_start
-from gambit._core.num cimport (
-    P10, add256, cmp256, dec_double, div256, double256, i128, mul256, sub256, u128, u256, units, units_double,
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free, malloc
+
+from gambit._core.book cimport (
+    Book, Place, Quote, book_close, book_open, book_replace, quote_price, walk_next, walk_start,
 )
+from gambit._core.num cimport (
+    P10, add256, cmp256, dec_double, div256, double256, i128, mul256, now_ns, put_units, sub256, u128, u256, units,
+    units_double,
+)
+from gambit._core.scan cimport Level
 
 cdef extern from *:
     """
@@ -26,6 +33,7 @@ cdef enum:
     BID = 0
 
 cdef double SLACK = 1e-13
+cdef i128 MOST = (<i128>1 << 126) - 1       # div256's largest, 8.5e19 base units: a walk that finds more finds nothing
 
 
 cdef double book_depth(const Book* b, int side, double slippage, i128 contract) noexcept nogil:
@@ -94,6 +102,8 @@ cdef i128 walk_total(const Leg* buy, const Leg* sell, const Limits* limits) noex
             return total + div256(sub256(most, spent), <u128>a.price)
         spent = add256(spent, step)
         total += take
+        if total >= MOST:
+            return 0
         left_a -= take
         left_d -= take
 
@@ -138,3 +148,95 @@ cdef bint walk_size(const Leg* buy, const Leg* sell, const Limits* limits, Size*
     out.profit = profit_of(paid, buy.fee, got, sell.fee)
     out.net_bps = out.profit / out.buy_quote * 1e4
     return True
+
+
+# ---- Python face ----
+
+cdef i128 exact(text) except? -1:
+    """Units of a decimal text. Raises ValueError."""
+    from gambit._core.fixed import parse
+    m, dec, _ = parse(text)
+    return units(m, dec)
+
+
+cdef int fill(Book* b, int side, levels) except -1:
+    """Make (price, quantity) texts the only side of an empty book. Raises ValueError."""
+    from gambit._core.fixed import parse
+    cdef int n = len(levels), k
+    cdef Level* rows = <Level*>malloc((n + 1) * sizeof(Level))
+    if rows == NULL:
+        raise MemoryError
+    try:
+        for k in range(n):
+            rows[k].side = side
+            rows[k].pm, rows[k].pdec, rows[k].pwire = parse(levels[k][0])
+            rows[k].qm, rows[k].qdec, rows[k].qwire = parse(levels[k][1])
+            if rows[k].pm <= 0 or rows[k].qm < 0:
+                raise ValueError(f"level {levels[k]}")
+        book_replace(b, rows, n)
+    finally:
+        free(rows)
+    return 0
+
+
+cdef class PyWalk:
+    """The asks of one book and the bids of another, to be bought and sold together, for tests and benchmarks.
+
+    Levels are (price text, quantity text), fees and slippage fractions, notional a decimal text in quote units;
+    contract, lot and least are pairs of decimal texts (buy, sell), "0" where unknown. Raises ValueError.
+    """
+
+    cdef Book books[2]
+    cdef Leg legs[2]
+    cdef Limits limits
+
+    def __cinit__(self, asks, bids, *, fees=(0.0, 0.0), double slippage=0.002, notional="10000",
+                  contract=("0", "0"), lot=("0", "0"), least=("0", "0")):
+        cdef int k
+        for k in range(2):
+            if book_open(&self.books[k]):
+                raise MemoryError
+            self.legs[k].book = &self.books[k]
+            self.legs[k].fee = fees[k]
+            self.legs[k].contract = exact(contract[k])
+            self.legs[k].lot = exact(lot[k])
+            self.legs[k].least = exact(least[k])
+        self.limits.slippage = slippage
+        self.limits.notional = exact(notional)
+        fill(&self.books[0], ASK, asks)
+        fill(&self.books[1], BID, bids)
+
+    def __dealloc__(self):
+        book_close(&self.books[0])
+        book_close(&self.books[1])
+
+    def size(self):
+        """What can be executed: quantity as text, buy_quote, sell_quote, buy_vwap, sell_vwap, profit_quote, net_bps;
+        None for nothing."""
+        cdef Size found
+        cdef char text[64]
+        if not walk_size(&self.legs[0], &self.legs[1], &self.limits, &found):
+            return None
+        return (text[:put_units(text, found.qty) - text].decode(), found.buy_quote, found.sell_quote, found.buy_vwap,
+                found.sell_vwap, found.profit, found.net_bps)
+
+    def depth(self):
+        """Quote value within the slippage of the touch: of the asks, of the bids."""
+        return (book_depth(&self.books[0], ASK, self.limits.slippage, self.legs[0].contract),
+                book_depth(&self.books[1], BID, self.limits.slippage, self.legs[1].contract))
+
+    def bench(self, int times):
+        """ns for one walk_size, and for one book_depth of each side, in C loops. For benchmarks."""
+        cdef Size found
+        cdef double total = 0
+        cdef int _k
+        cdef int64_t start = now_ns(), middle
+        for _k in range(times):
+            total += walk_size(&self.legs[0], &self.legs[1], &self.limits, &found)
+        middle = now_ns()
+        for _k in range(times):
+            total += book_depth(&self.books[0], ASK, self.limits.slippage, self.legs[0].contract)
+            total += book_depth(&self.books[1], BID, self.limits.slippage, self.legs[1].contract)
+        if total < 0:
+            raise ValueError(total)             # never: it keeps the compiler from leaving the loops out
+        return (middle - start) / <double>times, (now_ns() - middle) / <double>times

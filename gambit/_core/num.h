@@ -233,7 +233,15 @@ static char *gb_put_dec(char *o, int64_t m, unsigned dec) {
 }
 /* Units (>= 0) as plain decimal text; <= 40 bytes. */
 static char *gb_put_units(char *o, gb_i128 u) {
-    o = gb_put_u64(o, (uint64_t)(u / gb_p10[18]));
+    gb_i128 whole = u / gb_p10[18];
+    if (whole >= gb_p10[18]) { /* more than 64 bits may hold */
+        o = gb_put_u64(o, (uint64_t)(whole / gb_p10[18]));
+        whole %= gb_p10[18];
+        for (int k = 17; k >= 0; k--) { o[k] = (char)('0' + (int)(whole % 10)); whole /= 10; }
+        o += 18;
+    } else {
+        o = gb_put_u64(o, (uint64_t)whole);
+    }
     int64_t f = (int64_t)(u % gb_p10[18]);
     if (f) {
         unsigned dec = 18;

@@ -39,14 +39,25 @@ cdef int ring_reader(Ring* r, bint lossless) noexcept nogil:
     return r.readers - 1
 
 
+cdef inline void skip_lost(Ring* r, int reader) noexcept nogil:
+    """Count what a reader was overrun by, and go on behind it."""
+    cdef int64_t lost = r.head - r.tail[reader] - r.mask - 1
+    if lost > 0:
+        r.overruns[reader] += lost
+        r.tail[reader] += lost
+
+
 cdef int grow(Ring* r) noexcept nogil:
     cdef int64_t n = (r.mask + 1) * 2, k
+    cdef int reader
     cdef char* slots = <char*>malloc(n * r.size)
     if slots == NULL:
         r.failed = True
         return -1
     for k in range(r.head - r.mask - 1 if r.head > r.mask else 0, r.head):
         memcpy(slots + (k & (n - 1)) * r.size, r.slots + (k & r.mask) * r.size, r.size)
+    for reader in range(r.readers):             # what they lost so far does not come back with the room
+        skip_lost(r, reader)
     free(r.slots)
     r.slots = slots
     r.mask = n - 1
@@ -69,10 +80,7 @@ cdef void* ring_claim(Ring* r) noexcept nogil:
 
 cdef const void* ring_read(Ring* r, int reader) noexcept nogil:
     """The reader's next record, NULL when it has read all. Good until the next claim."""
-    cdef int64_t lost = r.head - r.tail[reader] - r.mask - 1
-    if lost > 0:
-        r.overruns[reader] += lost
-        r.tail[reader] += lost
+    skip_lost(r, reader)
     if r.tail[reader] == r.head:
         return NULL
     r.tail[reader] += 1

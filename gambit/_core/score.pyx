@@ -96,8 +96,11 @@ cdef Entry* entries_of(candidates) except NULL:
 
 
 def rank(candidates, int k):
-    """The best k of (score, net_bps, profit_quote, name) tuples, best first (formulas.md "Ranking")."""
+    """The best k of (score, net_bps, profit_quote, name) tuples, best first (formulas.md "Ranking"). Raises
+    ValueError for a negative k."""
     cdef int n = len(candidates), kept, i
+    if k < 0:
+        raise ValueError(f"the best {k} of {n}")
     cdef Entry* all = entries_of(candidates)
     cdef Entry* best = <Entry*>malloc((max(k, 1)) * sizeof(Entry))
     if best == NULL:

@@ -16,6 +16,7 @@ TEXT_CHUNK = 1 << 18
 RECORD_TYPES = frozenset({"connect", "close", "send", "recv", "http"})
 NEEDS_CONN = frozenset({"connect", "close", "recv"})
 VERSION = 1
+SHOWN_MAX = 60  # characters of a value in a message
 
 
 class CaptureError(Exception):
@@ -139,6 +140,12 @@ def _before_damage(
         return
 
 
+def shown(value: object) -> str:
+    """A value of the input as a message quotes it, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + "..."
+
+
 def read_header(line: bytes) -> str:
     """The venue that a capture's first line names. Raises BadLine."""
     try:
@@ -148,7 +155,7 @@ def read_header(line: bytes) -> str:
     if not isinstance(header, dict) or header.get("t") != "header":
         raise BadLine('the first line is no capture header: {"t":"header","v":1,"venue":...} is due')
     if header.get("v") != VERSION or isinstance(header["v"], (bool, float)):
-        raise BadLine(f"capture format version {header.get('v')!r}; this gambit reads version {VERSION}")
+        raise BadLine(f"capture format version {shown(header.get('v'))}; this gambit reads version {VERSION}")
     venue = header.get("venue")
     if not isinstance(venue, str) or not venue:
         raise BadLine("the header names no venue")
@@ -165,13 +172,13 @@ def read_record(line: bytes) -> Record:
         raise BadLine("a record is an object")
     kind, ts, conn, venue = row.get("t"), row.get("ts"), row.get("conn"), row.get("venue")
     if kind not in RECORD_TYPES:
-        raise BadLine(f"unknown record type {kind!r}")
+        raise BadLine(f"unknown record type {shown(kind)}")
     if not isinstance(ts, int) or isinstance(ts, bool) or not 0 <= ts < 1 << 62:
-        raise BadLine(f"ts is no time in ns: {ts!r}")
+        raise BadLine(f"ts is no time in ns: {shown(ts)}")
     if not isinstance(conn, str) and (conn is not None or kind in NEEDS_CONN):
-        raise BadLine(f"conn is no name: {conn!r}")
+        raise BadLine(f"conn is no name: {shown(conn)}")
     if venue is not None and not isinstance(venue, str):
-        raise BadLine(f"venue is no name: {venue!r}")
+        raise BadLine(f"venue is no name: {shown(venue)}")
     address = row.get("addr" if kind == "connect" else "url")
     return Record(kind, ts, conn or "", venue, _payload(row, kind), address if isinstance(address, str) else None)
 

@@ -17,7 +17,7 @@ from gambit._core.record import DRAIN, END, LOOK, NEED_DATA, Lines, Replayer
 from gambit._core.score import rank
 from gambit.config import Config
 from gambit.engine.market import Market
-from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record
+from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record, shown
 from gambit.runtime.wiring import build_market
 from gambit.venues import CAPTURE_NAMES, VENUES
 from gambit.venues.wire import Kind
@@ -193,7 +193,7 @@ class _Replay:
             venue = CAPTURE_NAMES.get(name, name)
             if venue not in VENUES:
                 known = ", ".join(VENUES)
-                raise ReplayError(f"{source.path}:1: unknown venue {name!r}; known are {known}")
+                raise ReplayError(f"{source.path}:1: unknown venue {shown(name)}; known are {known}")
             source.venue = venue
 
     def venue_of(self, source: _Source, record: Record) -> str:
@@ -204,7 +204,7 @@ class _Replay:
             return source.venue
         venue = CAPTURE_NAMES.get(record.venue, record.venue)
         if venue not in VENUES:
-            raise BadLine(f"unknown venue {record.venue!r}")
+            raise BadLine(f"unknown venue {shown(record.venue)}")
         return venue
 
     def bad_line(self, source: _Source, error: BadLine) -> None:

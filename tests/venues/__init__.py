@@ -1,0 +1,1 @@
+"""Each venue's language: spellings, lists, requests, control frames, and frames as they arrive."""
