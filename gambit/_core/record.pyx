@@ -84,7 +84,7 @@ cdef bint name_field(const char* key, Py_ssize_t key_n, const char* value, Py_ss
         what = SEEN_CONN
         f.conn = value
         f.conn_n = n
-    elif key_n == 5 and memcmp(key, b"venue", 5) == 0:
+    elif key_n == 5 and n and memcmp(key, b"venue", 5) == 0:    # an empty one is not the same as none
         what = SEEN_VENUE
         f.venue = value
         f.venue_n = n

@@ -222,14 +222,18 @@ def of_vector(text: str) -> list[Level]:
     return [(ASK if k < 10 else BID, price, qty) for k, (price, qty) in enumerate(pairs)]
 
 
-@pytest.mark.parametrize(("vector", "price_decimals", "expected"), [(VECTOR_A, 1, 3310070434), (VECTOR_B, 4, 2439117997)])
+@pytest.mark.parametrize(
+    ("vector", "price_decimals", "expected"), [(VECTOR_A, 1, 3310070434), (VECTOR_B, 4, 2439117997)]
+)
 def test_kraken_vectors(vector, price_decimals, expected):
     """The two books of the venue sheet have the checksums it states, padded on the wire or by known precision."""
     book = PyBook()
     book.replace(of_vector(vector))
     assert book.checksum(price_decimals, 8) == book.checksum() == expected
     shortest = PyBook()
-    shortest.replace([(side, to_text(to_units(price)), to_text(to_units(qty))) for side, price, qty in of_vector(vector)])
+    shortest.replace(
+        [(side, to_text(to_units(price)), to_text(to_units(qty))) for side, price, qty in of_vector(vector)]
+    )
     assert shortest.checksum(price_decimals, 8) == expected
 
 

@@ -109,7 +109,9 @@ def test_depth_agrees_with_the_twin(seed):
     buy, sell = case.books()
     terms = case.terms()
     expected = [quote_depth(buy, buy.asks, terms.slip), quote_depth(sell, sell.bids, terms.slip)]
-    assert case.walk().depth() == pytest.approx([float(Fraction(value, QUOTE_UNIT)) for value in expected], rel=RELATIVE)
+    assert case.walk().depth() == pytest.approx(
+        [float(Fraction(value, QUOTE_UNIT)) for value in expected], rel=RELATIVE
+    )
 
 
 def test_cases_of_every_kind_occur():
