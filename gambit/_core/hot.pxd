@@ -48,4 +48,4 @@ cdef class Hot:
     cdef int64_t exchange_time(self, int conn, const Part* head, const Part* part) noexcept nogil
     cdef load_levels(self, Scan* s, levels)
     cdef Conn* conn(self, int index) except NULL
-    cdef int grow_buffer(self, Py_ssize_t n)
+    cdef int keep(self, bytes data) except -1

@@ -17,7 +17,9 @@ from gambit._core.market cimport (
 )
 from gambit._core.num cimport PAD, digits, now_ns, readable_behind, rfc3339
 from gambit._core.pairs cimport Pairs, room
-from gambit._core.scan cimport Level, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts
+from gambit._core.scan cimport (
+    MAX_LEVELS, MAX_PARTS, Level, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
+)
 from gambit._core.venue cimport (
     KIND_BBO, KIND_BOOK, KIND_CONTROL, Venue, find_spelling, find_type, kind_of, venue_open, venue_spell,
 )
@@ -28,6 +30,20 @@ cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
     (R32)."""
     cdef int64_t n = digits(t.p, t.n)
     return n * unit if n >= 0 and n < <int64_t>0x7fffffffffffffff // unit else rfc3339(t.p, t.n)
+
+
+cdef bytes set_texts(Part* part, texts):
+    """Give a part its texts ({slot: bytes}); they live in what is returned, with PAD bytes behind each, as the readers
+    of texts want it."""
+    cdef bytes held = b"".join([text + bytes(PAD) for text in texts.values()])
+    cdef const char* p = held
+    part.has_texts = 0
+    for slot, text in texts.items():
+        part.texts[slot].p = p
+        part.texts[slot].n = len(text)
+        part.has_texts |= <uint32_t>1 << <int>slot
+        p += len(text) + PAD
+    return held
 
 
 cdef class Hot:
@@ -104,24 +120,28 @@ cdef class Hot:
         if readable_behind(<const char*>data, n):
             answer = self.run(conn, <const char*>data, n, recv_ns)
         else:
-            if n + PAD > self.buf_size and self.grow_buffer(n):
-                raise MemoryError
-            memcpy(self.buf, <const char*>data, n)
-            memset(self.buf + n, 0, PAD)
+            self.keep(data)
             answer = self.run(conn, self.buf, n, recv_ns)
         return DONE if answer == DONE else self.on_rare(answer, conn, data)
 
     def again(self, int conn, bytes data):
         """A frame that went to `on_rare` once more, after whatever was missing is there; the clock stays."""
-        cdef bytes padded = data + bytes(PAD)
-        return self.run(conn, <const char*>padded, len(data), self.pairs.clock)
+        self.conn(conn)
+        self.keep(data)                         # missing_symbol lies in it
+        return self.run(conn, self.buf, len(data), self.pairs.clock)
 
-    cdef int grow_buffer(self, Py_ssize_t n):
-        cdef char* grown = <char*>realloc(self.buf, 2 * n + PAD)
-        if grown == NULL:
-            return -1
-        self.buf = grown
-        self.buf_size = 2 * n + PAD
+    cdef int keep(self, bytes data) except -1:
+        """Copy a frame to where it stays until the next one, with PAD zero bytes behind it."""
+        cdef Py_ssize_t n = len(data)
+        cdef char* grown
+        if n + PAD > self.buf_size:
+            grown = <char*>realloc(self.buf, 2 * n + PAD)
+            if grown == NULL:
+                raise MemoryError
+            self.buf = grown
+            self.buf_size = 2 * n + PAD
+        memcpy(self.buf, <const char*>data, n)
+        memset(self.buf + n, 0, PAD)
         return 0
 
     def tick_clock(self, int64_t ts):
@@ -303,31 +323,35 @@ cdef class Hot:
     def decoded(self, int conn, parts):
         """A frame that the slow decoder read: parts as (ints {slot: value}, texts {slot: bytes}, sides, levels), a
         level being (side, price mantissa, decimals, decimals as written, quantity mantissa, decimals, as written).
-        The first part is the frame itself. Answers as frame() does."""
+        The first part is the frame itself. Answers as frame() does; ASK_DECODER for more parts or levels than a book's
+        frame may have."""
         cdef Conn* c = self.conn(conn)
-        cdef Scan* s = self.venues[c.venue].scan
+        cdef Venue* v = self.venues[c.venue]
+        cdef Scan* s = v.scan
         cdef Part* part
+        cdef int64_t channel = 0
+        cdef int depth = 0
+        cdef bint fits = len(parts) <= MAX_PARTS and sum(len(part[3]) for part in parts) <= MAX_LEVELS
+        alive = []                              # the texts, until we return
         s.n_parts = 0
         s.n_levels = 0
-        for ints, texts, sides, levels in parts:
+        for ints, texts, sides, levels in (parts if fits else [(*parts[0][:3], ())]):
             if scan_room_parts(s) or scan_room_levels(s, len(levels)):
                 raise MemoryError
             part = &s.parts[s.n_parts]
             s.n_parts += 1
             part.has_ints = 0
-            part.has_texts = 0
             part.sides = sides
             for slot, value in ints.items():
                 part.ints[slot] = value
                 part.has_ints |= <uint32_t>1 << <int>slot
-            for slot, text in texts.items():        # the caller's parts keep the texts alive until we return
-                part.texts[slot].p = <const char*><bytes>text
-                part.texts[slot].n = len(text)
-                part.has_texts |= <uint32_t>1 << <int>slot
+            alive.append(set_texts(part, texts))
             part.lo = s.n_levels
             self.load_levels(s, levels)
             part.hi = s.n_levels
-        self.venues[c.venue].slow += 1
+        v.slow += 1
+        if not fits and kind_of(v, &s.parts[0], &channel, &depth) & (KIND_BBO if v.is_bbo else KIND_BOOK):
+            return ASK_DECODER
         return self.run_scanned(c, conn)
 
     cdef load_levels(self, Scan* s, levels):
@@ -425,11 +449,7 @@ cdef class Hot:
         cdef Part part
         cdef int64_t channel = 0
         cdef int depth = 0, kind
-        part.has_texts = 0
-        for slot, text in head[1].items():
-            part.texts[slot].p = <const char*><bytes>text
-            part.texts[slot].n = len(text)
-            part.has_texts |= <uint32_t>1 << <int>slot
+        _alive = set_texts(&part, head[1])
         kind = kind_of(v, &part, &channel, &depth)
         named = None
         if v.digits_channel and kind & KIND_BOOK:

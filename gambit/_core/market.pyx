@@ -180,7 +180,7 @@ cdef bint part_complete(Scan* s, const Market* m, const Part* head, Part* part, 
 
 cdef inline bint follows(int64_t id, int64_t first, int64_t prev, bint has_prev) noexcept nogil:
     """Nothing between `id` and this diff (R9; D5 where the wire names the id before)."""
-    return first <= id + 1 or (has_prev and prev <= id)
+    return first - 1 <= id or (has_prev and prev <= id)
 
 
 cdef inline bint is_old(const Market* m, int64_t last, bint has_prev) noexcept nogil:
@@ -329,7 +329,7 @@ cdef int on_step(Market* m, const Part* part, const Level* levels, int kind, int
         m.synced = True
     elif not m.synced:
         return 0
-    elif id != m.id + 1:
+    elif id - 1 != m.id:
         return gap(m)
     else:
         book_apply(&m.book, &levels[part.lo], part.hi - part.lo)

@@ -7,6 +7,8 @@ cdef enum:
     INTS = 6        # integer slots of a part
     TEXTS = 11      # text slots of a part
     KEYS = 24       # keys a node may name
+    MAX_LEVELS = 2097152        # of a frame; powers of two, as room for them doubles
+    MAX_PARTS = 4096
 
 cdef struct Level:
     int64_t pm      # price mantissa, trailing zeros stripped

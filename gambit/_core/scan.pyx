@@ -29,10 +29,6 @@ cdef enum:
     L_SIDE = 10
     A_MAYBE_INT = 11
 
-cdef enum:
-    MAX_LEVELS = 4000000
-    MAX_PARTS = 4096
-
 
 cdef int scan_room_levels(Scan* s, int more) noexcept nogil:
     """Room for `more` further levels; 0 when there is."""
