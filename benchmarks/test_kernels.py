@@ -14,6 +14,7 @@ from benchmarks.timing import Effort
 from gambit._core.book import PyBook
 from gambit._core.fixed import bench_parse
 from gambit._core.latency import PyHistogram
+from gambit._core.liquidity import PyWalk
 from gambit._core.ring import PyRing
 from gambit._core.score import bench_rank
 from gambit._core.spread import PyGroup
@@ -139,6 +140,19 @@ def test_volatility(benchmark: Any, kernel: Bench, much: Effort) -> None:
     history = PyHistory(5_000_000_000)
     history.bench_push(1000, 5_000_000)
     kernel(benchmark, "volatility", lambda: a_call(lambda: history.sigma(5_000_000_000, 5.0), 100), "a signal")
+
+
+@pytest.mark.benchmark(group="kernels")
+@pytest.mark.parametrize("levels", [1, 5, 20])
+@pytest.mark.parametrize("what", ["walk", "depth"])
+def test_size_walk(benchmark: Any, kernel: Bench, much: Effort, what: str, levels: int) -> None:
+    """What can be bought and sold over so many levels a side, and the depth of both books within the slippage."""
+    asks = [(_price(MID_TICKS + k), "0.01") for k in range(levels)]
+    bids = [(_price(MID_TICKS + 2000 - k), "0.01") for k in range(levels)]
+    walk = PyWalk(asks, bids, fees=(0.001, 0.001), notional="100000")
+    assert walk.size() is not None
+    name = f"size: walk of {levels} + {levels} levels" if what == "walk" else f"depth: {levels} + {levels} levels"
+    kernel(benchmark, name, lambda: walk.bench(much.loops // 100)[what == "depth"], "a pair")
 
 
 @pytest.mark.benchmark(group="kernels")

@@ -17,7 +17,7 @@ cdef const char* read_int(const char* p, int64_t* out) noexcept nogil
 cdef const char* read_number_slow(const char* p, Dec* out) noexcept nogil
 
 cdef inline const char* ws(const char* p) noexcept nogil:
-    while p[0] == 32 or p[0] == 10 or p[0] == 13 or p[0] == 9:
+    while <unsigned char>p[0] <= 32 and (p[0] == 32 or p[0] == 10 or p[0] == 13 or p[0] == 9):
         p += 1
     return p
 

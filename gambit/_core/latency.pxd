@@ -7,7 +7,7 @@ cdef enum:
 cdef struct Histogram:
     int64_t bins[960]
     int64_t count
-    int64_t total
+    double total            # no sum of durations is too large for it
     int64_t max
 
 cdef void histogram_add(Histogram* h, int64_t ns) noexcept nogil

@@ -27,7 +27,7 @@ cdef void histogram_add(Histogram* h, int64_t ns) noexcept nogil:
         ns = 0
     h.bins[bin_of(ns)] += 1
     h.count += 1
-    h.total += ns
+    h.total += <double>ns
     if ns > h.max:
         h.max = ns
 
@@ -47,7 +47,7 @@ cdef int64_t histogram_at(const Histogram* h, double share) noexcept nogil:
 
 cdef summary(const Histogram* h):
     return {
-        "count": h.count, "mean": <double>h.total / <double>h.count if h.count else 0.0, "p50": histogram_at(h, 0.5),
+        "count": h.count, "mean": h.total / <double>h.count if h.count else 0.0, "p50": histogram_at(h, 0.5),
         "p99": histogram_at(h, 0.99), "p999": histogram_at(h, 0.999), "max": h.max,
     }
 

@@ -208,12 +208,27 @@ static gb_i128 gb_div256(gb_u256 rest, gb_u128 price) {
 }
 
 /* ---- text out ---- */
-static inline char *gb_put_u64(char *o, uint64_t v) {
-    char tmp[20];
-    int n = 0;
-    do { tmp[n++] = (char)('0' + v % 10); v /= 10; } while (v);
-    while (n) *o++ = tmp[--n];
-    return o;
+/* Eight digits of v < 10^8 as text in a word, the first digit in the lowest byte. */
+static inline uint64_t gb_text8(uint32_t v) {
+    uint64_t hi = v / 10000, lo = v % 10000;
+    uint64_t w = hi | lo << 32;                                   /* two of four digits */
+    uint64_t h = ((w * 10486) >> 20) & 0x0000007F0000007FULL;     /* hundreds */
+    w = h | (w - h * 100) << 16;                                  /* four of two digits */
+    h = ((w * 103) >> 10) & 0x000F000F000F000FULL;                /* tens */
+    return (h | (w - h * 10) << 8) | 0x3030303030303030ULL;
+}
+static char *gb_put_u64(char *o, uint64_t v) {
+    if (v < 100000000u) {
+        uint64_t t = gb_text8((uint32_t)v);
+        unsigned z = (unsigned)__builtin_ctzll((t ^ 0x3030303030303030ULL) | 1ULL << 63) >> 3;
+        t >>= 8 * z;
+        memcpy(o, &t, 8);
+        return o + 8 - z;
+    }
+    o = gb_put_u64(o, v / 100000000u);
+    uint64_t t = gb_text8((uint32_t)(v % 100000000u));
+    memcpy(o, &t, 8);
+    return o + 8;
 }
 static inline char *gb_put_i64(char *o, int64_t v) {
     if (v < 0) { *o++ = '-'; return gb_put_u64(o, 0 - (uint64_t)v); }
@@ -271,6 +286,26 @@ static char *gb_put_wire(char *o, int64_t m, unsigned dec, unsigned wire) {
         for (unsigned k = dec; k < wire; k++) *o++ = '0';
     }
     return o;
+}
+
+/* Whether some place has bid >= sell_at, ask <= buy_at, or a mid outside [low, high] (NaN is inside). Arrays are read
+ * to the next even place. */
+static inline int gb_sieve(const double *bid, const double *ask, const double *mid, int n, double sell_at, double buy_at,
+                           double low, double high) {
+#if defined(__SSE2__)
+    const __m128d s = _mm_set1_pd(sell_at), b = _mm_set1_pd(buy_at), l = _mm_set1_pd(low), h = _mm_set1_pd(high);
+    __m128d hits = _mm_setzero_pd();
+    for (int k = 0; k < n; k += 2) {
+        __m128d m = _mm_loadu_pd(mid + k);
+        __m128d touch = _mm_or_pd(_mm_cmpge_pd(_mm_loadu_pd(bid + k), s), _mm_cmple_pd(_mm_loadu_pd(ask + k), b));
+        hits = _mm_or_pd(hits, _mm_or_pd(touch, _mm_or_pd(_mm_cmplt_pd(m, l), _mm_cmpgt_pd(m, h))));
+    }
+    return _mm_movemask_pd(hits) != 0;
+#else
+    int hits = 0;
+    for (int k = 0; k < n; k++) hits |= (bid[k] >= sell_at) | (ask[k] <= buy_at) | (mid[k] < low) | (mid[k] > high);
+    return hits;
+#endif
 }
 
 /* ---- strings ---- */

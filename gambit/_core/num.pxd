@@ -53,3 +53,7 @@ cdef extern from "num.h" nogil:
     uint32_t crc32 "gb_crc32"(const char* p, size_t n) noexcept
     int64_t now_ns "gb_now_ns"() noexcept
     bint readable_behind "gb_readable_behind"(const char* p, size_t n) noexcept
+
+    # Whether some place needs a closer look (spread.pyx).
+    bint sieve "gb_sieve"(const double* bid, const double* ask, const double* mid, int n, double sell_at, double buy_at,
+                          double low, double high) noexcept

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint16_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from gambit._core.num cimport now_ns
+from gambit._core.num cimport now_ns, sieve
 
 
 cdef int group_room(Group* g, int cap) noexcept nogil:
@@ -30,6 +30,10 @@ cdef int group_room(Group* g, int cap) noexcept nogil:
             or new.episodes == NULL or new.open_n == NULL):
         group_close(&new)
         return -1
+    for k in range(cap):
+        new.bid[k] = -1
+        new.ask[k] = INFINITY
+        new.mid[k] = NAN
     for k in range(g.n):
         new.market[k] = g.market[k]
         new.bid[k] = g.bid[k]
@@ -85,15 +89,7 @@ cdef bint group_scan(const Group* g, int slot, double min_spread_bps, double mid
     cdef double buy_at = g.bid[slot] / ratio                    # an ask up to here, selling here
     cdef double low = g.mid[slot] / mid_ratio * (1 + 1e-9)
     cdef double high = g.mid[slot] * mid_ratio * (1 - 1e-9)
-    cdef const double* bid = g.bid
-    cdef const double* ask = g.ask
-    cdef const double* mid = g.mid
-    cdef int64_t hits = 0
-    cdef int k
-    for k in range(g.n):
-        hits |= <int64_t>(bid[k] >= sell_at) | <int64_t>(ask[k] <= buy_at) \
-            | <int64_t>(mid[k] < low) | <int64_t>(mid[k] > high)
-    return hits != 0
+    return sieve(g.bid, g.ask, g.mid, g.n, sell_at, buy_at, low, high)
 
 
 cdef class PyGroup:

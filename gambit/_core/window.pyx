@@ -15,14 +15,18 @@ from gambit._core.num cimport i128, now_ns, units, units_double
 
 cdef enum:
     GRID_NS = 100000000     # 100 ms
+    ROOM = 2048             # touches to begin with
 
 
 cdef int history_open(History* h, int64_t keep_ns) noexcept nogil:
     memset(h, 0, sizeof(History))
-    h.ring = <Touch*>malloc(64 * sizeof(Touch))
-    h.mask = 63
+    h.ring = <Touch*>malloc(ROOM * sizeof(Touch))
+    if h.ring == NULL:
+        return -1
+    memset(h.ring, 0, ROOM * sizeof(Touch))     # its pages are there before the first frame is
+    h.mask = ROOM - 1
     h.keep_ns = keep_ns
-    return 0 if h.ring != NULL else -1
+    return 0
 
 
 cdef void history_close(History* h) noexcept nogil:
@@ -56,12 +60,13 @@ cdef void history_push(History* h, int64_t t, double bid, double ask) noexcept n
             last.bid = bid
             last.ask = ask
             return
-    if h.end - h.first > h.mask:
-        # the entry after the first must still begin inside the window for the first to matter
-        while h.end - h.first > 1 and h.ring[(h.first + 1) & h.mask].t <= t - h.keep_ns:
+    # two a push, so that no push pays for many; the entry after the first must still begin inside the window
+    if h.end - h.first > 1 and h.ring[(h.first + 1) & h.mask].t <= t - h.keep_ns:
+        h.first += 1
+        if h.end - h.first > 1 and h.ring[(h.first + 1) & h.mask].t <= t - h.keep_ns:
             h.first += 1
-        if h.end - h.first > h.mask - (h.mask >> 2) and history_grow(h):
-            return
+    if h.end - h.first > h.mask and history_grow(h):
+        return
     entry = &h.ring[h.end & h.mask]
     entry.t = t
     entry.bid = bid

@@ -19,6 +19,7 @@ from gambit.model import DeadLetter, DepthSnapshot, ListedInstruments, Subscribe
 
 DONE, ASK_DECODER, ASK_CONTROL, ASK_SYMBOL = range(4)
 NOTICES_KEPT = 1000
+REASONS_KEPT = 200  # counted apart; they may quote what came
 DEAD_LETTERS_KEPT = 1000
 DEAD_LETTER_BYTES_KEPT = 64 * 1024 * 1024
 BY_SYMBOL = 0  # index of the relation "same symbol"
@@ -351,7 +352,10 @@ class Market:
         self._dead_letter_bytes += len(data)
         while len(self.dead_letters) > DEAD_LETTERS_KEPT or self._dead_letter_bytes > DEAD_LETTER_BYTES_KEPT:
             self._dead_letter_bytes -= len(self.dead_letters.popleft().raw)
-        self.dead_letter_counts[state.name, reason.partition(":")[0][:60]] += 1
+        kind = state.name, reason.partition(":")[0][:60]
+        if len(self.dead_letter_counts) >= REASONS_KEPT and kind not in self.dead_letter_counts:
+            kind = state.name, "other reasons"
+        self.dead_letter_counts[kind] += 1
         if self.on_dead_letter is not None:
             self.on_dead_letter(letter)
 

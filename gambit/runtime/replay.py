@@ -135,7 +135,8 @@ class _Replay:
         return ReplayResult(self.exit_code, stats)
 
     def feed(self, source: _Source) -> None:
-        """More text of a file, or its end."""
+        """More text of a file, or its end; what is known by now is told first, for the text may be long in coming."""
+        self.drain()
         text, damage = None, ""
         try:
             text = next(source.text, None)

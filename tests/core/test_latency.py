@@ -33,11 +33,11 @@ def test_percentile_is_right_within_its_bin(samples, share):
 
 @examples(2)
 @given(st.lists(st.integers(0, 2**53), min_size=1, max_size=50))
-def test_summary_counts_and_averages_exactly(samples):
-    """Count, mean and maximum are exact; percentiles lie between the smallest and the largest sample."""
+def test_summary_counts_and_averages(samples):
+    """Count and maximum are exact, the mean to the last digits; percentiles lie between the extremes."""
     summary = filled(samples).summary()
     assert summary["count"] == len(samples)
-    assert summary["mean"] == pytest.approx(sum(samples) / len(samples), rel=1e-15)
+    assert summary["mean"] == pytest.approx(sum(samples) / len(samples), rel=1e-14)
     assert summary["max"] == max(samples)
     assert min(samples) <= summary["p50"] <= summary["p99"] <= summary["p999"] <= max(samples)
 

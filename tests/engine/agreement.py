@@ -18,11 +18,11 @@ import orjson
 from gambit.config import load
 from gambit.engine.market import Market
 from gambit.engine.params import AliasParams, EngineParams, GroupParams, VenueParams
-from gambit.runtime.capture import read_record
 from gambit.runtime.replay import replay
 from gambit.sim.faults import encode_line
-from gambit.venues import CAPTURE_NAMES, VENUES
+from gambit.venues import VENUES
 from gambit.venues.decode import decode
+from tests.engine.driver import Driver
 from tests.reference import replay as twin
 
 RELATIVE = 1e-9  # replay-rules, "Numbers in outputs"
@@ -93,38 +93,13 @@ def toml(value: object) -> str:
 def driven(records: Sequence[Line], settings: Settings, symbols: Sequence[str] | None) -> Said:
     """A Market over parsed records in their order; settings may lie outside the configuration's ranges."""
     said = Said()
-    market = Market(parameters(settings, symbols), VENUES, decode)
-    market.pairs.tell_ticks(True)
-    connections: dict[tuple[str, str], int] = {}
+    driver = Driver(Market(parameters(settings, symbols), VENUES, decode))
     for record in records:
-        if record["t"] == "header":
-            continue
-        _drive(market, record, connections)
-        said.ticks += [orjson.loads(line) for line in market.ticks().splitlines()]
-        said.opportunities += market.opportunities()
-    said.books = [dict(book) for book in market.books()]
-    for book in said.books:
-        del book["buffer_overflows"], book["last_update_ns"]
+        if record["t"] != "header":
+            said.opportunities += driver.take(record)
+            said.ticks += driver.ticks()
+    said.books = driver.books()
     return said
-
-
-def _drive(market: Market, record: Line, connections: dict[tuple[str, str], int]) -> None:
-    read = read_record(orjson.dumps(record))
-    venue = CAPTURE_NAMES.get(read.venue or "", read.venue or "")
-    key = venue, read.conn
-    match read.type:
-        case "recv":
-            if key not in connections:
-                connections[key] = market.connect(venue, read.conn)
-            market.on_frame(connections[key], read.text, read.ts)
-        case "http":
-            market.on_http(venue, read.address or "", read.text, read.ts)
-        case "connect" | "close" if key in connections:
-            market.disconnect(connections[key], read.ts)
-        case _:
-            market.on_time(read.ts)
-    if read.type == "connect":
-        connections[key] = market.connect(venue, read.conn, address=read.address)
 
 
 def parameters(settings: Settings, symbols: Sequence[str] | None) -> EngineParams:
