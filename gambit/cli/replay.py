@@ -94,15 +94,19 @@ def refuse_overwriting(files: tuple[Path, ...], output: Path | None) -> None:
         raise click.UsageError(f"{output} is an input too; writing to it would destroy it")
 
 
+def own_stdout() -> BinaryIO:
+    """Standard output through a buffer of our own: the interpreter's may be switched off, and then writes in part, or
+    try once more at exit what failed before."""
+    sys.stdout.flush()
+    return open(sys.stdout.fileno(), "wb", buffering=WRITE_BUFFER_BYTES, closefd=False)
+
+
 @contextmanager
 def sink(output: Path | None) -> Iterator[BinaryIO]:
     """Where the lines go; whatever ends the run, what was written until then is flushed."""
     if output is None:
-        stream = sys.stdout.buffer
-        try:
+        with own_stdout() as stream:
             yield stream
-        finally:
-            stream.flush()
         return
     try:
         file = output.open("wb", buffering=WRITE_BUFFER_BYTES)

@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
-from gambit.engine.market import Market
+from gambit._core.hot import Hot
+from gambit._core.pairs import Pairs
+from gambit.engine.market import ASK_DECODER, Market
 from gambit.engine.params import EngineParams
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
+from tests.core.frames import sample
 
 NS = 10**9
 ID_MAX = 2**63 - 1
@@ -35,6 +39,20 @@ def coinbase(number: int, *products: str, padding: int = 0) -> bytes:
     return compact(
         {"channel": "l2_data", "client_id": " " * padding, "timestamp": "t", "sequence_num": number, "events": events}
     )
+
+
+# ---- frames that are cut ----
+
+
+@pytest.mark.parametrize("venue", sorted(VENUES))
+def test_frame_cut_anywhere_goes_to_the_decoder(venue):
+    """Wherever a frame lies in memory and whatever lies behind it, a cut one is never taken for a whole one."""
+    hot = Hot(Pairs(EngineParams().core()))
+    hot.on_rare = lambda answer, conn, data: answer
+    conn = hot.add_conn(hot.add_venue(VENUES[venue].wire, False), False, 1)
+    for frame in sample(venue, 8, Random(venue)):
+        assert hot.frame(conn, frame, NS) != ASK_DECODER
+        assert {hot.frame(conn, frame[:end], NS) for end in range(len(frame))} == {ASK_DECODER}
 
 
 # ---- symbols nobody has told about yet ----

@@ -187,8 +187,8 @@ _PARTIAL_DEPTH = re.compile(r"@depth(5|10|20)(@|$)")
 def classify_binance(doc: object) -> BookFrame | Other:
     """Diffs (`depthUpdate`, but not the partial books of futures, which look the same) and bookTickers."""
     stream = ""
-    if isinstance(doc, dict) and type(doc.get("stream")) is str and "data" in doc:
-        stream, doc = doc["stream"], doc["data"]
+    if isinstance(doc, dict) and "data" in doc:  # a combined stream
+        stream, doc = str(doc.get("stream")), doc["data"]
     if not isinstance(doc, dict):
         return Other("unknown")
     event = doc.get("e")

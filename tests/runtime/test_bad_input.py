@@ -4,6 +4,7 @@ everything before the damage is in the output."""
 import gzip
 import json
 import os
+import resource
 import subprocess
 import zlib
 from pathlib import Path
@@ -389,9 +390,26 @@ def test_a_full_disk(capture: Path) -> None:
         assert "No space left on device" in said
 
 
-@pytest.mark.parametrize(
-    "unbuffered", ["", pytest.param("1", marks=pytest.mark.xfail(reason="stdout without a buffer writes in part"))]
-)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_that_fills_in_the_last_line(unbuffered: str, capture: Path, tmp_path: Path) -> None:
+    """Exit 1 although nothing is written any more behind it, also where Python's own buffers are switched off."""
+    size = len(run(capture, "books").out)
+    with (tmp_path / "out.jsonl").open("wb") as out:
+        done = subprocess.run(
+            [*COMMAND, str(capture), "--emit", "books"],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            timeout=WAIT_SEC,
+            env={**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size - 10, size - 10)),
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"File too large" in done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_reader_that_leaves_after_a_line(unbuffered: str, tmp_path: Path) -> None:
     """A closed pipe ends the replay without a word, also where Python's own buffers are switched off."""
     long = tmp_path / "long.jsonl"
