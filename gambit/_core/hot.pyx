@@ -26,10 +26,13 @@ from gambit._core.venue cimport (
 
 
 cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
-    """ns since 1970 of a time as venues write it: a count of `unit` ns in digits, or RFC 3339; -1 when unreadable
-    (R32)."""
-    cdef int64_t n = digits(t.p, t.n)
-    return n * unit if n >= 0 and n < <int64_t>0x7fffffffffffffff // unit else rfc3339(t.p, t.n)
+    """ns since 1970 of a time as a venue writes it: a count of `unit` ns in digits, or RFC 3339 where the unit is 0;
+    -1 when unreadable (R32)."""
+    cdef int64_t n
+    if unit == 0:
+        return rfc3339(t.p, t.n)
+    n = digits(t.p, t.n)
+    return n * unit if 0 <= n < <int64_t>0x7fffffffffffffff // unit else -1
 
 
 cdef bytes set_texts(Part* part, texts):

@@ -158,7 +158,9 @@ cdef bint part_complete(Scan* s, const Market* m, const Part* head, Part* part, 
             return False
         if m.rule == RULE_CONNECTION:
             has_id = head.has_ints >> I_ID & 1
-        return (has_id or m.rule == RULE_CHECKSUM) and (part.sides == 3 or touch_levels(s, part))
+        if m.rule == RULE_LINK or m.rule == RULE_STEP:
+            return has_id and part.sides == 3   # rows there, fields elsewhere
+        return (has_id or m.rule == RULE_CHECKSUM) and touch_levels(s, part)
     if m.rule == RULE_CONNECTION:
         return head.has_ints >> I_ID & 1 and kind != TYPE_NONE and part.sides != 0
     if part.sides != 3:
@@ -404,6 +406,7 @@ cdef int market_bbo(Market* m, const Part* head, const Part* part, const Level* 
         return DID_STALE
     if not is_one_a_side(levels, part.lo, part.hi, both):
         book_replace(&m.book, &levels[part.lo], part.hi - part.lo)
+        book_trim(&m.book, 1)
         m.touch_known = False
     else:
         book_set_touch(&m.book, &both[0], &both[1])

@@ -223,7 +223,7 @@ cdef class Pairs:
             m.count.snapshots += 1
             m.count.applied += m.joined
             m.joined = 0
-        else:
+        if did & DID_UPDATE:
             m.count.applied += 1
         self.confirm(m)
 

@@ -180,6 +180,8 @@ def read_record(line: bytes) -> Record:
     if venue is not None and not isinstance(venue, str):
         raise BadLine(f"venue is no name: {shown(venue)}")
     address = row.get("addr" if kind == "connect" else "url")
+    if kind == "http" and not isinstance(address, str):
+        raise BadLine(f"http without url: {shown(address)}")
     return Record(kind, ts, conn or "", venue, _payload(row, kind), address if isinstance(address, str) else None)
 
 

@@ -1,7 +1,6 @@
 """Bybit v5, spot and linear: orderbook.N with u growing by one; u = 1 is a restart (bybit.md 3, replay-rules R23)."""
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from gambit.model import Instrument, Request, VenueNotice
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
@@ -77,7 +76,7 @@ class Bybit(Venue):
 
     def accepts(self, address: str | None) -> bool:
         """Only connections to this category's address (R7); an unknown address is taken."""
-        return address is None or urlsplit(address).path.rstrip("/").endswith(f"/{self.category}")
+        return address is None or path_of(address).endswith(f"/{self.category}")
 
     def spelling(self, symbol: str) -> str | None:
         """BTC-USDT -> BTCUSDT; on linear BTC-USDT-PERP -> BTCUSDT, BTC-USDT-27DEC24 -> BTCUSDT-27DEC24."""

@@ -84,6 +84,10 @@ class Coinbase(Venue):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def time_unit_ns(self, address: str | None) -> int:  # noqa: ARG002
+        """Times are RFC 3339."""
+        return 0
+
     def spelling(self, symbol: str) -> str | None:
         """product_id is BASE-QUOTE."""
         return symbol if two_parts(symbol, "-") else None

@@ -88,6 +88,10 @@ class Kraken(Venue):
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def time_unit_ns(self, address: str | None) -> int:  # noqa: ARG002
+        """Times are RFC 3339."""
+        return 0
+
     def spelling(self, symbol: str) -> str | None:
         """BTC-USD -> BTC/USD."""
         return symbol.replace("-", "/") if two_parts(symbol, "-") else None

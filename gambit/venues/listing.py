@@ -3,19 +3,27 @@
 import json
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 SUFFIX_PERPETUAL = "PERP"
 
 
+def _split(url: str) -> SplitResult:
+    """The parts of an address; all empty where it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def path_of(url: str) -> str:
     """The path of an address without the slash at its end; `depth?limit=1000` has the path `depth`."""
-    return urlsplit(url).path.rstrip("/")
+    return _split(url).path.rstrip("/")
 
 
 def query_of(url: str, name: str) -> str | None:
     """The first value of a query parameter."""
-    values = parse_qs(urlsplit(url).query).get(name)
+    values = parse_qs(_split(url).query).get(name)
     return values[0] if values else None
 
 

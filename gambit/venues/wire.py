@@ -118,7 +118,7 @@ class Venue(Protocol):
         return True
 
     def time_unit_ns(self, address: str | None) -> int:  # noqa: ARG002
-        """Unit of the times that a connection to this address writes as digits."""
+        """Unit of the times that a connection to this address writes as digits; 0 where times are RFC 3339."""
         return 1_000_000
 
     def spelling(self, symbol: str) -> str | None:

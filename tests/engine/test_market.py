@@ -316,7 +316,6 @@ def test_best_prices_alone_feed_a_book() -> None:
     assert [found[name] for name in ("snapshots", "applied", "dropped_stale")] == [0, 2, 1]
 
 
-@pytest.mark.xfail(reason="rows pass for best prices in the core")
 def test_best_prices_as_rows_are_bad_where_they_are_fields() -> None:
     """A bookTicker with arrays is quarantined and its book lost."""
     run = driver(venues={**NO_FEES, "binance": VenueParams(Decimal(0), is_bbo=True)})
@@ -325,7 +324,6 @@ def test_best_prices_as_rows_are_bad_where_they_are_fields() -> None:
     assert [book(run, "binance")[name] for name in ("synced", "quarantined")] == [False, 1]
 
 
-@pytest.mark.xfail(reason="the core keeps all rows of a best-bid-ask frame")
 def test_a_book_of_best_prices_has_one_level_a_side() -> None:
     """Whatever the frame brings (R8)."""
     run = driver(venues={**NO_FEES, "bybit": VenueParams(Decimal(0), is_bbo=True)})
@@ -350,7 +348,6 @@ def test_books_of_a_frame_are_told_in_the_order_of_their_mention() -> None:
     assert told_ticks == [("ETH-USD", "1"), ("BTC-USD", "1"), ("BTC-USD", "4"), ("ETH-USD", "3")]
 
 
-@pytest.mark.xfail(reason="the core counts a frame with both as a snapshot only")
 def test_a_frame_with_a_snapshot_and_an_update_counts_as_both() -> None:
     """One tick, one snapshot, one applied (R22, D7)."""
     run = driver(["BTC-USD"])
@@ -406,7 +403,6 @@ def test_binance_times_may_be_microseconds() -> None:
         assert [tick["exchange_ts_ns"] for tick in run.ticks()] == [None, 7 * unit_ns]
 
 
-@pytest.mark.xfail(reason="the core reads digits as milliseconds on every venue")
 def test_a_time_that_cannot_be_read_is_none() -> None:
     """Coinbase's times are RFC 3339; a number is none."""
     run = driver()

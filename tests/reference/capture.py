@@ -95,7 +95,7 @@ def to_record(fields: object, venue: str | None) -> Record:
     if kind not in KINDS:
         raise BadLineError(f"unknown record type {kind!r}")
     ts = fields.get("ts")
-    if type(ts) is not int or not 0 <= ts < 1 << 63:
+    if type(ts) is not int or not 0 <= ts < 1 << 62:
         raise BadLineError("ts is not an integer of nanoseconds")
     if "venue" in fields:
         name = fields["venue"]

@@ -332,9 +332,7 @@ def check_bybit(message: Message) -> Update:
     if last_id != 1 and message.action not in ("snapshot", "delta"):
         raise BadFrameError("type is neither snapshot nor delta")
     action = "snapshot" if last_id == 1 or message.action == "snapshot" else "update"
-    exchange_ns = _millis(fields["cts"])
-    if exchange_ns is None:
-        exchange_ns = _millis(fields["ts"])
+    exchange_ns = _millis(fields["cts"] if isinstance(fields["cts"], str) else fields["ts"])
     return Update(action, bids, asks, last_id=last_id, exchange_ns=exchange_ns)
 
 

@@ -194,7 +194,9 @@ def test_records(fields: dict[str, object], record: Record) -> None:
         (b'{"t":"send","ts":1,"conn":[]}', "conn is no name: []"),
         (b'{"t":"send","ts":1,"venue":1}', "venue is no name: 1"),
         (b'{"t":"recv","ts":1,"conn":"a"}', "recv without data"),
-        (b'{"t":"http","ts":1,"data":5}', "http without data"),
+        (b'{"t":"http","ts":1,"url":"x","data":5}', "http without data"),
+        (b'{"t":"http","ts":1,"data":"{}"}', "http without url: None"),
+        (b'{"t":"http","ts":1,"url":5,"data":"{}"}', "http without url: 5"),
         (b'{"t":"recv","ts":1,"conn":"a","b64":"a"}', "b64 is no base64: "),
     ],
 )

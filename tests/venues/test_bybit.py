@@ -87,6 +87,7 @@ def test_subscriptions() -> None:
         ("wss://stream.bybit.com/v5/private", False, False),
         ("wss://stream.bybit.com/v5/public/linear?x=/spot", False, True),
         ("", False, False),
+        ("wss://[not an address/spot", False, False),
     ],
 )
 def test_addresses(address: str | None, is_spot: bool, is_linear: bool) -> None:

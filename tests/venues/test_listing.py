@@ -15,6 +15,7 @@ from gambit.venues.listing import exact, load_rows, path_of, query_of, text, two
         ("depth?limit=1000 (no address was kept)", "depth", None),
         ("", "", None),
         ("https://x/depth?symbol=", "/depth", None),
+        ("https://[not an address]/depth?symbol=A", "", None),
         ("https://x/depth?symbol=A%2FB", "/depth", "A/B"),
     ],
 )
