@@ -6,12 +6,14 @@
 #   make bench    set up, then the benchmarks       make doctor   what this machine has and lacks
 #
 #   make test-checked   the suite against the checked build      make docs    write the generated files
-#   make clean          remove what was built (not .venv)
+#   make fuzz           the kernels under AddressSanitizer       make clean   remove what was built (not .venv)
 #
-# PYTHON=... picks the interpreter, JOBS=... the number of test processes, ARGS=... goes to pytest or the demo.
+# PYTHON=... picks the interpreter, JOBS=... the number of test processes, SECONDS=... how long to fuzz, ARGS=... goes
+# to pytest, the fuzzer or the demo.
 
 PYTHON ?= python3
 JOBS ?= 2
+SECONDS ?= 60
 ARGS ?=
 export PYTHON
 
@@ -27,7 +29,7 @@ GONE := $(strip $(foreach kernel,$(KERNELS),$(if $(wildcard $(kernel:.pyx=.*.so)
 
 PLACED := $(shell cat build/in-place 2>/dev/null)
 
-.PHONY: run test bench check build doctor test-checked docs clean core again
+.PHONY: run test bench check build doctor test-checked fuzz docs clean core again
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -59,6 +61,9 @@ test-checked: $(VENV)/.core $(VENV)/.test
 	GAMBIT_CHECKED=1 $(BIN)/python setup.py -q build_ext --inplace
 	$(PYTEST) -n $(JOBS) -rs $(ARGS)
 	$(MAKE) core
+
+fuzz: $(VENV)/.core
+	tests/fuzz/run.sh $(SECONDS) $(ARGS)
 
 docs: $(VENV)/.core
 	$(BIN)/gambit config schema --format markdown > docs/configuration.md

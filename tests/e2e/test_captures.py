@@ -15,7 +15,9 @@ import zstandard
 
 from gambit.config import Config, load
 from gambit.runtime.replay import replay
+from gambit.runtime.wiring import build_market
 from gambit.sim.faults import encode_line
+from gambit.venues import VENUES
 from tests.engine.agreement import lines_difference
 from tests.reference import replay as twin
 
@@ -282,3 +284,20 @@ def test_simultaneous_captures_give_the_same_bytes_twice(together: tuple[list[Pa
     """Same input and configuration, byte-identical output."""
     files, config = together
     assert told(files, emit, config=config) == told(files, emit, config=config)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_sample_frames_are_never_fatal(venue: str) -> None:
+    """Single messages of all kinds, old wires and private channels among them, some of them spread over many lines:
+    each is counted and none of them makes anything fall over."""
+    folder = CAPTURES / venue.partition("-")[0]
+    lines = [line for file in sorted(folder.glob("*s_*.jsonl")) for line in file.read_text().splitlines()]
+    frames = [orjson.loads(line)["raw"] for line in lines]
+    market = build_market(Config(), ["BTC-USDT"])
+    conn = market.connect(venue, "c")
+    for number, frame in enumerate(frames):
+        text = frame if isinstance(frame, str) else json.dumps(frame)
+        market.on_frame(conn, text.encode(), number)
+        market.on_http(venue, "https://x/?symbol=BTCUSDT", text.encode(), number)
+    assert frames
+    assert market.hot.venue_counts(market.venues[venue].index)["frames"] == len(frames)

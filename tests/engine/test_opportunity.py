@@ -36,6 +36,7 @@ Event = dict[str, Any]
 
 
 def namer(ttl_sec: float = 10) -> Namer:
+    """One for the listings above."""
     return Namer(LISTINGS, ["BTC-all"], ttl_sec)
 
 
@@ -58,6 +59,7 @@ def closed(
 
 
 def uuid_of(name: str) -> str:
+    """The id of a name (R27, D1)."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 

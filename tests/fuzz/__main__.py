@@ -98,13 +98,13 @@ def fuzz(chosen: list[Target], folder: Path, seconds: float, seed: int) -> int:
     for fuzzer in fuzzers:
         fuzzer.begin()
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends and not any(fuzzer.broken for fuzzer in fuzzers):
+    while time.monotonic() < ends and not all(fuzzer.broken for fuzzer in fuzzers):
         for fuzzer in fuzzers:
             fuzzer.turn(min(TURN_S, max(0.0, ends - time.monotonic())))
     for fuzzer in fuzzers:
         rate = fuzzer.executions / max(fuzzer.seconds, 1e-9)
         sys.stdout.write(
-            f"{fuzzer.target.name:8} {fuzzer.executions:9} executions, {rate:7.0f}/s, {len(fuzzer.corpus)} inputs kept\n"
+            f"{fuzzer.target.name:8} {fuzzer.executions:9} executions, {rate:7.0f}/s, {len(fuzzer.corpus)} kept\n"
         )
     sys.stdout.write(f"{edges.known()} edges\n")
     return int(any(fuzzer.broken for fuzzer in fuzzers))

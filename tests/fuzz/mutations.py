@@ -14,7 +14,8 @@ NUMBERS = (
     b"4611686018427387903", b"4611686018427387904", b"NaN", b"1e", b".5", b"00", b"0e5", b"1.5E+3",
 )  # fmt: skip
 WORDS = (
-    b"true", b"false", b"null", b"[]", b"{}", b'""', b'"bid"', b'"offer"', b"[[", b"]]", b"\\u0041", b"\\ud800", b"\\\"",
+    b"true", b"false", b"null", b"[]", b"{}", b'""', b'"bid"', b'"offer"', b"[[", b"]]",
+    b"\\u0041", b"\\ud800", b"\\\"",
     b'"snapshot"', b'"update"', b'"depthUpdate"', b'"books"', b'"l2_data"', b'"book"', b'"orderbook.50.BTCUSDT"',
     b"\xc3\xa9", b"\n", b"\r\n", b"\0", b'["1","2"]', b'["1","0"]', b'{"price":1,"qty":2}',
 )  # fmt: skip

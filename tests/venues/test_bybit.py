@@ -14,6 +14,7 @@ LINEAR = "wss://stream.bybit.com/v5/public/linear"
 
 
 def orderbook(kind: str, u: int, bids: list[list[str]], asks: list[list[str]], depth: str = "50") -> object:
+    """A frame of a book topic."""
     data = {"s": "AAABBB", "b": bids, "a": asks, "u": u, "seq": 9}
     return {"topic": f"orderbook.{depth}.AAABBB", "ts": 2, "type": kind, "data": data, "cts": 1}
 

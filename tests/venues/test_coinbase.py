@@ -12,11 +12,13 @@ LIST = "https://api.coinbase.com/api/v3/brokerage/market/products?product_type=S
 
 
 def message(channel: str, number: int, *events: object) -> dict[str, object]:
+    """A frame of a channel."""
     head = {"channel": channel, "client_id": "", "timestamp": "2026-04-07T14:30:00.123456Z", "sequence_num": number}
     return {**head, "events": list(events)}
 
 
 def event(kind: str, *levels: tuple[str, str, str], product: str = "AAA-BBB") -> dict[str, object]:
+    """One book's part of an l2_data frame, levels as (side, price, quantity)."""
     updates = [
         {"side": side, "event_time": "1970-01-01T00:00:00Z", "price_level": price, "new_quantity": qty}
         for side, price, qty in levels

@@ -18,6 +18,7 @@ ENTRY = (
 def books(
     action: str, prev: int, seq: int, bids: list[list[str]], asks: list[list[str]], channel: str = "books"
 ) -> object:
+    """A frame of a book channel with one entry."""
     entry = {"asks": asks, "bids": bids, "ts": "1597026383085", "checksum": 0, "prevSeqId": prev, "seqId": seq}
     return {"arg": {"channel": channel, "instId": "AAA-BBB"}, "action": action, "data": [entry]}
 
