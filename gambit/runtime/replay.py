@@ -24,6 +24,7 @@ from gambit.venues.wire import Kind
 
 MULTI = "multi"
 PROGRESS_STEP = 1 << 20
+RANKED_BY = ("symbol", "venue_buy", "venue_sell", "symbol_buy", "symbol_sell", "recv_ns")  # where the numbers are equal
 
 
 class ReplayError(Exception):
@@ -295,7 +296,7 @@ class _Replay:
 
     def remember(self, event: dict[str, Any]) -> None:
         """Keep the best signals, a few times as many as are asked for between two rankings."""
-        name = (event["symbol"], event["venue_buy"], event["venue_sell"], event["recv_ns"])
+        name = tuple(event[part] for part in RANKED_BY)
         self.best.append((event["score"], event["net_bps"], event["profit_quote"], name, event))
         if len(self.best) > 16 * self.market.params.top_n:
             self.best = self.top()

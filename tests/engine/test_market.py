@@ -428,6 +428,47 @@ def test_a_dead_letter_has_the_reason_and_the_bytes() -> None:
     assert [book(run, "okx")[name] for name in ("synced", "quarantined")] == [False, 1]
 
 
+def test_a_bad_frame_of_nobody_s_symbol_is_skipped() -> None:
+    """What is wrong with a book that nobody asked for is nobody's business, alone or beside others in a frame."""
+    run = driver(["BTC-USD"])
+    good, bad = event("snapshot", [("1", "1")], [("2", "1")], "BTC-USD"), event("snapshot", [("x", "1")], [], "ETH-USD")
+    run.take(
+        coinbase(0, 0, good), coinbase(1, 1, bad), coinbase(2, 2, bad, event("update", [("1.5", "1")], [], "BTC-USD"))
+    )
+    found = book(run, "coinbase", "BTC-USD")
+    assert [found[name] for name in ("synced", "applied", "quarantined", "gaps")] == [True, 1, 0, 0]
+    assert list(run.market.dead_letters) == []
+
+
+def test_an_old_number_goes_before_what_is_wrong() -> None:
+    """A bad frame that Coinbase sent before is ignored like a good one (D12); a bad one that shows a loss is both."""
+    run = driver(["BTC-USD"])
+    bad = event("update", [("x", "1")], [], "BTC-USD")
+    run.take(coinbase(0, 5, event("snapshot", [("1", "1")], [("2", "1")], "BTC-USD")), coinbase(1, 5, bad))
+    found = book(run, "coinbase", "BTC-USD")
+    assert [found[name] for name in ("synced", "dropped_stale", "quarantined")] == [True, 1, 0]
+    run.take(coinbase(2, 9, bad))
+    found = book(run, "coinbase", "BTC-USD")
+    assert [found[name] for name in ("synced", "gaps", "quarantined")] == [False, 1, 1]
+
+
+def test_a_list_that_cannot_be_read_is_kept_and_says_nothing() -> None:
+    """Unknown instruments stay as unknown as they were."""
+    run = driver(None)
+    run.take(http("okx", 1, "https://x/api/v5/public/instruments?instType=SPOT", {"code": "50011", "msg": "Too many"}))
+    (letter,) = run.market.dead_letters
+    assert letter.reason.startswith("instrument list: ")
+    run.take(okx_book(2, 99, 100))
+    assert book(run, "okx")["synced"]
+
+
+def test_control_frames_may_be_written_unusually() -> None:
+    """With escapes and white space they say the same; a control frame that is no object says nothing."""
+    run = driver(None)
+    run.take(recv("okx", 0, ' {"event" : "err\\u006fr", "code":"1", "msg":"n\\u00e9"} '))
+    assert [notice.text for _, notice in run.market.notices] == ["1: n\u00e9"]
+
+
 def test_what_is_not_json_costs_all_books_of_its_connection() -> None:
     """Nobody can tell what it said (R5); OKX's pong is known."""
     run = driver(["BTC-USDT", "ETH-USDT"])

@@ -68,15 +68,16 @@ def scan(data: bytes) -> None:
 
 # ---- the whole hot path: a line an event, its first byte the venue, its second what happens ----
 
-FRAME, CLOSE, LIST, DEPTH = b"fxlh"
+ORD_0 = ord("0")
+FRAME, CLOSE, HTTP = b"fxh"
 ADDRESSES = {"bybit": "wss://x/spot", "bybit-linear": "wss://x/linear"}
-KINDS = {"recv": FRAME, "close": CLOSE}
+KINDS = {"recv": FRAME, "close": CLOSE, "http": HTTP}
 
 
 def _scene(venues: Sequence[str], rng: Random) -> list[Record]:
     scene = Scene(
         venues=venues, symbols=SYMBOLS, seconds=rng.choice((0.8, 1.5)), seed=rng.randrange(1 << 32), depth=4,
-        source=rng.choice(("depth", "depth", "bbo")),
+        source=rng.choice(("depth", "depth", "bbo")), lists=rng.random() < 0.5,
     )  # fmt: skip
     return apply(list(scene_records(scene))[:70], rng.choices(list(FAULTS), k=rng.randrange(3)), rng.randrange(1 << 32))
 
@@ -87,19 +88,12 @@ def market_seeds(rng: Random) -> list[bytes]:
         venues = rng.sample(NAMES, 2)
         lines = []
         for record in _scene(venues, rng):
-            if record["t"] in ("recv", "close", "http") and isinstance(record.get("data", ""), str):
-                kind = KINDS.get(record["t"]) or (DEPTH if "lastUpdateId" in record["data"] else LIST)
-                text = record.get("data", "").encode("utf-8", "surrogatepass").replace(b"\n", b" ")
-                lines.append(bytes([48 + NAMES.index(record["venue"]), kind]) + text)
+            if record["t"] in KINDS and "b64" not in record:
+                text = f"{record.get('url', '')} {record.get('data', '')}".lstrip().replace("\n", " ")
+                head = bytes([ORD_0 + NAMES.index(record["venue"]), KINDS[record["t"]]])
+                lines.append(head + text.encode("utf-8", "surrogatepass"))
         found.append(b"\n".join(lines))
     return found
-
-
-LISTS = {
-    "binance": "exchangeInfo", "okx": "api/v5/public/instruments", "bybit": "v5/market/instruments-info?category=spot",
-    "bybit-linear": "v5/market/instruments-info?category=linear", "kraken": "0/public/AssetPairs",
-    "coinbase": "api/v3/brokerage/market/products",
-}  # fmt: skip
 
 
 def _play(made: Market, data: bytes) -> None:
@@ -108,25 +102,31 @@ def _play(made: Market, data: bytes) -> None:
     for line in data.split(b"\n"):
         if len(line) < 2:
             continue
-        name, kind, text = NAMES[line[0] % len(NAMES)], line[1], line[2:]
+        name, kind, text = NAMES[(line[0] - ORD_0) % len(NAMES)], line[1], line[2:]
         now += STEP_NS
         if name not in conns:
             conns[name] = made.connect(name, name, address=ADDRESSES.get(name))
         if kind == CLOSE:
             made.disconnect(conns.pop(name), now)
-        elif kind in (LIST, DEPTH):
-            path = "depth?symbol=BTCUSDT" if kind == DEPTH else LISTS.get(name, "exchangeInfo")
-            made.on_http(name, f"https://x/{path}", text, now)
+        elif kind == HTTP:
+            url, _, text = text.partition(b" ")
+            made.on_http(name, url.decode(errors="replace"), text, now)
         else:
             made.on_frame(conns[name], text, now)
 
 
-def market(data: bytes) -> None:
-    """Whatever arrives, books that are believed are in order and not crossed, and all that is told can be read."""
-    venues = {name: VenueParams(Decimal(0), is_bbo=data[:1] in (b"0", b"4")) for name in NAMES}
+def played(data: bytes) -> Market:
+    """A market after the events of an input; one of five has best prices for books."""
+    venues = {name: VenueParams(Decimal(0), is_bbo=len(data) % 5 == 0) for name in NAMES}
     made = Market(EngineParams(venues=venues, min_liquidity=Decimal(1), min_spread_bps=Decimal(5)), VENUES, decode)
     made.pairs.tell_ticks(True)
     _play(made, data)
+    return made
+
+
+def market(data: bytes) -> None:
+    """Whatever arrives, books that are believed are in order and not crossed, and all that is told can be read."""
+    made = played(data)
     for book in made.books():
         bids, asks = ([Decimal(price) for price, _ in book[side]] for side in ("bids", "asks"))
         assert bids == sorted(set(bids), reverse=True)

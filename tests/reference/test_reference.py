@@ -14,9 +14,6 @@ CAPTURES = Path(__file__).resolve().parents[3] / "shared" / "captures"
 
 pytestmark = pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"no captures at {CAPTURES}")
 
-# replay-rules R9 drops a diff with u equal to the snapshot's lastUpdateId; the expected file was made with the futures
-# manual's `u < lastUpdateId`, so for these books it counts one diff as applied that is stale here. The books agree.
-
 
 def expected(name: str) -> dict:
     return json.loads((CAPTURES / "EXPECTED.json").read_text())["captures"][name]["books"]

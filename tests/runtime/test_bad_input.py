@@ -264,6 +264,14 @@ def test_a_bad_line(kind: str, lines: list[bytes], whole: Outcome, tmp_path: Pat
     assert strict == Outcome(1, before.out, (said,))
 
 
+def test_a_line_longer_than_any_record(lines: list[bytes], whole: Outcome, tmp_path: Path) -> None:
+    """A frame may have tens of megabytes; a line of more than that is told and left out."""
+    long = json.dumps({**FRAME, "data": "x" * 70 * MEGABYTE}).encode() + b"\n"
+    file = written(tmp_path / "long.jsonl", b"".join([*lines[:MIDDLE], long, *lines[MIDDLE:]]))
+    said = f"{file}:{MIDDLE + 1}: longer than any record may be"
+    assert run(file) == Outcome(0, whole.out, (said,))
+
+
 def test_bad_lines_of_a_process(lines: list[bytes], whole: Outcome, tmp_path: Path) -> None:
     """Each is reported once with its number, exit 0, and stats count them; with --strict exit 1 at the first."""
     bad = [*BAD_LINES.values()][:20]

@@ -54,7 +54,7 @@ def records(capture: Path) -> list[Record]:
 def lively(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Config]:
     """A capture and a configuration that give signals of every venue's books."""
     folder = tmp_path_factory.mktemp("lively")
-    make_capture(folder / "x.jsonl", venues=["okx", "bybit", "kraken"], symbols=["BTC-USDT"], seconds=20, seed=4)
+    make_capture(folder / "x.jsonl", venues=["okx", "bybit", "kraken"], symbols=["BTC-USDT"], seconds=60, seed=4)
     settings = folder / "settings.toml"
     settings.write_text(
         "[engine]\nmin_spread_bps = 5\nmin_liquidity_depth = 1000\n"
@@ -212,6 +212,39 @@ def test_the_best_signals_are_in_the_stats(lively: tuple[Path, Config]) -> None:
     closed = [event["raw_signal_id"] for event in events if event["event"] == "closed"]
     assert (stats["signals"], stats["closed"]) == (len(raised), len(closed))
     assert stats["open"] == len({event["raw_signal_id"] for event in raised} - set(closed))
+
+
+def test_a_short_ranking_of_many_signals(lively: tuple[Path, Config], tmp_path: Path) -> None:
+    """Only the best are kept, and they are the best of all."""
+    file, config = lively
+    (all_of_them,) = [orjson.loads(run(file, "stats", config=config).out)]
+    settings = tmp_path / "one.toml"
+    settings.write_text(
+        "[engine]\nmin_spread_bps = 5\nmin_liquidity_depth = 1000\ntop_n = 1\n"
+        "[venues]\nokx = {taker_fee_bps = 0}\nbybit = {taker_fee_bps = 0}\nkraken = {taker_fee_bps = 0}\n"
+    )
+    (best,) = orjson.loads(run(file, "stats", config=load(settings, {})).out)["top"]
+    assert best["opp_id"] == all_of_them["top"][0]["opp_id"]
+    assert all_of_them["signals"] > 16
+
+
+def test_equal_signals_of_different_books_are_all_ranked(tmp_path: Path) -> None:
+    """Two books of a venue in one group may give the same numbers at the same instant."""
+    settings = tmp_path / "group.toml"
+    members = '["kraken:AAA-USD", "kraken:AAA-USDT", "okx:AAA-USDT"]'
+    settings.write_text(
+        "[engine]\nmin_spread_bps = 5\nmin_liquidity_depth = 1000\nmax_notional = 1000000\n"
+        f'[[engine.groups]]\nname = "AAA"\nmembers = {members}\n'
+        '[venues]\nokx = {taker_fee_bps = 0, source = "bbo"}\nkraken = {taker_fee_bps = 0, source = "bbo"}\n'
+    )
+    entry = {"asks": [["2.1", "1000000"]], "bids": [["2.02", "1000000"]], "ts": "5", "seqId": 7}
+    okx = {"arg": {"channel": "bbo-tbt", "instId": "AAA-USDT"}, "data": [entry]}
+    tickers = [ticker(7, f"AAA/{quote}") for quote in ("USD", "USDT")]
+    big = [{**r, "venue": "kraken", "data": r["data"].replace("1e-8", "1e6").replace("1.10", "1e6")} for r in tickers]
+    frame = {"t": "recv", "ts": 8, "conn": "c", "venue": "okx", "data": orjson.dumps(okx).decode()}
+    file = written(tmp_path / "x.jsonl", [{"t": "header", "v": 1, "venue": "multi"}, *big, frame])
+    stats = orjson.loads(run(file, "stats", config=load(settings, {})).out)
+    assert [event["symbol_buy"] for event in stats["top"]] == ["AAA-USD", "AAA-USDT"]
 
 
 def test_symbols_are_a_filter(capture: Path) -> None:

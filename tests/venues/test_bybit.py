@@ -61,6 +61,7 @@ def test_lists_of_another_category_are_none() -> None:
     for venue, other in (("bybit", "linear"), ("bybit-linear", "spot"), ("bybit", "inverse"), ("bybit", "")):
         assert VENUES[venue].instruments(f"{LIST}?category={other}", b"{}") is None
     assert VENUES["bybit"].instruments(LIST, b"{}") is None
+    assert VENUES["bybit"].instruments("https://api.bybit.com/v5/market/orderbook?category=spot", b"{}") is None
     with pytest.raises(ValueError, match="`list`"):
         VENUES["bybit"].instruments(f"{LIST}?category=spot", b'{"retCode":10006,"result":{}}')
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gambit.venues import VENUES
-from gambit.venues.decode import NotJson, as_int, decode, load_json, read_levels
+from gambit.venues.decode import LEVELS_MAX, NotJson, as_int, decode, load_json, read_levels
 from gambit.venues.wire import CHECKSUM, FIRST, ID, PREV, SYMBOL
 from tests.core.profile import examples
 
@@ -153,6 +153,40 @@ def test_books_are_named_once_in_their_order() -> None:
     frame = ",".join(f'{{"type":"update","product_id":"{name}","updates":[]}}' for name in ("B-X", "A-X", "B-X"))
     decoded = decode(COINBASE, f'{{"channel":"l2_data","sequence_num":1,"events":[{frame}]}}'.encode())
     assert decoded.spellings(implicit_part=False) == ["B-X", "A-X"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "reason"),
+    [
+        ("5", "updates is not an array of levels"),
+        ("[5]", "level '5' is not an object"),
+        ('[{"side":"ask","price_level":"1","new_quantity":"1"}]', "level side 'ask' is neither bid nor offer"),
+        ('[{"side":"bid","new_quantity":"1"}]', "lacks price_level"),
+        ('[{"side":"bid","price_level":"1"}]', "lacks new_quantity"),
+        ('[{"side":"bid","price_level":"0","new_quantity":"1"}]', "price '0' is not positive"),
+    ],
+)
+def test_level_objects_that_are_no_levels(levels: str, reason: str) -> None:
+    """The part is named, the other parts are whole."""
+    good = '{"type":"update","product_id":"A-B","updates":[{"side":"offer","price_level":"1","new_quantity":"2"}]}'
+    bad = f'{{"type":"update","product_id":"C-D","updates":{levels}}}'
+    decoded = decode(COINBASE, f'{{"channel":"l2_data","sequence_num":1,"events":[{good},{bad}]}}'.encode())
+    ((part, what),) = decoded.problems
+    assert part == 2
+    assert reason in what
+    assert len(decoded.parts[1].levels) == 1
+
+
+def test_parts_that_are_no_objects() -> None:
+    """Each is a problem of its own; so is something else where the array belongs."""
+    assert decode(OKX, b'{"data":[5,{"seqId":1}]}').problems == [(1, "an element of data is not an object: '5'")]
+    assert decode(OKX, b'{"data":5}').problems == [(0, "data is not an array")]
+
+
+def test_sides_beyond_reason() -> None:
+    """More levels than any book has are no book."""
+    with pytest.raises(ValueError, match=f"^{LEVELS_MAX + 1} levels a side$"):
+        read_levels([["1", "1"]] * (LEVELS_MAX + 1), 0)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,7 @@ def test_subscriptions() -> None:
         ),
         ('{"channel":"status","data":5}', []),
         ('{"channel":"instrument","data":[]}', [ListedInstruments([])]),
+        ('{"channel":"instrument","data":{"pairs":[5,{"symbol":"AAABBB"}]}}', [ListedInstruments([])]),
     ],
 )
 def test_control_frames(text: str, expected: list[object]) -> None:
