@@ -170,6 +170,26 @@ def test_touch_may_cross_many_windows():
     run(steps)
 
 
+@pytest.mark.parametrize("side", [BID, ASK])
+@pytest.mark.parametrize("stride", [1, 63, 64, 65, 700, 2600])
+def test_touch_eats_its_way_through_a_dense_book(side, stride):
+    """Of a level at every tick of three windows none is lost or doubled as the touch moves, and the window follows."""
+    ticks = list(range(20_000, 8_000, -1) if side == BID else range(8_000, 20_000))
+    book, twin, rng = PyBook(), DictBook(), Random(stride)
+    for each in (book, twin):
+        each.replace([(side, str(tick), "1") for tick in ticks])
+    for step in range(min(12, len(ticks) // stride)):
+        gone, ticks = ticks[:stride], ticks[stride:]
+        borders = [tick for tick in ticks if tick % 64 in (0, 63)]  # of words, which is where windows end
+        changed = [*rng.choices(ticks, k=30), *rng.sample(borders, min(100, len(borders)))] if ticks else []
+        levels = [(side, str(tick), str(step + 2)) for tick in changed] + [(side, str(tick), "0") for tick in gone]
+        for each in (book, twin):
+            each.apply(levels)
+        check(book, twin)
+        if len(ticks) > WINDOW_TICKS:
+            assert book.inside(side) >= 24 * 64 - 63  # it follows before the touch is 40 words from its edge
+
+
 def test_grid_follows_the_prices():
     """A price between two ticks makes the grid finer; a snapshot chooses it anew."""
     book = run([("replace", [(BID, "100", "1"), (ASK, "101", "1")])])

@@ -256,7 +256,7 @@ RECV = b'{"t":"recv","ts":%d,"conn":"x","data":"|%d"}\n'
 def test_line_longer_than_any_record_is_one_bad_line(chunk):
     """A line of more than 64 MiB is told once, as bad, and the lines behind it keep their numbers."""
     before, behind = RECV % (1, 1) + RECV % (2, 2), RECV % (3, 3) + RECV % (4, 4)
-    text = before + b"x" * (LINE_MAX + 5) + b"\n" + behind
+    text = before + b"x" * (LINE_MAX + (3 << 20)) + b"\n" + behind
     hurried = Hurried([(text[at : at + chunk] for at in range(0, len(text), chunk))]).run()
     assert hurried.bad == [[3]]
     assert [record[1] for record in hurried.seen] == [1, 2, 3, 4]
