@@ -15,7 +15,8 @@ FOLDERS_MAX = 2
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc"}
 KERNEL_IMPORTS = ("gambit._core", "libc", "cython", "cpython")
 
-PURE_PARTS = ("_core", "venues", "engine", "sim", "model.py", "events.py", "commands.py")
+PURE_PARTS = ("_core", "venues", "engine", "sim", "events", "model.py", "commands.py")
+SOCKETS = {"sim/server.py", "sim/process.py"}  # the two files of the simulated exchanges that touch the world
 IMPURE_MODULES = {
     "asyncio", "glob", "http", "logging", "multiprocessing", "os", "secrets", "select", "selectors", "shutil", "signal",
     "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request",
@@ -30,7 +31,11 @@ KERNEL_FILES = sorted(path for ending in ("*.pyx", "*.pxd") for path in (PACKAGE
 C_FILES = sorted((PACKAGE / "_core").glob("*.h"))
 STUB_FILES = sorted(PACKAGE.rglob("*.pyi"))
 SOURCE_FILES = PYTHON_FILES + KERNEL_FILES + C_FILES + STUB_FILES
-PURE_FILES = [path for path in PYTHON_FILES if path.relative_to(PACKAGE).parts[0] in PURE_PARTS]
+PURE_FILES = [
+    path
+    for path in PYTHON_FILES
+    if path.relative_to(PACKAGE).parts[0] in PURE_PARTS and path.relative_to(PACKAGE).as_posix() not in SOCKETS
+]
 
 
 def named(path: Path) -> str:

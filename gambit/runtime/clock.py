@@ -1,0 +1,33 @@
+"""The only reader of clocks."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time as the daemon knows it; tests and the simulation bring their own."""
+
+    def now_ns(self) -> int:
+        """ns since the epoch; never steps back, whatever the machine's wall clock does."""
+        ...
+
+    def mono_ns(self) -> int:
+        """ns of a clock that only measures distances: deadlines and timeouts."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks: wall time as of the start, carried on by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns() + self._offset_ns
+
+    def mono_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def drift_ns(self) -> int:
+        """How far the wall clock has moved against this one since the start; an operator's warning."""
+        return time.time_ns() - self.now_ns()
