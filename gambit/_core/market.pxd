@@ -90,6 +90,7 @@ cdef struct Market:
     int price_decimals      # of the checksum's text, -1 as sent
     int qty_decimals
     int64_t last_update     # replay-rules R18
+    bint is_up              # synced, as `changes` of pairs counted it
     int64_t exchange_ts     # ns, -1 unknown
     Counts count
     Diff* diffs

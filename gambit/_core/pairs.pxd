@@ -40,6 +40,7 @@ cdef class Pairs:
     cdef int* open_pairs            # group, buy slot, sell slot: three ints each
     cdef int n_open, cap_open
     cdef int64_t signals, closed
+    cdef int64_t n_changes          # books won and lost so far
 
     cdef Market* market(self, int index) except NULL
     cdef void advance(self, int64_t ts) noexcept nogil

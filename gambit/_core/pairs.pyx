@@ -196,6 +196,8 @@ cdef class Pairs:
 
     cdef void lost(self, Market* m) noexcept nogil:
         """A synced book is not any more: it takes no part in anything."""
+        m.is_up = False
+        self.n_changes += 1
         if m.last_update >= 0 and self.clock - m.last_update > self.p.max_age_ns:
             history_push(&m.history, m.last_update + self.p.max_age_ns, 0, 0)
         history_push(&m.history, self.clock, 0, 0)
@@ -234,6 +236,9 @@ cdef class Pairs:
         if m.last_update >= 0 and self.clock - m.last_update > self.p.max_age_ns:
             history_push(&m.history, m.last_update + self.p.max_age_ns, 0, 0)
         m.last_update = self.clock
+        if unlikely(not m.is_up):
+            m.is_up = True
+            self.n_changes += 1
         if m.touch_known:
             bid = m.touch[0]
             ask = m.touch[1]
@@ -525,6 +530,24 @@ cdef class Pairs:
     def was_fed(self, int market):
         """Whether a connection's depth channel ever fed the market."""
         return self.market(market).last_conn >= 0
+
+    @property
+    def changes(self):
+        """How often a book became synced or unsynced so far; grows with each, so that nobody needs to compare states
+        when nothing happened."""
+        return self.n_changes
+
+    def states(self):
+        """Per market (synced, connection that feeds it or -1, last_update, gaps, bad checksums, crossed,
+        quarantined)."""
+        cdef int k
+        cdef Market* m
+        out = []
+        for k in range(self.n_markets):
+            m = self.markets[k]
+            out.append((bool(m.synced), m.conn, m.last_update, m.count.gaps, m.count.checksums_bad, m.count.crossed,
+                        m.count.quarantined))
+        return out
 
     def touch(self, int market):
         """(bid, ask) as doubles, 0 where there is none."""

@@ -208,6 +208,21 @@ def test_a_closed_connection_loses_its_books() -> None:
     assert (book(run, "okx")["bids"], book(run, "okx")["seq"]) == ([], None)
 
 
+def test_books_won_and_lost_are_counted() -> None:
+    """`changes` moves when a book becomes synced or unsynced and at no other time; `states` says which."""
+    run = driver()
+    pairs = run.market.pairs
+    run.take(okx_book(0, 99, 100, conn="a"))
+    assert (pairs.changes, pairs.states()) == (1, [(True, 0, 0, 0, 0, 0, 0)])
+    run.take(okx(1, "update", 11, 12, [row(99, 2)], conn="a"))
+    assert pairs.changes == 2  # prevSeqId 11 is not the snapshot's: a gap
+    assert pairs.states()[0][:4] == (False, 0, 0, 1)
+    run.take(okx_book(2, 99, 100, conn="a"), okx_book(3, 98, 100, conn="a"))
+    assert pairs.changes == 3
+    run.take(close("okx", 4, "a"))
+    assert (pairs.changes, pairs.states()[0][:2]) == (4, (False, -1))
+
+
 def test_a_second_connect_is_a_close() -> None:
     """The stream starts anew, Coinbase's counter too (D10, D12)."""
     run = driver(["BTC-USD"])
