@@ -5,6 +5,7 @@ so far, replay-rules R3). hot.pyx applies frames to the markets and calls finish
 decisions leave as events, best prices as ticks, both through rings. Source: formulas.md and replay-rules.md, by the
 numbers quoted.
 """
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -508,6 +509,49 @@ cdef class Pairs:
             if t == NULL:
                 return out
             out += tick_line(t, prefixes[t.market])
+
+    def follow_ticks(self, int64_t capacity):
+        """A cursor over the ticks that may be overrun, beginning now; the ring holds at least `capacity` of them. Only
+        before the first tick or with the same capacity. Raises ValueError when all cursors are taken."""
+        cdef Ring bigger
+        cdef int k
+        if self.ticks.head == 0 and capacity > self.ticks.mask + 1:
+            if ring_open(&bigger, sizeof(Tick), capacity):
+                raise MemoryError
+            for k in range(self.ticks.readers):
+                ring_reader(&bigger, self.ticks.lossless[k])
+            ring_close(&self.ticks)
+            self.ticks = bigger
+        k = ring_reader(&self.ticks, False)
+        if k < 0:
+            raise ValueError("all cursors over the ticks are taken")
+        self.tells_ticks = True
+        return k
+
+    def take_ticks(self, int reader, int limit):
+        """A cursor's next ticks, at most `limit`, as the bytes of so many Tick structs (gambit.runtime.ticks has their
+        layout). Raises IndexError."""
+        cdef const Tick* t
+        cdef int n = 0
+        cdef int64_t waiting
+        if not 0 <= reader < self.ticks.readers:
+            raise IndexError(reader)
+        waiting = min(ring_pending(&self.ticks, reader), self.ticks.mask + 1)
+        if waiting < limit:
+            limit = <int>waiting
+        out = PyBytes_FromStringAndSize(NULL, limit * <Py_ssize_t>sizeof(Tick))
+        cdef char* to = out
+        while n < limit:
+            t = <const Tick*>ring_read(&self.ticks, reader)
+            memcpy(to + n * sizeof(Tick), t, sizeof(Tick))
+            n += 1
+        return out
+
+    def ticks_lost(self, int reader):
+        """How many ticks a cursor was overrun by. Raises IndexError."""
+        if not 0 <= reader < self.ticks.readers:
+            raise IndexError(reader)
+        return self.ticks.overruns[reader]
 
     def book(self, int market, bint levels):
         """State and counts of a market; with `levels` its bids and asks as [price, quantity] texts, best first.

@@ -34,7 +34,6 @@ def symbol_list(ctx: click.Context, param: click.Parameter, text: str | None) ->
 @click.argument(
     "files",
     nargs=-1,
-    required=True,
     metavar="FILE...",
     type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
 )
@@ -51,6 +50,13 @@ def symbol_list(ctx: click.Context, param: click.Parameter, text: str | None) ->
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Default: stdout."
 )
 @click.option("--strict", is_flag=True, help="Stop at the first bad line of a file.")
+@click.option(
+    "--verify",
+    "session",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Replay a session of `gambit record` and fail at the first decision that is not reproduced byte for byte.",
+)
 def replay(
     files: tuple[Path, ...],
     config_path: Path | None,
@@ -59,12 +65,19 @@ def replay(
     emit: str,
     output: Path | None,
     strict: bool,
+    session: Path | None,
 ) -> int:
     """Run captures through the adapters, books and engine, as fast as they go.
 
     Captures are JSON lines, plain, .zst or .gz; several are merged by receive time. Same input and configuration,
     byte-identical output (but for --emit stats). Exit code 1 when a file is truncated or cannot be read to its end.
     """
+    if session is not None:
+        if files or config_path or overrides or output:
+            raise click.UsageError("--verify DIR takes its frames and its configuration from the session alone")
+        return verify_session(session)
+    if not files:
+        raise click.UsageError("Missing argument 'FILE...'.")
     config = load_config(config_path, overrides).config
     refuse_overwriting(files, output)
     from gambit.runtime.replay import ReplayError
@@ -86,6 +99,25 @@ def replay(
             raise Failure(str(error)) from error
     exit_code: int = result.exit_code
     return exit_code
+
+
+def verify_session(folder: Path) -> int:
+    """Say whether a recorded session is reproduced; exit code 1 with the first difference when it is not."""
+    from gambit.runtime.recorder import RecorderError
+    from gambit.runtime.replay import ReplayError
+    from gambit.runtime.verification import verify
+
+    with interrupts.heeded(), Progress.on_terminal(is_shared=True) as progress:
+        try:
+            verdict = verify(folder, on_progress=progress.update, warn=progress.print)
+        except (RecorderError, ReplayError) as error:
+            raise Failure(str(error)) from error
+    if verdict.difference is not None:
+        raise Failure(f"not reproduced, after {verdict.decisions:,} decisions that agree: {verdict.difference}")
+    click.echo(
+        f"{folder}: {verdict.decisions:,} decisions from {verdict.frames:,} frames, each byte as it was recorded"
+    )
+    return 0
 
 
 def refuse_overwriting(files: tuple[Path, ...], output: Path | None) -> None:
