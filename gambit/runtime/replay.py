@@ -9,22 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 
 import orjson
 
 from gambit._core.record import DRAIN, END, LOOK, NEED_DATA, Lines, Replayer
-from gambit._core.score import rank
 from gambit.config import Config
 from gambit.engine.market import Market
 from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record, shown
+from gambit.runtime.tally import Tally
 from gambit.runtime.wiring import build_market
 from gambit.venues import CAPTURE_NAMES, VENUES
-from gambit.venues.wire import Kind
 
 MULTI = "multi"
 PROGRESS_STEP = 1 << 20
-RANKED_BY = ("symbol", "venue_buy", "venue_sell", "symbol_buy", "symbol_sell", "recv_ns")  # where the numbers are equal
 
 
 class ReplayError(Exception):
@@ -107,7 +105,7 @@ class _Replay:
         self.connections: dict[tuple[str, str], int] = {}
         self.addresses: dict[tuple[str, str], str | None] = {}
         self.records: Counter[str] = Counter()
-        self.best: list[tuple[float, float, float, tuple[object, ...], dict[str, object]]] = []
+        self.tally = Tally(market)
         self.exit_code = 0
         self.core = Replayer(market.hot, [source.lines for source in sources])
 
@@ -291,20 +289,7 @@ class _Replay:
                 self.out.write(orjson.dumps(event) + b"\n")
             if self.observe is not None:
                 self.observe(event)
-            if event["event"] == "raised":
-                self.remember(event)
-
-    def remember(self, event: dict[str, Any]) -> None:
-        """Keep the best signals, a few times as many as are asked for between two rankings."""
-        name = tuple(event[part] for part in RANKED_BY)
-        self.best.append((event["score"], event["net_bps"], event["profit_quote"], name, event))
-        if len(self.best) > 16 * self.market.params.top_n:
-            self.best = self.top()
-
-    def top(self) -> list[tuple[float, float, float, tuple[object, ...], dict[str, object]]]:
-        by_name = {entry[3]: entry for entry in self.best}
-        kept = rank([entry[:4] for entry in by_name.values()], self.market.params.top_n)
-        return [by_name[name] for _, _, _, name in kept]
+            self.tally.take(event)
 
     def finish(self, stats: dict[str, object]) -> None:
         if self.emit == "books":
@@ -317,38 +302,9 @@ class _Replay:
         self.out.flush()
 
     def stats(self, seconds: float) -> dict[str, object]:
-        market = self.market
-        signals, closed, still_open = market.pairs.totals
-        books = [{**book, **self.touch(book)} for book in market.books(levels=False)]
         frames = self.core.frames + self.records["recv"]
         return {
-            "frames": frames,
+            **self.tally.stats(frames, seconds, latencies=self.emit == "stats"),
             "records": sum(self.records.values()) + self.core.frames,
             "bad_lines": sum(source.bad_lines for source in self.sources),
-            "seconds": seconds,
-            "frames_per_s": frames / seconds if seconds > 0 else 0.0,
-            "venues": {name: self.venue_stats(name, books) for name in market.venues},
-            "books": books,
-            "signals": signals,
-            "closed": closed,
-            "open": still_open,
-            "top": [entry[4] for entry in self.top()],
-            "latency_ns": market.hot.latencies() if self.emit == "stats" else {},
-            "dead_letters": [
-                {"venue": venue, "reason": reason, "count": count}
-                for (venue, reason), count in market.dead_letter_counts.most_common()
-            ],
-            "notices": [{"venue": venue, "text": notice.text} for venue, notice in market.notices],
         }
-
-    def touch(self, book: dict[str, object]) -> dict[str, object]:
-        index = self.market.listings.index((book["venue"], book["symbol"]))  # type: ignore[arg-type]
-        bid, ask = self.market.pairs.touch(index)
-        return {"bid": bid or None, "ask": ask or None}
-
-    def venue_stats(self, name: str, books: Sequence[dict[str, Any]]) -> dict[str, object]:
-        own = [book for book in books if book["venue"] == name]
-        counts = self.market.hot.venue_counts(self.market.venues[name].index)
-        counts["by_kind"] = {(Kind(kind).name or "").lower(): count for kind, count in counts["by_kind"].items()}
-        sums = {key: sum(book[key] for book in own) for key in ("applied", "snapshots", "gaps", "dropped_stale")}
-        return {**counts, **sums}
