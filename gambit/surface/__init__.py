@@ -1,0 +1,1 @@
+"""What the outside sees: control socket, metrics, terminal view. It reads frozen pictures, never live state."""

@@ -1,0 +1,109 @@
+"""The control socket's methods by name, with the parameters each takes; the daemon hands in what they do.
+
+    reading   status, opportunities, books, metrics, dlq.list, dlq.show
+    telling   halt, reduce, resume, stop, reload, dlq.requeue, dlq.purge
+    files     snapshot, backup
+
+The answers are the structs of gambit.surface.views; `metrics` answers with the exposition text.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from gambit.surface.control import Handler, Method
+from gambit.surface.rpc import Nothing
+
+ROWS_MAX = 1000
+
+# What can be followed by `subscribe`. Signals come one by one, the others as the latest state.
+TOPICS: Final = frozenset({"arb.signal", "status", "alert.raised"})
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)]
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """By name, nothing else."""
+
+
+class Opportunities(Params, frozen=True):
+    """Newest first; those still open before those that are over."""
+
+    symbol: str | None = None
+    venue: str | None = None
+    since_ns: int | None = None
+    open_only: bool = False
+    limit: Limit = 20
+
+
+class Books(Params, frozen=True):
+    """Ascending by symbol and venue."""
+
+    symbol: str | None = None
+    venue: str | None = None
+    limit: Limit = ROWS_MAX
+
+
+class Reason(Params, frozen=True):
+    """Why an operator does it; goes into the audit record."""
+
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class Stop(Params, frozen=True):
+    """`now`: do not wait for what is in flight."""
+
+    now: bool = False
+
+
+class DeadLetters(Params, frozen=True):
+    """Newest first."""
+
+    topic: str | None = None
+    venue: str | None = None
+    reason: str | None = None
+    limit: Limit = 100
+
+
+class DeadLetterId(Params, frozen=True):
+    """One dead letter."""
+
+    letter_id: int
+
+
+class DeadLetterIds(Params, frozen=True):
+    """Some dead letters; `all` stands for every one there is."""
+
+    letter_ids: tuple[int, ...] = ()
+    all: bool = False
+
+
+class Backup(Params, frozen=True):
+    """Where to: an absolute path that does not exist yet."""
+
+    path: Annotated[str, msgspec.Meta(pattern="^/")]
+
+
+PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "status": Nothing,
+    "opportunities": Opportunities,
+    "books": Books,
+    "metrics": Nothing,
+    "halt": Reason,
+    "reduce": Reason,
+    "resume": Reason,
+    "stop": Stop,
+    "reload": Nothing,
+    "dlq.list": DeadLetters,
+    "dlq.show": DeadLetterId,
+    "dlq.requeue": DeadLetterIds,
+    "dlq.purge": DeadLetterIds,
+    "snapshot": Nothing,
+    "backup": Backup,
+}
+
+
+def bind(handlers: Mapping[str, Handler]) -> dict[str, Method]:
+    """Each handler under its method's name with that method's parameters; raises KeyError for a name not above."""
+    return {name: Method(handler, PARAMS[name]) for name, handler in handlers.items()}
