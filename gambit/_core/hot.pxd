@@ -33,12 +33,15 @@ cdef class Hot:
     cdef const char* missing
     cdef int missing_n
     cdef bint timing
+    cdef bint learns        # best-bid-ask frames may be read by their shape
     cdef char* buf
     cdef Py_ssize_t buf_size
     cdef public object on_rare
     cdef Histogram scan_ns, book_ns, engine_ns, frame_ns
 
     cdef int run(self, int conn, const char* buf, Py_ssize_t n, int64_t recv_ns) noexcept nogil
+    cdef int run_shaped(self, Venue* v, int conn, const char* buf, Py_ssize_t n, int64_t t0) noexcept nogil
+    cdef void learn(self, Venue* v, const char* buf, Py_ssize_t n) noexcept nogil
     cdef int run_scanned(self, Conn* c, int conn) noexcept nogil
     cdef int run_parts(self, Venue* v, int conn, int64_t channel, int depth) noexcept nogil
     cdef void jump(self, Venue* v, int conn) noexcept nogil

@@ -12,17 +12,24 @@ from gambit._core.json cimport Text
 from gambit._core.latency cimport histogram_add, summary
 from gambit._core.market cimport (
     DID_LOSE, DID_SEEN, DID_STALE, I_ID, RULE_CONNECTION, RULE_LINK, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE, Market,
-    market_bbo, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
+    market_bbo, market_best, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
     part_complete,
 )
-from gambit._core.num cimport PAD, digits, now_ns, readable_behind, rfc3339
+from gambit._core.num cimport PAD, digits, now_ns, readable_behind, rfc3339, unlikely
 from gambit._core.pairs cimport Pairs, room
 from gambit._core.scan cimport (
-    MAX_LEVELS, MAX_PARTS, Level, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
+    MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
 )
+from gambit._core.shape cimport Best, Shape, shape_learn, shape_read
 from gambit._core.venue cimport (
     KIND_BBO, KIND_BOOK, KIND_CONTROL, Venue, find_spelling, find_type, kind_of, venue_open, venue_spell,
 )
+
+cdef enum:
+    SHAPED = 1              # what became of a frame of best prices
+    UNUSUAL = 0
+    NO_SHAPE = -1
+    PATIENCE_MAX = 1023     # frames without a shape before another one is learned
 
 
 cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
@@ -56,6 +63,7 @@ cdef class Hot:
     def __cinit__(self, Pairs pairs):
         self.pairs = pairs
         self.scanners = []
+        self.learns = True
 
     def __dealloc__(self):
         cdef int k
@@ -160,15 +168,22 @@ cdef class Hot:
         """`buf` holds n bytes and PAD more that can be read."""
         cdef Conn* c = &self.conns[conn]
         cdef Venue* v = self.venues[c.venue]
-        cdef int answer
+        cdef int answer, shaped = UNUSUAL
         cdef int64_t t0 = 0, t1 = 0
-        self.pairs.advance(recv_ns)
-        if c.skip:
+        if recv_ns > self.pairs.clock:
+            self.pairs.clock = recv_ns
+            if unlikely(recv_ns > self.pairs.next_deadline):
+                self.pairs.expire()
+        if unlikely(c.skip):
             v.frames += 1
             v.skipped += 1
             return DONE
-        if self.timing:
+        if unlikely(self.timing):
             t0 = now_ns()
+        if v.is_bbo:
+            shaped = self.run_shaped(v, conn, buf, n, t0)
+            if shaped == SHAPED:
+                return DONE
         if scan_frame(v.scan, buf, n):
             return ASK_DECODER
         if self.timing:
@@ -177,7 +192,93 @@ cdef class Hot:
         answer = self.run_scanned(c, conn)
         if self.timing:
             histogram_add(&self.frame_ns, now_ns() - t0)
+        if shaped == NO_SHAPE and answer == DONE:
+            v.missed += 1
+            if v.missed > v.patience and self.learns:
+                self.learn(v, buf, n)
         return answer
+
+    cdef int run_shaped(self, Venue* v, int conn, const char* buf, Py_ssize_t n, int64_t t0) noexcept nogil:
+        """A best-bid-ask frame that looks like one before it, about a book that goes on as usual: applied and looked
+        at (SHAPED). For anything else nothing is done. t0: when the frame began, where that is measured."""
+        cdef Conn* c = &self.conns[conn]
+        cdef const Shape* shape = &v.shapes[v.last_shape]
+        cdef Best best
+        cdef Market* m
+        cdef int market
+        cdef int64_t ts = -1, t1 = 0, t2
+        if not shape_read(shape, buf, buf + n, &best):
+            shape = &v.shapes[v.last_shape ^ 1]
+            if shape.n == 0 or not shape_read(shape, buf, buf + n, &best):
+                return NO_SHAPE
+            v.last_shape ^= 1
+        if unlikely(self.timing):
+            t1 = now_ns()
+        market = find_spelling(v, best.symbol.p, best.symbol.n)
+        if unlikely(market < 0):
+            return UNUSUAL
+        m = self.pairs.markets[market]
+        if unlikely(m.conn != conn or m.channel != shape.channel or (shape.has_id and m.has_id and best.id < m.id)):
+            return UNUSUAL
+        if shape.has_time:
+            ts = time_of(&best.time, c.time_unit)
+            if unlikely(ts < 0):
+                return UNUSUAL
+        if v.rule == RULE_CONNECTION:
+            if unlikely(not c.has_seq or best.id != c.seq + 1):
+                return UNUSUAL
+            c.seq = best.id
+        v.frames += 1
+        v.shaped += 1
+        v.by_kind[shape.kind & 63] += 1
+        market_best(m, &best.level[0], &best.level[1], shape.has_id, best.id, ts)
+        if unlikely(self.timing):
+            t2 = now_ns()
+            self.pairs.renewed(m)
+            histogram_add(&self.scan_ns, t1 - t0)
+            histogram_add(&self.book_ns, t2 - t1)
+            t1 = now_ns()
+            histogram_add(&self.engine_ns, t1 - t2)
+            histogram_add(&self.frame_ns, t1 - t0)
+        else:
+            self.pairs.renewed(m)
+        return SHAPED
+
+    cdef void learn(self, Venue* v, const char* buf, Py_ssize_t n) noexcept nogil:
+        """Remember the shape of a frame that no shape fits, if it is a best bid and ask; ever more rarely, for there
+        are frames without a shape and venues that mix more of them than are remembered."""
+        cdef Mark marks[MARKS]
+        cdef Shape* shape = &v.shapes[v.last_shape ^ 1]
+        cdef Part* head
+        cdef Part* part = NULL
+        cdef Best best
+        cdef int k, first = 0 if v.implicit_part else 1, kind, depth = 0
+        cdef int64_t channel = 0
+        cdef bint fits
+        if v.shapes[v.last_shape].n == 0:
+            shape = &v.shapes[v.last_shape]
+        v.scan.marks = marks
+        fits = scan_frame(v.scan, buf, n) == 0
+        v.scan.marks = NULL
+        if not fits:
+            return
+        head = &v.scan.parts[0]
+        kind = kind_of(v, head, &channel, &depth)
+        if not kind & KIND_BBO or self.complete(v, head) != DONE:
+            return
+        v.missed = 0
+        v.patience = 2 * v.patience + 1 if v.patience < PATIENCE_MAX else PATIENCE_MAX
+        for k in range(first, 1 if v.implicit_part else v.scan.n_parts):
+            if v.scan.parts[k].market >= 0:
+                fits = part == NULL
+                part = &v.scan.parts[k]
+        if part == NULL or not fits or not shape_learn(shape, v.scan, marks, buf, <int>n, part, v.digits_channel):
+            shape.n = 0
+            return
+        shape.kind = kind
+        shape.channel = channel
+        if not shape_read(shape, buf, buf + n, &best):
+            shape.n = 0
 
     cdef int run_scanned(self, Conn* c, int conn) noexcept nogil:
         """Route what the venue's scanner holds."""
@@ -491,6 +592,20 @@ cdef class Hot:
             "frames": v.frames, "by_kind": {k: v.by_kind[k] for k in range(64) if v.by_kind[k]},
             "unknown": v.unknown, "skipped": v.skipped, "slow": v.slow, "quarantined": v.quarantined,
         }
+
+    def learn_shapes(self, bint on):
+        """Whether best-bid-ask frames may be read by their shape, as they are from the start; what was learned is
+        forgotten."""
+        cdef int k
+        self.learns = on
+        for k in range(self.n_venues):
+            self.venues[k].shapes[0].n = 0
+            self.venues[k].shapes[1].n = 0
+            self.venues[k].patience = 0
+
+    def shaped(self, int venue):
+        """How many frames of a venue were read by their shape."""
+        return self.venues[venue].shaped
 
     def measure(self, bint on):
         """Time the stages of each frame from now on, or stop."""

@@ -1,8 +1,9 @@
 # A market is one symbol on one venue: its book, whether the book may be believed, and what the engine keeps of it.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
-from gambit._core.book cimport Book
+from gambit._core.book cimport Book, book_set_touch
 from gambit._core.liquidity cimport Leg
+from gambit._core.num cimport dec_double
 from gambit._core.scan cimport Level, Part, Scan
 from gambit._core.window cimport Grid, History
 
@@ -109,6 +110,18 @@ cdef struct Market:
     int group
     int slot
     uint8_t did             # in the frame at hand
+
+cdef inline void market_best(Market* m, const Level* bid, const Level* ask, bint has_id, int64_t id,
+                             int64_t ts) noexcept nogil:
+    """The best bid and ask of a good frame are the book; a quantity of 0 leaves the side empty."""
+    book_set_touch(&m.book, bid, ask)
+    m.touch_known = True
+    m.touch[0] = dec_double(bid.pm, bid.pdec) if bid.qm else 0
+    m.touch[1] = dec_double(ask.pm, ask.pdec) if ask.qm else 0
+    m.synced = True
+    m.has_id = has_id
+    m.id = id if has_id else 0
+    m.exchange_ts = ts
 
 cdef int market_open(Market* m, int64_t keep_ns) noexcept nogil
 cdef void market_close(Market* m) noexcept nogil

@@ -9,9 +9,9 @@ from libc.string cimport memcpy, memset
 
 from gambit._core.book cimport (
     book_apply, book_checksum_digits, book_checksum_wire, book_clear, book_close, book_open, book_replace,
-    book_set_touch, book_trim,
+    book_trim,
 )
-from gambit._core.num cimport NUM_OK, Dec, dec_any, dec_double, dec_fast
+from gambit._core.num cimport NUM_OK, Dec, dec_any, dec_fast
 from gambit._core.json cimport Text
 from gambit._core.scan cimport Level, Part, Scan, scan_room_levels
 from gambit._core.side cimport side_count
@@ -409,10 +409,8 @@ cdef int market_bbo(Market* m, const Part* head, const Part* part, const Level* 
         book_trim(&m.book, 1)
         m.touch_known = False
     else:
-        book_set_touch(&m.book, &both[0], &both[1])
-        m.touch_known = True
-        m.touch[0] = dec_double(both[0].pm, both[0].pdec) if both[0].qm else 0
-        m.touch[1] = dec_double(both[1].pm, both[1].pdec) if both[1].qm else 0
+        market_best(m, &both[0], &both[1], has_id, numbered.ints[I_ID], ts)
+        return DID_UPDATE
     m.synced = True
     m.has_id = has_id
     m.id = numbered.ints[I_ID] if has_id else 0

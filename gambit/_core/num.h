@@ -332,6 +332,22 @@ static inline const char *gb_string_end(const char *p) {
 #endif
 }
 
+/* Whether the n bytes at p are those at q, which has 16 readable bytes behind them. Behind a first difference at most 15
+ * bytes of p are read. */
+static inline int gb_same(const char *p, const char *q, int n) {
+#if defined(__SSE2__)
+    for (; n > 16; n -= 16, p += 16, q += 16) {
+        __m128i x = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)q));
+        if (GB_UNLIKELY(_mm_movemask_epi8(x) != 0xFFFF)) return 0;
+    }
+    __m128i x = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)q));
+    return (~(unsigned)_mm_movemask_epi8(x) & ((1u << n) - 1u)) == 0;
+#else
+    for (; n && *p == *q; n--, p++, q++) {}
+    return n == 0;
+#endif
+}
+
 /* RFC 3339 in UTC ("2026-08-01T02:53:53.646219Z", 0-9 digits of fraction) to ns since 1970; -1 when it is not that. */
 static int64_t gb_rfc3339(const char *p, int n) {
     static const int before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};

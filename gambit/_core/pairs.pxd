@@ -46,6 +46,7 @@ cdef class Pairs:
     cdef void advance(self, int64_t ts) noexcept nogil
     cdef void expire(self) noexcept nogil
     cdef void lost(self, Market* m) noexcept nogil
+    cdef void renewed(self, Market* m) noexcept nogil
     cdef void finish(self, Market* m) noexcept nogil
     cdef void confirm(self, Market* m) noexcept nogil
     cdef void publish_tick(self, Market* m) noexcept nogil

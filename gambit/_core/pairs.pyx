@@ -230,6 +230,16 @@ cdef class Pairs:
             m.count.applied += 1
         self.confirm(m)
 
+    cdef void renewed(self, Market* m) noexcept nogil:
+        """A book of best prices was replaced by the frame's, and nothing else happened: as finish()."""
+        if unlikely(book_crossed(&m.book)):
+            m.count.crossed += 1
+            market_forget(m)
+            self.lost(m)
+            return
+        m.count.applied += 1
+        self.confirm(m)
+
     cdef void confirm(self, Market* m) noexcept nogil:
         """The book is right as of now: remember its touch, tell it, compare it."""
         cdef double bid = 0, ask = 0

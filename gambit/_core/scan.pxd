@@ -9,6 +9,21 @@ cdef enum:
     KEYS = 24       # keys a node may name
     MAX_LEVELS = 2097152        # of a frame; powers of two, as room for them doubles
     MAX_PARTS = 4096
+    MARKS = 48      # values of a frame whose places the scanner may note
+
+cdef enum:          # what a noted value was read as
+    M_SKIP = 0
+    M_INT = 1       # of slot `slot`
+    M_TEXT = 2      # of slot `slot`
+    M_PRICE = 3     # of a row of side `slot`
+    M_QTY = 4
+
+cdef struct Mark:   # where a value stands: [at, end) of the frame, quotes included
+    int at
+    int end
+    int what
+    int part
+    int slot
 
 cdef struct Level:
     int64_t pm      # price mantissa, trailing zeros stripped
@@ -51,6 +66,9 @@ cdef struct Scan:
     Level* levels
     int n_levels
     int cap_levels
+    Mark* marks         # room for MARKS, or NULL: nobody wants to know
+    int n_marks
+    const char* start   # of the frame, while marks are noted
 
 cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil
 cdef int scan_room_levels(Scan* s, int more) noexcept nogil

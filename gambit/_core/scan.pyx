@@ -103,29 +103,54 @@ cdef inline int find_key(Node* node, const char* p, int before) noexcept nogil:
     return node.n
 
 
+cdef void mark(Scan* s, const char* p, const char* end, int what, int part, int slot) noexcept nogil:
+    cdef Mark* m
+    if end != NULL and s.n_marks < MARKS:
+        m = &s.marks[s.n_marks]
+        m.at = <int>(p - s.start)
+        m.end = <int>(end - s.start)
+        m.what = what
+        m.part = part
+        m.slot = slot
+    s.n_marks += 1
+
+
+cdef inline void note(Scan* s, const char* p, const char* end, int what, int part, int slot) noexcept nogil:
+    """Where a value stands, for who wants to know (shape.pyx)."""
+    if unlikely(s.marks != NULL):
+        mark(s, p, end, what, part, slot)
+
+
 cdef const char* scan_rows(Scan* s, const char* p, uint8_t side) noexcept nogil:
     """[[price, qty, ...], ...] with p behind the outer bracket."""
     cdef Level* level
     cdef Dec price, qty
+    cdef const char* at
     p = ws(p)
     if p[0] == b']':
         return p + 1
     while True:
         if unlikely(p[0] != b'['):
             return NULL
-        p = read_number(p + 1, &price)
+        at = p + 1
+        p = read_number(at, &price)
         if unlikely(p == NULL or p[0] != b',' or price.m == 0):
             return NULL
-        p = read_number(p + 1, &qty)
+        note(s, at, p, M_PRICE, s.n_parts - 1, side)
+        at = p + 1
+        p = read_number(at, &qty)
         if unlikely(p == NULL):
             return NULL
+        note(s, at, p, M_QTY, s.n_parts - 1, side)
         if p[0] != b']':
             if not s.row_extra:
                 return NULL
             while p[0] == b',':
-                p = skip_value(p + 1, MAX_DEPTH)
+                at = p + 1
+                p = skip_value(at, MAX_DEPTH)
                 if p == NULL:
                     return NULL
+                note(s, at, p, M_SKIP, 0, 0)
             if p[0] != b']':
                 return NULL
         if unlikely(s.n_levels == s.cap_levels) and scan_room_levels(s, 1):
@@ -284,19 +309,25 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
     if action == A_TEXT:
         if p[0] != b'"' and p[0] != b'-' and not is_digit(p[0]):
             return skip_value(p, depth)             # null, an object: the field is not there
-        p = read_text(p, &text)
+        after = read_text(p, &text)
         s.parts[part].texts[key.arg] = text
-        return NULL if taken(&s.parts[part].has_texts, key.arg) else p
+        note(s, p, after, M_TEXT, part, key.arg)
+        return NULL if taken(&s.parts[part].has_texts, key.arg) else after
     if action == A_INT:
         if taken(&s.parts[part].has_ints, key.arg):
             return NULL
-        return read_int(p, &s.parts[part].ints[key.arg])
+        after = read_int(p, &s.parts[part].ints[key.arg])
+        note(s, p, after, M_INT, part, key.arg)
+        return after
     if action == A_SKIP:
-        return skip_value(p, depth)
+        after = skip_value(p, depth)
+        note(s, p, after, M_SKIP, part, 0)
+        return after
     if action == A_MAYBE_INT:
         after = read_int(p, &s.parts[part].ints[key.arg])
         if after == NULL:
             return NULL if p[0] == b'-' or is_digit(p[0]) else skip_value(p, depth)
+        note(s, p, after, M_INT, part, key.arg)
         return NULL if taken(&s.parts[part].has_ints, key.arg) else after
     if p[0] == b'{' and action == A_OBJECT:
         return scan_object(s, p + 1, key.node, part, depth + 1)
@@ -309,15 +340,17 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
             return scan_levels(s, p + 1, &s.nodes[key.node], <uint8_t>key.arg)
         return scan_rows(s, p + 1, <uint8_t>(key.arg & 1))
     if action == A_ROWS_OR_TEXT and (p[0] == b'"' or p[0] == b'-' or is_digit(p[0])):
-        p = read_text(p, &text)
+        after = read_text(p, &text)
         s.parts[part].texts[key.arg >> 1] = text
-        return NULL if taken(&s.parts[part].has_texts, key.arg >> 1) else p
+        note(s, p, after, M_TEXT, part, key.arg >> 1)
+        return NULL if taken(&s.parts[part].has_texts, key.arg >> 1) else after
     return skip_value(p, depth)                     # another kind of value: the field is not there
 
 
 cdef const char* scan_object(Scan* s, const char* p, int index, int part, int depth) noexcept nogil:
     """An object's keys with p behind its brace; returns the byte behind the closing one."""
     cdef Node* node = &s.nodes[index]
+    cdef const char* at
     cdef int k, before = -1
     cdef uint32_t seen = 0
     if depth >= MAX_DEPTH:
@@ -344,7 +377,9 @@ cdef const char* scan_object(Scan* s, const char* p, int index, int part, int de
             return NULL
         p = ws(p + 1)
         if k == node.n:
-            p = skip_value(p, depth)
+            at = p
+            p = skip_value(at, depth)
+            note(s, at, p, M_SKIP, part, 0)
         else:
             p = scan_value(s, p, &node.keys[k], part, depth)
         if unlikely(p == NULL):
@@ -362,6 +397,8 @@ cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil:
     cdef const char* p
     s.n_parts = 0
     s.n_levels = 0
+    s.n_marks = 0
+    s.start = buf
     if open_part(s) < 0:
         return -1
     p = ws(buf)

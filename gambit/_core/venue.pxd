@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 
 from gambit._core.scan cimport Part, Scan
+from gambit._core.shape cimport Shape
 
 cdef enum:
     KIND_BOOK = 1           # flags: what a channel can feed
@@ -42,6 +43,11 @@ cdef struct Venue:
     int mask
     int used
     int last_found          # place of the spelling found last
+    Shape shapes[2]         # of its best-bid-ask frames
+    int last_shape          # the one that a frame had last
+    int missed              # frames that had none since a shape was learned
+    int patience            # how many of those until the next is learned
+    int64_t shaped          # frames read by a shape
     int64_t frames
     int64_t by_kind[64]
     int64_t unknown
