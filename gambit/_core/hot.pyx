@@ -12,48 +12,24 @@ from gambit._core.json cimport Text
 from gambit._core.latency cimport histogram_add, summary
 from gambit._core.market cimport (
     DID_LOSE, DID_SEEN, DID_STALE, I_ID, RULE_CONNECTION, RULE_LINK, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE, Market,
-    market_bbo, market_best, market_claim, market_drop_diffs, market_forget, market_part, market_promise, market_snapshot,
-    part_complete,
+    market_bbo, market_best, market_claim, market_drop_diffs, market_forget, market_part, market_promise,
+    market_snapshot, part_complete,
 )
-from gambit._core.num cimport PAD, digits, now_ns, readable_behind, rfc3339, unlikely
+from gambit._core.num cimport PAD, now_ns, readable_behind, unlikely
 from gambit._core.pairs cimport Pairs, room
 from gambit._core.scan cimport (
     MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
 )
-from gambit._core.shape cimport Best, Shape, shape_learn, shape_read
+from gambit._core.shape cimport Best, Shape, Shapes, shapes_learn, shapes_read
 from gambit._core.venue cimport (
-    KIND_BBO, KIND_BOOK, KIND_CONTROL, Venue, find_spelling, find_type, kind_of, venue_open, venue_spell,
+    KIND_BBO, KIND_BOOK, KIND_CONTROL, Venue, find_spelling, find_type, kind_of, set_texts, time_of, venue_open,
+    venue_spell,
 )
 
 cdef enum:
     SHAPED = 1              # what became of a frame of best prices
     UNUSUAL = 0
     NO_SHAPE = -1
-    PATIENCE_MAX = 1023     # frames without a shape before another one is learned
-
-
-cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
-    """ns since 1970 of a time as a venue writes it: a count of `unit` ns in digits, or RFC 3339 where the unit is 0;
-    -1 when unreadable (R32)."""
-    cdef int64_t n
-    if unit == 0:
-        return rfc3339(t.p, t.n)
-    n = digits(t.p, t.n)
-    return n * unit if 0 <= n < <int64_t>0x7fffffffffffffff // unit else -1
-
-
-cdef bytes set_texts(Part* part, texts):
-    """Give a part its texts ({slot: bytes}); they live in what is returned, with PAD bytes behind each, as the readers
-    of texts want it."""
-    cdef bytes held = b"".join([text + bytes(PAD) for text in texts.values()])
-    cdef const char* p = held
-    part.has_texts = 0
-    for slot, text in texts.items():
-        part.texts[slot].p = p
-        part.texts[slot].n = len(text)
-        part.has_texts |= <uint32_t>1 << <int>slot
-        p += len(text) + PAD
-    return held
 
 
 cdef class Hot:
@@ -193,8 +169,8 @@ cdef class Hot:
         if self.timing:
             histogram_add(&self.frame_ns, now_ns() - t0)
         if shaped == NO_SHAPE and answer == DONE:
-            v.missed += 1
-            if v.missed > v.patience and self.learns:
+            v.shapes.missed += 1
+            if v.shapes.missed > v.shapes.patience and self.learns:
                 self.learn(v, buf, n)
         return answer
 
@@ -202,16 +178,14 @@ cdef class Hot:
         """A best-bid-ask frame that looks like one before it, about a book that goes on as usual: applied and looked
         at (SHAPED). For anything else nothing is done. t0: when the frame began, where that is measured."""
         cdef Conn* c = &self.conns[conn]
-        cdef const Shape* shape = &v.shapes[v.last_shape]
+        cdef const Shape* shape
         cdef Best best
         cdef Market* m
         cdef int market
         cdef int64_t ts = -1, t1 = 0, t2
-        if not shape_read(shape, buf, buf + n, &best):
-            shape = &v.shapes[v.last_shape ^ 1]
-            if shape.n == 0 or not shape_read(shape, buf, buf + n, &best):
-                return NO_SHAPE
-            v.last_shape ^= 1
+        shape = shapes_read(&v.shapes, buf, buf + n, &best)
+        if shape == NULL:
+            return NO_SHAPE
         if unlikely(self.timing):
             t1 = now_ns()
         market = find_spelling(v, best.symbol.p, best.symbol.n)
@@ -245,40 +219,24 @@ cdef class Hot:
         return SHAPED
 
     cdef void learn(self, Venue* v, const char* buf, Py_ssize_t n) noexcept nogil:
-        """Remember the shape of a frame that no shape fits, if it is a best bid and ask; ever more rarely, for there
-        are frames without a shape and venues that mix more of them than are remembered."""
+        """Remember the shape of a frame that no shape fits, if it is the best bid and ask of one book."""
         cdef Mark marks[MARKS]
-        cdef Shape* shape = &v.shapes[v.last_shape ^ 1]
-        cdef Part* head
+        cdef Scan* s = v.scan
         cdef Part* part = NULL
-        cdef Best best
-        cdef int k, first = 0 if v.implicit_part else 1, kind, depth = 0
+        cdef int k, n_books = 0, depth = 0, kind
         cdef int64_t channel = 0
-        cdef bint fits
-        if v.shapes[v.last_shape].n == 0:
-            shape = &v.shapes[v.last_shape]
-        v.scan.marks = marks
-        fits = scan_frame(v.scan, buf, n) == 0
-        v.scan.marks = NULL
-        if not fits:
+        s.marks = marks
+        k = scan_frame(s, buf, n)
+        s.marks = NULL
+        kind = kind_of(v, &s.parts[0], &channel, &depth) if k == 0 else 0
+        if not kind & KIND_BBO or self.complete(v, &s.parts[0]) != DONE:
             return
-        head = &v.scan.parts[0]
-        kind = kind_of(v, head, &channel, &depth)
-        if not kind & KIND_BBO or self.complete(v, head) != DONE:
-            return
-        v.missed = 0
-        v.patience = 2 * v.patience + 1 if v.patience < PATIENCE_MAX else PATIENCE_MAX
-        for k in range(first, 1 if v.implicit_part else v.scan.n_parts):
-            if v.scan.parts[k].market >= 0:
-                fits = part == NULL
-                part = &v.scan.parts[k]
-        if part == NULL or not fits or not shape_learn(shape, v.scan, marks, buf, <int>n, part, v.digits_channel):
-            shape.n = 0
-            return
-        shape.kind = kind
-        shape.channel = channel
-        if not shape_read(shape, buf, buf + n, &best):
-            shape.n = 0
+        for k in range(0 if v.implicit_part else 1, 1 if v.implicit_part else s.n_parts):
+            if s.parts[k].market >= 0:
+                n_books += 1
+                part = &s.parts[k]
+        if n_books == 1:
+            shapes_learn(&v.shapes, s, marks, buf, <int>n, part, v.digits_channel, kind, channel)
 
     cdef int run_scanned(self, Conn* c, int conn) noexcept nogil:
         """Route what the venue's scanner holds."""
@@ -599,9 +557,7 @@ cdef class Hot:
         cdef int k
         self.learns = on
         for k in range(self.n_venues):
-            self.venues[k].shapes[0].n = 0
-            self.venues[k].shapes[1].n = 0
-            self.venues[k].patience = 0
+            memset(&self.venues[k].shapes, 0, sizeof(Shapes))
 
     def shaped(self, int venue):
         """How many frames of a venue were read by their shape."""

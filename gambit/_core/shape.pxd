@@ -25,12 +25,18 @@ cdef struct Shape:
     bint has_time
     char text[1040]         # 16 readable bytes behind the last one
 
+cdef struct Shapes:         # of one venue
+    Shape item[2]
+    int last                # the one that a frame had last
+    int missed              # frames that had none since one was learned
+    int patience            # how many of those until the next is learned
+
 cdef struct Best:           # what a frame of the shape says
     Level level[2]          # bid, ask; quantity 0: there is none
     int64_t id
     Text symbol
     Text time
 
-cdef bint shape_learn(Shape* shape, const Scan* s, const Mark* marks, const char* buf, int n, const Part* part,
-                      bint has_topic) noexcept nogil
-cdef bint shape_read(const Shape* shape, const char* p, const char* end, Best* out) noexcept nogil
+cdef const Shape* shapes_read(Shapes* shapes, const char* p, const char* end, Best* out) noexcept nogil
+cdef void shapes_learn(Shapes* shapes, const Scan* s, const Mark* marks, const char* buf, int n, const Part* part,
+                       bint has_topic, int kind, int64_t channel) noexcept nogil

@@ -10,12 +10,17 @@ Every value varies, but for the texts that decide what the frame is (channel, ty
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
-from gambit._core.json cimport Text, is_digit, skip_number
+from gambit._core.json cimport is_digit, skip_number
 from gambit._core.market cimport (
-    I_ID, T_ASK, T_ASK_QTY, T_BID, T_BID_QTY, T_CHANNEL, T_EVENT, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE,
+    I_ID, T_ASK, T_ASK_QTY, T_BID, T_CHANNEL, T_EVENT, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE,
 )
-from gambit._core.num cimport NUM_OK, Dec, ctz, dec_any, dec_fast, int_fast, nondigits, same, string_end, unlikely
+from gambit._core.num cimport (
+    NUM_OK, Dec, ctz, dec_any, dec_fast, int_fast, likely, nondigits, same, string_end, unlikely,
+)
 from gambit._core.scan cimport M_INT, M_PRICE, M_QTY, M_SKIP, M_TEXT, MARKS, Level, Mark, Part, Scan
+
+cdef enum:
+    PATIENCE_MAX = 1023     # frames without a shape before another one is learned
 
 cdef enum:                  # how a value is read
     R_STAYS = 0             # it does not vary
@@ -114,6 +119,16 @@ cdef bint shape_read(const Shape* shape, const char* p, const char* end, Best* o
     return same(p, &shape.text[shape.tail], shape.tail_n) and p + shape.tail_n == end and shape.n > 0
 
 
+cdef const Shape* shapes_read(Shapes* shapes, const char* p, const char* end, Best* out) noexcept nogil:
+    """The shape that the frame [p, end) has, and what the frame says; NULL when it has none that is known."""
+    if likely(shape_read(&shapes.item[shapes.last], p, end, out)):
+        return &shapes.item[shapes.last]
+    if not shape_read(&shapes.item[shapes.last ^ 1], p, end, out):
+        return NULL
+    shapes.last ^= 1
+    return &shapes.item[shapes.last]
+
+
 # ---- learning (rare) ----
 
 cdef int time_slot(const Scan* s, int part) noexcept nogil:
@@ -209,3 +224,18 @@ cdef bint shape_learn(Shape* shape, const Scan* s, const Mark* marks, const char
     shape.has_id = counts[R_ID] == 1
     shape.has_time = counts[R_TIME] + counts[R_TIME_DIGITS] == 1
     return counts[R_ID] <= 1 and shape.has_time == (time >= 0)
+
+
+cdef void shapes_learn(Shapes* shapes, const Scan* s, const Mark* marks, const char* buf, int n, const Part* part,
+                       bint has_topic, int kind, int64_t channel) noexcept nogil:
+    """Learn from a frame as shape_learn() does, in the place of the shape that was not the last one; ever more rarely,
+    for there are frames without a shape and venues that mix more of them than are remembered."""
+    cdef Shape* shape = &shapes.item[shapes.last ^ 1]
+    cdef Best best
+    shapes.missed = 0
+    shapes.patience = 2 * shapes.patience + 1 if shapes.patience < PATIENCE_MAX else PATIENCE_MAX
+    if not shape_learn(shape, s, marks, buf, n, part, has_topic) or not shape_read(shape, buf, buf + n, &best):
+        shape.n = 0
+        return
+    shape.kind = kind
+    shape.channel = channel

@@ -1,8 +1,10 @@
 # A venue's channels, types and spellings, compiled from its wire description.
 from libc.stdint cimport int64_t
 
+from gambit._core.json cimport Text
+from gambit._core.num cimport digits, rfc3339
 from gambit._core.scan cimport Part, Scan
-from gambit._core.shape cimport Shape
+from gambit._core.shape cimport Shapes
 
 cdef enum:
     KIND_BOOK = 1           # flags: what a channel can feed
@@ -43,11 +45,8 @@ cdef struct Venue:
     int mask
     int used
     int last_found          # place of the spelling found last
-    Shape shapes[2]         # of its best-bid-ask frames
-    int last_shape          # the one that a frame had last
-    int missed              # frames that had none since a shape was learned
-    int patience            # how many of those until the next is learned
-    int64_t shaped          # frames read by a shape
+    Shapes shapes           # of its best-bid-ask frames
+    int64_t shaped          # frames read by one of them
     int64_t frames
     int64_t by_kind[64]
     int64_t unknown
@@ -55,6 +54,16 @@ cdef struct Venue:
     int64_t slow
     int64_t quarantined
 
+cdef inline int64_t time_of(const Text* t, int64_t unit) noexcept nogil:
+    """ns since 1970 of a time as a venue writes it: a count of `unit` ns in digits, or RFC 3339 where the unit is 0;
+    -1 when unreadable (R32)."""
+    cdef int64_t n
+    if unit == 0:
+        return rfc3339(t.p, t.n)
+    n = digits(t.p, t.n)
+    return n * unit if 0 <= n <= <int64_t>0x7fffffffffffffff // unit else -1
+
+cdef bytes set_texts(Part* part, texts)
 cdef venue_open(Venue* v, wire, Scan* scan, bint is_bbo)
 cdef venue_spell(Venue* v, const char* text, int n, int market)
 cdef int find_spelling(Venue* v, const char* p, int n) noexcept nogil

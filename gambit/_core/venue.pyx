@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from gambit._core.json cimport Text
 from gambit._core.market cimport T_BID, T_CHANNEL, T_EVENT, T_STREAM, T_SYMBOL, T_TYPE
-from gambit._core.num cimport digits, hash_text
+from gambit._core.num cimport PAD, digits, hash_text
 from gambit._core.scan cimport Part, Scan
 
 
@@ -159,3 +159,17 @@ cdef int kind_of(Venue* v, Part* head, int64_t* channel, int* depth) noexcept no
         if head.has_texts >> T_STREAM & 1 and is_partial(&head.texts[T_STREAM]):
             return KIND_OTHER
     return kind
+
+
+cdef bytes set_texts(Part* part, texts):
+    """Give a part its texts ({slot: bytes}); they live in what is returned, with PAD bytes behind each, as the readers
+    of texts want it."""
+    cdef bytes held = b"".join([text + bytes(PAD) for text in texts.values()])
+    cdef const char* p = held
+    part.has_texts = 0
+    for slot, text in texts.items():
+        part.texts[slot].p = p
+        part.texts[slot].n = len(text)
+        part.has_texts |= <uint32_t>1 << <int>slot
+        p += len(text) + PAD
+    return held

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from random import Random
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from gambit._core.hot import Hot
 from gambit._core.pairs import Pairs
 from gambit.engine.market import ASK_DECODER, Market
-from gambit.engine.params import EngineParams
+from gambit.engine.params import EngineParams, VenueParams
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
 from tests.core.frames import sample
@@ -175,3 +176,25 @@ def test_coinbase_sequence_ends():
         made.on_frame(conn, coinbase(number, "A-B"), NS)
     book = next(made.books())
     assert (book["synced"], book["seq"], book["dropped_stale"]) == (True, ID_MAX, 3)
+
+
+# ---- times at the end of their range ----
+
+
+@pytest.mark.parametrize(("ms", "told"), [
+    (9_223_372_036_853, 9_223_372_036_853_000_000),
+    (9_223_372_036_854, 9_223_372_036_854_000_000),
+    (9_223_372_036_855, None),
+])  # fmt: skip
+@pytest.mark.parametrize("source", ["depth", "bbo"])
+def test_last_time_that_fits(ms, told, source):
+    """The last millisecond whose nanoseconds fit 63 bits is told as any other, the next is no time."""
+    params = EngineParams(symbols=("BTC-USDT",), venues={"bybit": VenueParams(Decimal(0), is_bbo=source == "bbo")})
+    made = Market(params, VENUES, decode)
+    made.pairs.tell_ticks(True)
+    conn = made.connect("bybit", "c")
+    for number, time in enumerate((1, 2, ms)):
+        data = {"s": "BTCUSDT", "b": [["1", "1"]], "a": [["2", "1"]], "u": number + 1, "seq": 1}
+        topic = f"orderbook.{1 if source == 'bbo' else 50}.BTCUSDT"
+        made.on_frame(conn, compact({"topic": topic, "ts": 1, "type": "snapshot", "data": data, "cts": time}), NS)
+    assert json.loads(made.ticks().splitlines()[-1])["exchange_ts_ns"] == told
