@@ -52,6 +52,7 @@ cdef struct Tick:
     int64_t qty[2]
     uint8_t qty_dec[2]
 
+cdef void tick_touch(Tick* t, const Book* b) noexcept nogil
 cdef bytes tick_line(const Tick* t, bytes names)
 cdef list side_texts(const Book* b, int side)
 cdef dict closed_event(const Event* e)

@@ -1,12 +1,28 @@
 """Signals, episode ends and ticks as Python and JSON read them; books as decimal text."""
 from libc.string cimport memcpy, strlen
 
-from gambit._core.book cimport Place, Quote, walk_next, walk_start
+from gambit._core.book cimport Place, Quote, quote_mantissa, walk_next, walk_start
 from gambit._core.num cimport put_dec, put_i64, put_units
 from gambit._core.side cimport Book
 from gambit._core.window cimport spread_bps
 
 REASONS = ("not_qualified", "stale", "unsynced", "different_coin")
+
+
+cdef void tick_touch(Tick* t, const Book* b) noexcept nogil:
+    """Fill in the best price and quantity of both sides."""
+    cdef Place w
+    cdef Quote q
+    cdef int side
+    for side in range(2):
+        t.price[side] = -1
+        walk_start(&w, b, side)
+        if walk_next(&w, &q):
+            quote_mantissa(&q)
+            t.price[side] = q.pm
+            t.price_dec[side] = q.pdec
+            t.qty[side] = q.qm
+            t.qty_dec[side] = q.qdec
 
 
 cdef inline char* put_text(char* o, const char* text) noexcept nogil:

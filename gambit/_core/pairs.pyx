@@ -10,10 +10,10 @@ from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from gambit._core.book cimport Place, Quote, book_crossed, book_touch, quote_mantissa, walk_next, walk_start
+from gambit._core.book cimport Place, Quote, book_crossed, book_touch, walk_next, walk_start
 from gambit._core.events cimport (
     CLOSED, DIFFERENT_COIN, NOT_QUALIFIED, RAISED, STALE, UNSYNCED, Event, Tick, closed_event, raised_event, side_texts,
-    tick_line,
+    tick_line, tick_touch,
 )
 from gambit._core.liquidity cimport book_depth, walk_size
 from gambit._core.market cimport (
@@ -35,10 +35,6 @@ cdef i128 wide(value) except? -1:
     cdef uint64_t lo = value & 0xFFFFFFFFFFFFFFFF
     cdef uint64_t hi = value >> 64
     return (<i128>hi << 64) | <i128>lo
-
-
-cdef narrow(i128 value):
-    return (<object><uint64_t>(value >> 64) << 64) | <uint64_t>value
 
 
 cdef int room(void** array, int* cap, int n, size_t size) noexcept nogil:
@@ -272,23 +268,12 @@ cdef class Pairs:
 
     cdef void publish_tick(self, Market* m) noexcept nogil:
         cdef Tick* t = <Tick*>ring_claim(&self.ticks)
-        cdef Place w
-        cdef Quote q
-        cdef int side
         t.recv_ns = self.clock
         t.exchange_ts = m.exchange_ts
         t.seq = m.id
         t.has_seq = m.has_id
         t.market = m.index
-        for side in range(2):
-            t.price[side] = -1
-            walk_start(&w, &m.book, side)
-            if walk_next(&w, &q):
-                quote_mantissa(&q)
-                t.price[side] = q.pm
-                t.price_dec[side] = q.pdec
-                t.qty[side] = q.qm
-                t.qty_dec[side] = q.qdec
+        tick_touch(t, &m.book)
 
     # ---- pairs ----
 
