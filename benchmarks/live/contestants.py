@@ -1,0 +1,189 @@
+"""Who reads the sender's frames: each connects with the WebSocket library it uses live and stamps each frame done.
+
+`done[i]` is the time (ns, monotonic) at which frame i was through: for gambit evaluated against the other venue and its
+signal, if any, named; for the others the book updated and the best spread taken; for the bare reader merely received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from array import array
+from collections.abc import Callable, Coroutine
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import Any
+
+from benchmarks.frames import Stream
+
+Handle = Callable[[Any], object]
+NAMES = ("bare reader", "gambit", "gambit, busy_poll", "ccxt.pro", "cryptofeed")
+
+
+def read(name: str, tell: Connection, url: str, stream: Stream, opening: int, cpu: int | None) -> None:
+    """Run one contestant over the stream from `url`; tells the times done."""
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+    total = len(stream.frames)
+    done = array("q", bytes(8 * total))
+    if name == "bare reader":
+        _read_bare(url, tell, done, opening)
+    else:
+        _RUN[name](url, tell, done, stream, opening)
+    tell.send_bytes(done.tobytes())
+
+
+class Stamps:
+    """Counts messages past the opening and stamps them."""
+
+    def __init__(self, done: array[int], opening: int, tell: Connection) -> None:
+        self.done = done
+        self.at = -opening
+        self.tell = tell
+
+    def stamp(self) -> bool:
+        """One message is through; whether it was the last."""
+        if self.at >= 0:
+            self.done[self.at] = time.perf_counter_ns()
+        self.at += 1
+        if self.at == 0:
+            self.tell.send("ready")
+        return self.at == len(self.done)
+
+
+def _read_bare(url: str, tell: Connection, done: array[int], opening: int) -> None:
+    """A blocking socket and no more than the length of each frame: what nobody who waits in the kernel can beat."""
+    host, port = url.split("/")[2].split(":")
+    plain = socket.create_connection((host, int(port)))
+    tls = _tls(url)
+    client = tls.wrap_socket(plain, server_hostname="localhost") if tls else plain
+    client.sendall(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    stamps = Stamps(done, opening, tell)
+    rest = b""
+    while b"\r\n\r\n" not in rest:
+        rest += client.recv(1 << 20)
+    rest = rest.partition(b"\r\n\r\n")[2]
+    while True:
+        at = 0
+        while (size := _frame_size(rest, at)) and at + size <= len(rest):
+            at += size
+            if stamps.stamp():
+                return
+        rest = rest[at:] + client.recv(1 << 20)
+
+
+def _frame_size(data: bytes, at: int) -> int:
+    """Header and payload of the frame that begins at `at`; 0 when its header is not whole."""
+    if len(data) < at + 2:
+        return 0
+    short = data[at + 1] & 0x7F
+    width = {126: 2, 127: 8}.get(short, 0)
+    if len(data) < at + 2 + width:
+        return 0
+    return 2 + width + (int.from_bytes(data[at + 2 : at + 2 + width], "big") if width else short)
+
+
+def _read_gambit(url: str, tell: Connection, done: array[int], stream: Stream, opening: int, *, busy: bool) -> None:
+    import uvloop
+
+    from benchmarks.peers.ours import open_market
+    from gambit.runtime.clock import SystemClock
+    from gambit.runtime.transport import PicowsTransport
+
+    market, conns = open_market(stream, busy=True)
+    clock = SystemClock()
+    stamps = Stamps(done, opening, tell)
+    take, pending, named, conn = market.on_frame, market.pairs, market.opportunities, conns[0]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+
+        class Reader:
+            def on_open(self, link: object) -> None: ...
+
+            def on_message(self, data: bytes, recv_ns: int) -> None:
+                take(conn, data, recv_ns)
+                if pending.pending[0]:
+                    named()
+                if stamps.stamp() and not ended.done():
+                    ended.set_result(None)
+
+            def on_heard(self) -> None: ...
+
+            def on_close(self, reason: str) -> None: ...
+
+        await PicowsTransport(clock.now_ns).open(url, Reader(), _tls(url))
+        if busy:
+            spin = partial(_spin, loop)
+            loop.call_soon(spin)
+        await ended
+
+    uvloop.run(main())
+
+
+def _spin(loop: asyncio.AbstractEventLoop) -> None:
+    loop.call_soon(_spin, loop)
+
+
+def _read_ccxt(url: str, tell: Connection, done: array[int], stream: Stream, opening: int) -> None:
+    import aiohttp
+    import uvloop
+
+    from benchmarks.peers.ccxt_pro import CcxtPeer
+
+    handle = CcxtPeer(stream).handles[0]
+    stamps = Stamps(done, opening, tell)
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session, session.ws_connect(url, ssl=_tls(url) or True) as ws:
+            async for message in ws:
+                if stamps.at >= 0:
+                    handle(message.data)  # type: ignore[misc]
+                if stamps.stamp():
+                    return
+
+    uvloop.run(main())
+
+
+def _read_cryptofeed(url: str, tell: Connection, done: array[int], stream: Stream, opening: int) -> None:
+    import uvloop
+    import websockets
+
+    from benchmarks.peers.cryptofeed_feed import CryptofeedPeer
+
+    handle = CryptofeedPeer(stream).handles[0]
+    stamps = Stamps(done, opening, tell)
+
+    async def main() -> None:
+        async with websockets.connect(url, ssl=_tls(url), max_size=2**24) as ws:
+            async for message in ws:
+                if stamps.at >= 0:
+                    handle(message)  # type: ignore[misc]
+                if stamps.stamp():
+                    return
+
+    uvloop.run(main())
+
+
+def _tls(url: str) -> ssl.SSLContext | None:
+    if not url.startswith("wss:"):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the sender's certificate is made for the run
+    return context
+
+
+_RUN: dict[str, Callable[..., Coroutine[Any, Any, None] | None]] = {
+    "gambit": partial(_read_gambit, busy=False),
+    "gambit, busy_poll": partial(_read_gambit, busy=True),
+    "ccxt.pro": _read_ccxt,
+    "cryptofeed": _read_cryptofeed,
+}

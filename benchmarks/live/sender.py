@@ -1,0 +1,82 @@
+"""A venue that only sends: prepared WebSocket frames on a blocking socket, paced or in bursts, each with its time.
+
+It runs in a process of its own and spins until a frame is due, so that its own wake-up is no part of what is measured.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import ssl
+import struct
+import time
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`burst` frames in one write every `every_us` microseconds, `count` frames in all after `warm` ones."""
+
+    burst: int
+    every_us: int
+    warm: int
+    count: int
+
+
+def send(tell: Connection, opening: Sequence[bytes], frames: Sequence[bytes], schedule: Schedule, pem: str) -> None:
+    """Serve one client: tell the port, shake hands, send, tell the send times (ns, monotonic) per frame."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    tell.send(listener.getsockname()[1])
+    plain, _ = listener.accept()
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client = _secured(plain, pem)
+    _shake_hands(client)
+    client.sendall(b"".join(_framed(text) for text in opening))
+    tell.recv()  # the contestant is ready
+    sent = array("q", bytes(8 * (schedule.warm + schedule.count)))
+    packed = [_framed(text) for text in frames[: schedule.warm + schedule.count]]
+    due = time.perf_counter_ns() + 50_000_000
+    for start in range(0, len(packed), schedule.burst):
+        block = b"".join(packed[start : start + schedule.burst])
+        while time.perf_counter_ns() < due:
+            pass
+        now = time.perf_counter_ns()
+        client.sendall(block)
+        for i in range(start, min(start + schedule.burst, len(packed))):
+            sent[i] = now
+        due = max(due + schedule.every_us * 1000, now)
+    tell.send_bytes(sent.tobytes())
+    tell.recv()  # the contestant has read all
+    client.close()
+
+
+def _secured(plain: socket.socket, pem: str) -> socket.socket:
+    if not pem:
+        return plain
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context.wrap_socket(plain, server_side=True)
+
+
+def _shake_hands(client: socket.socket) -> None:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += client.recv(65536)
+    key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
+    accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())  # noqa: S324  # RFC 6455 wants it
+    lines = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade"]
+    client.sendall(b"\r\n".join([*lines, b"Sec-WebSocket-Accept: " + accept, b"", b""]))
+
+
+def _framed(text: bytes) -> bytes:
+    if len(text) < 126:
+        return struct.pack(">BB", 0x81, len(text)) + text
+    if len(text) < 65536:
+        return struct.pack(">BBH", 0x81, 126, len(text)) + text
+    return struct.pack(">BBQ", 0x81, 127, len(text)) + text
