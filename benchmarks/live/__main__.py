@@ -56,9 +56,7 @@ def _one_venue(schedule: Schedule) -> Stream:
     whole = make_stream("depth", ["okx", "okx"], 2 * (schedule.warm + schedule.count) + 200, seed=1)
     own = [frame for frame, venue in zip(whole.frames, whole.venue_of, strict=True) if venue == 0]
     own = own[: schedule.warm + schedule.count]
-    return replace(
-        whole, frames=tuple(own), venue_of=(0,) * len(own), recv_ns=tuple(whole.recv_ns[: len(own)])
-    )
+    return replace(whole, frames=tuple(own), venue_of=(0,) * len(own), recv_ns=tuple(whole.recv_ns[: len(own)]))
 
 
 def _table(stream: Stream, schedule: Schedule, pem: str, names: list[str], rounds: int) -> None:

@@ -54,6 +54,6 @@ cdef struct Tick:
 
 cdef void tick_touch(Tick* t, const Book* b) noexcept nogil
 cdef bytes tick_line(const Tick* t, bytes names)
-cdef list side_texts(const Book* b, int side)
+cdef list side_texts(const Book* b, int side, int most)
 cdef dict closed_event(const Event* e)
 cdef dict raised_event(const Event* e)

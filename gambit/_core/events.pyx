@@ -45,7 +45,7 @@ cdef char* put_side(char* o, const Tick* t, int side, const char* price_key, con
     return put_text(o, b'"')
 
 
-cdef list side_texts(const Book* b, int side):
+cdef list side_texts(const Book* b, int side, int most):
     cdef Place w
     cdef Quote q
     cdef char text[96]
@@ -53,7 +53,7 @@ cdef list side_texts(const Book* b, int side):
     cdef char* end
     out = []
     walk_start(&w, b, side)
-    while walk_next(&w, &q):
+    while len(out) != most and walk_next(&w, &q):
         mid = put_units(text, q.price)
         end = put_dec(mid, q.qm, q.qdec)
         out.append([text[:mid - text].decode(), text[mid - text:end - text].decode()])

@@ -548,9 +548,9 @@ cdef class Pairs:
             raise IndexError(reader)
         return self.ticks.overruns[reader]
 
-    def book(self, int market, bint levels):
-        """State and counts of a market; with `levels` its bids and asks as [price, quantity] texts, best first.
-        None when no depth frame was about it."""
+    def book(self, int market, bint levels, int most=-1):
+        """State and counts of a market; with `levels` its bids and asks (the best `most` of each; -1: all) as
+        [price, quantity] texts, best first. None when no depth frame was about it."""
         cdef Market* m = self.market(market)
         cdef Counts* n = &m.count
         if not m.is_named:
@@ -562,8 +562,8 @@ cdef class Pairs:
             "quarantined": n.quarantined, "buffer_overflows": n.overflows, "last_update_ns": m.last_update,
         }
         if levels:
-            out["bids"] = side_texts(&m.book, 0) if m.synced else []
-            out["asks"] = side_texts(&m.book, 1) if m.synced else []
+            out["bids"] = side_texts(&m.book, 0, most) if m.synced else []
+            out["asks"] = side_texts(&m.book, 1, most) if m.synced else []
         return out
 
     def was_fed(self, int market):

@@ -376,10 +376,11 @@ class Market:
             if book is not None:
                 yield book
 
-    def book(self, market: int, *, levels: bool = True) -> dict[str, object] | None:
-        """State, counts and, with levels, both sides of one book, best first; None before any frame was about it."""
+    def book(self, market: int, *, levels: bool = True, most: int = -1) -> dict[str, object] | None:
+        """State, counts and, with levels, both sides of one book (at most `most` levels each; -1: all), best first;
+        None before any frame was about it."""
         venue, symbol = self.listings[market]
-        state: dict[str, Any] | None = self.pairs.book(market, levels)
+        state: dict[str, Any] | None = self.pairs.book(market, levels, most)
         if state is None:
             return None
         conn = state.pop("conn")

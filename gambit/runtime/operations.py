@@ -1,153 +1,183 @@
 """What the outside may ask of a running daemon: readings as plain data, the same for the socket, the screens, a test.
 
-Everything here is cold: it copies out of the live objects and never hands one out.
+Everything here is cold: it copies out of the live objects and never hands one out. The shapes are those of
+gambit.surface.views, by name; nothing here knows a socket.
 """
 
+import resource
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
-
-import msgspec
 
 from gambit._core.latency import PyHistogram
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.runtime.clock import Clock
 
-SCHEMA_VERSION: Final = "1"
-LISTED_MAX: Final = 1000
 SECOND_NS: Final = 1_000_000_000
+PAGE_BYTES: Final = resource.getpagesize()
 
 
-class FeedStatus(Protocol):
+class Feeds(Protocol):
     """Per venue, what its feed says of itself."""
 
     def status(self) -> Mapping[str, Mapping[str, Any]]: ...
 
 
-class OpportunityQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OpportunityQuery(Protocol):
     """Filters of `opportunities`."""
 
-    limit: int = 20
-    symbols: tuple[str, ...] = ()
-    venues: tuple[str, ...] = ()
-    ended: bool = False
+    symbol: str | None
+    venue: str | None
+    since_ns: int | None
+    open_only: bool
+    limit: int
 
 
-class BookQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BookQuery(Protocol):
     """Filters of `books`."""
 
-    symbols: tuple[str, ...] = ()
-    venues: tuple[str, ...] = ()
-    levels: int = 0
+    symbol: str | None
+    venue: str | None
+    limit: int
 
 
 class Readings:
-    """Readings of a daemon's live parts. `state` tells its life's word, `trading_state` the trading state's."""
+    """Readings of a daemon's live parts; `life` tells what only the daemon knows: state, trading state, journal."""
 
     def __init__(
         self,
         market: Market,
         board: Board,
-        feeds: FeedStatus,
+        feeds: Feeds,
         clock: Clock,
         latency: PyHistogram,
-        *,
-        state: Callable[[], str],
-        trading_state: Callable[[], str],
-        ledger: Callable[[], Mapping[str, Any]],
-        about: Mapping[str, Any],
+        life: Callable[[], Mapping[str, Any]],
     ) -> None:
         self.market = market
         self.board = board
         self.feeds = feeds
         self.clock = clock
         self.latency = latency
-        self.state = state
-        self.trading_state = trading_state
-        self.ledger = ledger
-        self.about = dict(about)
+        self.life = life
         self.started_ns = clock.now_ns()
         self._rates = Rates()
 
     def turn(self) -> None:
         """Once a second: what rates are made of."""
-        self._rates.add(self.clock.mono_ns(), self.frames(), self.board.raised)
-
-    def frames(self) -> int:
-        """Frames of all venues so far."""
-        return sum(self.market.hot.venue_counts(state.index)["frames"] for state in self.market.venues.values())
+        hot = self.market.hot
+        frames = {name: hot.venue_counts(state.index)["frames"] for name, state in self.market.venues.items()}
+        self._rates.add(self.clock.mono_ns(), {**frames, "": sum(frames.values()), "signals": self.board.raised})
 
     def status(self) -> dict[str, Any]:
         """The whole at a glance (contract.md, `gambit status`)."""
-        books = [book for book in (self.market.book(k, levels=False) for k in range(len(self.market.listings))) if book]
-        frames_per_s, signals_per_s = self._rates.read()
+        states = self.market.pairs.states()
         return {
-            "schema_version": SCHEMA_VERSION,
-            "state": self.state(),
-            "trading_state": self.trading_state(),
-            **self.about,
+            **self.life(),
             "started_ns": self.started_ns,
             "uptime_sec": (self.clock.now_ns() - self.started_ns) / SECOND_NS,
-            "venues": {name: self._venue(name, feed, books) for name, feed in self.feeds.status().items()},
-            "books": len(books),
-            "books_synced": sum(bool(book["synced"]) for book in books),
-            "rates": {"frames_per_s": frames_per_s, "signals_per_s": signals_per_s},
-            "signals": {"raised": self.board.raised, "closed": self.board.closed, "open": len(self.board.open)},
-            "latency": {"tick_to_signal_ns": self.latency.summary(), **self._stages()},
-            **self.ledger(),
+            "venues": [self._venue(name, feed, states) for name, feed in self.feeds.status().items()],
+            "books": len(states),
+            "books_synced": sum(state[0] for state in states),
+            "opportunities_open": len(self.board.open),
+            "signals": self.board.raised,
+            "frames_per_sec": self._rates.of(""),
+            "signals_per_sec": self._rates.of("signals"),
+            "latency": {"tick_to_signal": _spread(self.latency.summary()), **self._stages()},
+            "rss_bytes": resident_bytes(),
+            "cpu_share": self._rates.cpu_share,
         }
 
-    def _stages(self) -> dict[str, Any]:
-        return {f"{stage}_ns": summary for stage, summary in self.market.hot.latencies().items()}
+    def _stages(self) -> dict[str, dict[str, int]]:
+        return {stage: _spread(summary) for stage, summary in self.market.hot.latencies().items()}
 
-    def _venue(self, name: str, feed: Mapping[str, Any], books: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        own = [book for book in books if book["venue"] == name]
-        state = self.market.venues.get(name)
-        counts = self.market.hot.venue_counts(state.index) if state else {}
-        counts.pop("by_kind", None)
+    def _venue(self, name: str, feed: Mapping[str, Any], states: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        own = [state for state, listing in zip(states, self.market.listings, strict=True) if listing.venue == name]
+        venue = self.market.venues.get(name)
+        counts = self.market.hot.venue_counts(venue.index) if venue else {"frames": 0, "quarantined": 0}
         return {
-            **feed,
-            **counts,
+            "venue": name,
+            "frames": counts["frames"],
+            "frame_errors": counts["quarantined"],
+            "frames_per_sec": self._rates.of(name),
             "books": len(own),
-            "books_synced": sum(bool(book["synced"]) for book in own),
-            "gaps": sum(book["gaps"] for book in own),
+            "books_synced": sum(state[0] for state in own),
+            **feed,
         }
 
     def opportunities(self, query: OpportunityQuery) -> list[dict[str, Any]]:
-        """The best open ones, best first, or the latest ended ones, newest first."""
-        limit = max(1, min(query.limit, LISTED_MAX))
-        if not query.ended:
-            return self.board.top(limit, symbols=query.symbols, venues=query.venues)
-        found = [
-            event
-            for event in self.board.recent(LISTED_MAX)
-            if (not query.symbols or event["symbol"] in query.symbols)
-            and (not query.venues or event["venue_buy"] in query.venues or event["venue_sell"] in query.venues)
-        ]
-        return found[:limit]
+        """Open ones best first, then, unless only open ones are wanted, the ended ones newest first."""
+        symbols = (query.symbol,) if query.symbol else ()
+        venues = (query.venue,) if query.venue else ()
+        found = [_opportunity(event) for event in self.board.top(query.limit, symbols=symbols, venues=venues)]
+        if not query.open_only:
+            found += [
+                _opportunity(event)
+                for event in self.board.recent(len(self.board.ended))
+                if (not symbols or event["symbol"] in symbols)
+                and (not venues or event["venue_buy"] in venues or event["venue_sell"] in venues)
+            ]
+        since_ns = query.since_ns
+        return [row for row in found if since_ns is None or row["raised_ns"] >= since_ns][: query.limit]
 
     def books(self, query: BookQuery) -> list[dict[str, Any]]:
-        """Every book's state, touch and age, and its best `levels` levels a side."""
-        found = []
-        now_ns = self.clock.now_ns()
-        for market, (venue, symbol) in enumerate(self.market.listings):
-            if (query.venues and venue not in query.venues) or (query.symbols and symbol not in query.symbols):
-                continue
-            book = self.market.book(market, levels=query.levels > 0)
-            if book is not None:
-                bid, ask = self.market.pairs.touch(market)
-                last_ns = book.pop("last_update_ns")
-                found.append({**book, **_sides(book, query.levels), **_touch(bid, ask, last_ns, now_ns)})
-        return sorted(found, key=lambda book: (book["symbol"], book["venue"]))
+        """Every book's state, touch and age, by symbol and venue."""
+        wanted = [
+            (listing.symbol, listing.venue, market)
+            for market, listing in enumerate(self.market.listings)
+            if query.symbol in (None, listing.symbol) and query.venue in (None, listing.venue)
+        ]
+        rows = [self._book(market) for _, _, market in sorted(wanted)[: query.limit]]
+        return [row for row in rows if row is not None]
+
+    def _book(self, market: int) -> dict[str, Any] | None:
+        book: dict[str, Any] | None = self.market.book(market, most=1)
+        if book is None:
+            return None
+        (bid, bid_qty), (ask, ask_qty) = (book[side][0] if book[side] else (None, None) for side in ("bids", "asks"))
+        last_ns = book["last_update_ns"]
+        return {
+            "venue": book["venue"],
+            "symbol": book["symbol"],
+            "synced": book["synced"],
+            "bid": bid,
+            "bid_qty": bid_qty,
+            "ask": ask,
+            "ask_qty": ask_qty,
+            "age_sec": (self.clock.now_ns() - last_ns) / SECOND_NS if last_ns >= 0 else None,
+            "resyncs": max(0, book["snapshots"] - 1),
+        }
 
 
-def _sides(book: Mapping[str, Any], levels: int) -> dict[str, Any]:
-    return {side: book[side][:levels] for side in ("bids", "asks") if side in book}
+def _opportunity(event: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the board as the outside sees it."""
+    is_over = event["event"] == "closed"
+    named = ("opp_id", "symbol", "venue_buy", "venue_sell", "net_bps", "spread_bps", "profit_quote", "quote_asset")
+    return {
+        **{name: event[name] for name in named},
+        "qty": event["qty"],
+        "score": event["score"],
+        "raised_ns": event["since_ns"],
+        "closed_ns": event["recv_ns"] if is_over else None,
+        "close_reason": event["reason"] if is_over else "",
+        "signal": dict(event),
+    }
 
 
-def _touch(bid: float, ask: float, last_ns: Any, now_ns: int) -> dict[str, Any]:
-    age_ms = (now_ns - last_ns) / 1e6 if isinstance(last_ns, int) and last_ns >= 0 else None
-    return {"bid": bid or None, "ask": ask or None, "age_ms": age_ms}
+def _spread(summary: Mapping[str, float]) -> dict[str, int]:
+    return {
+        "count": int(summary["count"]),
+        "p50_ns": int(summary["p50"]),
+        "p99_ns": int(summary["p99"]),
+        "p999_ns": int(summary["p999"]),
+        "max_ns": int(summary["max"]),
+    }
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM."""
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * PAGE_BYTES
 
 
 class Rates:
@@ -156,16 +186,23 @@ class Rates:
     KEPT = 6
 
     def __init__(self) -> None:
-        self._points: list[tuple[int, int, int]] = []
+        self._points: list[tuple[int, float, Mapping[str, int]]] = []
 
-    def add(self, mono_ns: int, frames: int, signals: int) -> None:
+    def add(self, mono_ns: int, counts: Mapping[str, int]) -> None:
         """The counters as they stand."""
-        self._points = [*self._points[1 - self.KEPT :], (mono_ns, frames, signals)]
+        self._points = [*self._points[1 - self.KEPT :], (mono_ns, time.process_time(), counts)]
 
-    def read(self) -> tuple[float, float]:
-        """(frames, signals) a second."""
+    def of(self, name: str) -> float:
+        """A counter's events a second."""
         if len(self._points) < 2:
-            return 0.0, 0.0
-        (t0, f0, s0), (t1, f1, s1) = self._points[0], self._points[-1]
-        seconds = (t1 - t0) / SECOND_NS
-        return ((f1 - f0) / seconds, (s1 - s0) / seconds) if seconds > 0 else (0.0, 0.0)
+            return 0.0
+        (t0, _, first), (t1, _, last) = self._points[0], self._points[-1]
+        return (last.get(name, 0) - first.get(name, 0)) * SECOND_NS / (t1 - t0) if t1 > t0 else 0.0
+
+    @property
+    def cpu_share(self) -> float:
+        """Share of one core that this process took."""
+        if len(self._points) < 2:
+            return 0.0
+        (t0, c0, _), (t1, c1, _) = self._points[0], self._points[-1]
+        return (c1 - c0) * SECOND_NS / (t1 - t0) if t1 > t0 else 0.0
