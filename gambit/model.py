@@ -1,8 +1,12 @@
 """Nouns that several packages share; frozen structs, exact numbers as Decimal."""
 
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
+
+Side = Literal["buy", "sell"]
+TimeInForce = Literal["ioc", "fok", "gtc"]
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):

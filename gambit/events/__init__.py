@@ -10,6 +10,7 @@ import msgspec
 
 from gambit.events.feed import BookLost, BookSynced, DeadLettered, DeadLettersPurged, FeedDown, FeedUp
 from gambit.events.operation import Audited, DaemonStarted, DaemonStopped, TradingStateChanged
+from gambit.events.orders import ORDER_KINDS, OrderFact
 
 Fact = (
     FeedUp
@@ -22,6 +23,7 @@ Fact = (
     | DaemonStopped
     | TradingStateChanged
     | Audited
+    | OrderFact
 )
 
 # Signals are written as the engine words them (contract.md, --emit opportunities), so that a replay can be held against
@@ -40,6 +42,7 @@ KINDS: Final[dict[str, type]] = {
     "daemon.stopped": DaemonStopped,
     "state.changed": TradingStateChanged,
     "audit": Audited,
+    **ORDER_KINDS,
 }
 _KIND_OF: Final = {struct: kind for kind, struct in KINDS.items()}
 _encode = msgspec.json.Encoder().encode

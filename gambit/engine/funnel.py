@@ -1,0 +1,49 @@
+"""What became of every opportunity: one reason each, and the reasons add up to the opportunities.
+
+A refused opportunity ends a moment after its refusal, when our measured latency has passed, so that it can be said what
+it would have earned; one that became a plan ends with the plan.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from gambit.events.orders import OpportunityEnded
+
+REASONS: Final = (
+    "traded", "fee", "depth", "stale", "skew", "inventory", "in_flight", "lost_race", "rules", "unapproved", "halted",
+    "superseded",
+)  # fmt: skip
+RISK: Final = "risk:"  # and the gate's name
+
+
+class Funnel(msgspec.Struct):
+    """Counts by reason. Changed by facts only."""
+
+    seen: int = 0
+    open: dict[str, str] = {}  # opportunities that have not ended: id and symbol
+    ended: dict[str, int] = {}
+    counterfactual: dict[str, Decimal] = {}  # by reason, quote units
+
+    def opened(self, opp_id: str, symbol: str) -> None:
+        """One more opportunity. Raises ValueError when it was seen before."""
+        if opp_id in self.open:
+            raise ValueError(f"opportunity {opp_id} is in the funnel already")
+        self.seen += 1
+        self.open[opp_id] = symbol
+
+    def apply(self, fact: OpportunityEnded) -> None:
+        """Its one end. Raises KeyError for an opportunity that is not open, ValueError for an unknown reason."""
+        if fact.reason not in REASONS and not fact.reason.startswith(RISK):
+            raise ValueError(f'"{fact.reason}" is no end of an opportunity')
+        del self.open[fact.opp_id]
+        self.ended[fact.reason] = self.ended.get(fact.reason, 0) + 1
+        if fact.counterfactual is not None:
+            known = self.counterfactual.get(fact.reason, Decimal(0))
+            self.counterfactual[fact.reason] = known + fact.counterfactual
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every opportunity is either open or ended once."""
+        return self.seen == len(self.open) + sum(self.ended.values())
