@@ -4,7 +4,7 @@
     telling   halt, reduce, resume, stop, reload, dlq.requeue, dlq.purge
     files     snapshot, backup
 
-`opportunities` and `books` take the queries of whoever reads them; `metrics` answers with the exposition text.
+The answers are the structs of gambit.surface.views; `metrics` answers with the exposition text.
 """
 
 from collections.abc import Mapping
@@ -25,6 +25,24 @@ Limit = Annotated[int, msgspec.Meta(ge=1, le=ROWS_MAX)]
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """By name, nothing else."""
+
+
+class Opportunities(Params, frozen=True):
+    """Newest first; those still open before those that are over."""
+
+    symbol: str | None = None
+    venue: str | None = None
+    since_ns: int | None = None
+    open_only: bool = False
+    limit: Limit = 20
+
+
+class Books(Params, frozen=True):
+    """Ascending by symbol and venue."""
+
+    symbol: str | None = None
+    venue: str | None = None
+    limit: Limit = ROWS_MAX
 
 
 class Reason(Params, frozen=True):
@@ -69,6 +87,8 @@ class Backup(Params, frozen=True):
 
 PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "status": Nothing,
+    "opportunities": Opportunities,
+    "books": Books,
     "metrics": Nothing,
     "halt": Reason,
     "reduce": Reason,
@@ -85,5 +105,5 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 
 def bind(handlers: Mapping[str, Handler]) -> dict[str, Method]:
-    """Each handler under its method's name with that method's parameters; raises KeyError for a name not in PARAMS."""
+    """Each handler under its method's name with that method's parameters; raises KeyError for a name not above."""
     return {name: Method(handler, PARAMS[name]) for name, handler in handlers.items()}

@@ -7,6 +7,7 @@ the text is rendered a few times a second only.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from aiohttp import web
 
@@ -118,11 +119,9 @@ class _Full(asyncio.Protocol):
     """Answers a connection too many, and closes it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        asyncio.get_running_loop().call_soon(self._refuse, transport)  # before that uvloop sends nothing
-
-    def _refuse(self, transport: asyncio.Transport) -> None:
-        transport.write(REFUSAL)
-        transport.close()
+        stream = cast(asyncio.WriteTransport, transport)  # uvloop's is one without being a subclass
+        stream.write(REFUSAL)
+        stream.close()
 
 
 def _answer(good: str, bad: str, reasons: Sequence[str]) -> web.Response:
