@@ -210,6 +210,17 @@ class JournalSettings(Section, frozen=True, kw_only=True):
         Literal["process", "power"], Rule("What an intent survives before it leaves: a kill, or a power cut too.")
     ] = "process"
     fsync_interval_ms: Annotated[int, within("1", "1000", "Longest time between two fsyncs.", "ms")] = 5
+    segment_mb: Annotated[int, within("1", "1024", "A segment file of this size is followed by the next.", "MiB")] = 64
+    segment_hours: Annotated[int, within("1", "8760", "So is one of this age.", "h")] = 24
+    retention_days: Annotated[
+        int, within("1", "36500", "Days to keep segments that a checkpoint and the store are past.", "days")
+    ] = 90
+    head_copy: Annotated[
+        str,
+        Rule(
+            "A second place for the journal's last hash, best on another disk: shows if its end is cut off. Empty: none."
+        ),
+    ] = ""
 
 
 class StoreSettings(Section, frozen=True, kw_only=True):

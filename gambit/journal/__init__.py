@@ -1,0 +1,36 @@
+"""The journal: every input and every intent, in order, hash-chained, before anything is done about it."""
+
+from gambit.journal.chain import Proof
+from gambit.journal.checkpoint import Checkpoint
+from gambit.journal.frame import Record
+from gambit.journal.journal import Journal
+from gambit.journal.opening import Places, open_journal, places, verify
+from gambit.journal.problem import (
+    JournalDamaged,
+    JournalError,
+    JournalFailed,
+    JournalFromFuture,
+    JournalInUse,
+    JournalTruncated,
+)
+from gambit.journal.tail import Follower
+from gambit.journal.writer import Policy
+
+__all__ = [
+    "Checkpoint",
+    "Follower",
+    "Journal",
+    "JournalDamaged",
+    "JournalError",
+    "JournalFailed",
+    "JournalFromFuture",
+    "JournalInUse",
+    "JournalTruncated",
+    "Places",
+    "Policy",
+    "Proof",
+    "Record",
+    "open_journal",
+    "places",
+    "verify",
+]

@@ -1,0 +1,33 @@
+"""What can be wrong with a journal, as a family of exceptions; every message names file, offset and record."""
+
+from pathlib import Path
+
+
+class JournalError(Exception):
+    """A journal cannot be used."""
+
+
+class JournalFailed(JournalError):
+    """The disk refused; nothing can be appended until the daemon is started anew."""
+
+
+class JournalInUse(JournalError):
+    """Another process writes this journal."""
+
+
+class JournalDamaged(JournalError):
+    """Bytes that were once written are not as they were written. Nothing is skipped: the chain ends here."""
+
+    def __init__(self, file: Path, offset: int, seq: int, what: str) -> None:
+        super().__init__(f"{file}: byte {offset}, record {seq}: {what}; restore a backup, or move this journal away")
+        self.file = file
+        self.offset = offset
+        self.seq = seq
+
+
+class JournalTruncated(JournalDamaged):
+    """Records that were safe on the disk are gone from the end."""
+
+
+class JournalFromFuture(JournalError):
+    """Written by a newer gambit, in a form that this one does not know."""
