@@ -217,9 +217,7 @@ class JournalSettings(Section, frozen=True, kw_only=True):
     ] = 90
     head_copy: Annotated[
         str,
-        Rule(
-            "A second place for the journal's last hash, best on another disk: shows if its end is cut off. Empty: none."
-        ),
+        Rule("A second place for the journal's last hash, on another disk: shows if its end is cut off. Empty: none."),
     ] = ""
 
 
