@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gambit.sim.instruments import Instrument
 from gambit.sim.market import Book, Change, Top, Trade
 from gambit.sim.wire import MILLI_NS, Texts, WireOptions, by_symbol, step_text
 
@@ -60,8 +61,9 @@ class BinanceWire:
 
     def lists(self, ts_ns: int) -> list[tuple[str, str]]:
         """GET exchangeInfo, cut to what instruments need."""
-        entry = self._spot_entry if self._is_spot else self._futures_entry
-        symbols = ",".join([entry(book) for book in self._books.values()])
+        books = self._books.values()
+        entries = [spot_entry(b.instrument) if self._is_spot else self._futures_entry(b) for b in books]
+        symbols = ",".join(entries)
         limit = 6000 if self._is_spot else 2400
         kind = {"binance-usdm": '"futuresType":"U_MARGINED",', "binance-coinm": ""}.get(self.venue, "")
         text = (
@@ -94,6 +96,18 @@ class BinanceWire:
         names = f'"symbol":"{spelt}","pair":"{spelt.split("_")[0]}",' if self.venue == "binance-coinm" else ""
         url = f"{REST_ROOTS[self.venue]}/depth?symbol={spelt}&limit=1000"
         return url, f'{{"lastUpdateId":{book.update_id},{times}{names}"bids":{bids},"asks":{asks}}}'
+
+    def depth_text(self, symbol: str, levels: int) -> str:
+        """A spot book as GET depth and the partial streams say it."""
+        book, texts = self._books[symbol], self._texts[symbol]
+        sides = [self._rows(texts, side.levels()[:levels]) for side in (book.bids, book.asks)]
+        return f'{{"lastUpdateId":{book.update_id},"bids":{sides[0]},"asks":{sides[1]}}}'
+
+    def touch_texts(self, symbol: str) -> list[tuple[str, str]]:
+        """Price and size of best bid and best ask; zeros where there is none."""
+        book, texts = self._books[symbol], self._texts[symbol]
+        rows = [side.best() or (0, 0) for side in (book.bids, book.asks)]
+        return [(texts.price[ticks], texts.qty(lots)) for ticks, lots in rows]
 
     def change(self, event: Change) -> list[str]:
         """depthUpdate."""
@@ -153,10 +167,7 @@ class BinanceWire:
     def quirk(self, name: str, symbol: str, ts_ns: int) -> list[str]:
         """shutdown: the notice before a connection is dropped. partial: the best five levels, a stream of its own."""
         if name == "partial":
-            book, texts = self._books[symbol], self._texts[symbol]
-            sides = [self._rows(texts, side.levels()[:5]) for side in (book.bids, book.asks)]
-            best = f'{{"lastUpdateId":{book.update_id},"bids":{sides[0]},"asks":{sides[1]}}}'
-            return [self._frame(self._spelt[symbol], "depth5@100ms", best)]
+            return [self._frame(self._spelt[symbol], "depth5@100ms", self.depth_text(symbol, 5))]
         text = f'{{"e":"serverShutdown","E":{ts_ns // MILLI_NS}}}'
         return [f'{{"stream":"!serverShutdown","data":{text}}}' if self._options.wrapped else text]
 
@@ -179,25 +190,6 @@ class BinanceWire:
         price, qty = texts.price, texts.qty
         pairs = [f'["{price[ticks]}","{qty(lots)}"]' for ticks, lots in rows]
         return f"[{','.join(pairs)}]"
-
-    def _spot_entry(self, book: Book) -> str:
-        item = book.instrument
-        tick = step_text(item.tick, item.price_decimals, 8)
-        lot = step_text(item.lot, item.lot_decimals, 8)
-        least = step_text(item.min_lots * item.lot, item.lot_decimals, 8)
-        most = step_text(item.level_lots * item.lot * 1000, item.lot_decimals, 8)
-        return (
-            f'{{"symbol":"{spell(item.symbol)}","status":"TRADING","baseAsset":"{item.base}","baseAssetPrecision":8,'
-            f'"quoteAsset":"{item.quote}","quotePrecision":8,"quoteAssetPrecision":8,"baseCommissionPrecision":8,'
-            f'"quoteCommissionPrecision":8,"orderTypes":["LIMIT","LIMIT_MAKER","MARKET"],"icebergAllowed":true,'
-            f'"ocoAllowed":true,"isSpotTradingAllowed":true,"isMarginTradingAllowed":true,"filters":['
-            f'{{"filterType":"PRICE_FILTER","minPrice":"{tick}","maxPrice":"1000000.00000000","tickSize":"{tick}"}},'
-            f'{{"filterType":"LOT_SIZE","minQty":"{least}","maxQty":"{most}","stepSize":"{lot}"}},'
-            f'{{"filterType":"NOTIONAL","minNotional":"5.00000000","applyMinToMarket":true,'
-            f'"maxNotional":"9000000.00000000","applyMaxToMarket":false,"avgPriceMins":5}}],'
-            f'"permissions":[],"permissionSets":[["SPOT","MARGIN"]],"defaultSelfTradePreventionMode":"EXPIRE_MAKER",'
-            f'"allowedSelfTradePreventionModes":["EXPIRE_TAKER","EXPIRE_MAKER","EXPIRE_BOTH"]}}'
-        )
 
     def _futures_entry(self, book: Book) -> str:
         item = book.instrument
@@ -223,3 +215,23 @@ class BinanceWire:
             f'{{"limit":200,"filterType":"MAX_NUM_ORDERS"}}],'
             f'"orderTypes":["LIMIT","MARKET","STOP"],"timeInForce":["GTC","IOC","FOK","GTX"]}}'
         )
+
+
+def spot_entry(item: Instrument, status: str = "TRADING", min_notional: str = "5.00000000") -> str:
+    """A spot symbol in exchangeInfo."""
+    tick = step_text(item.tick, item.price_decimals, 8)
+    lot = step_text(item.lot, item.lot_decimals, 8)
+    least = step_text(item.min_lots * item.lot, item.lot_decimals, 8)
+    most = step_text(item.level_lots * item.lot * 1000, item.lot_decimals, 8)
+    return (
+        f'{{"symbol":"{spell(item.symbol)}","status":"{status}","baseAsset":"{item.base}","baseAssetPrecision":8,'
+        f'"quoteAsset":"{item.quote}","quotePrecision":8,"quoteAssetPrecision":8,"baseCommissionPrecision":8,'
+        f'"quoteCommissionPrecision":8,"orderTypes":["LIMIT","LIMIT_MAKER","MARKET"],"icebergAllowed":true,'
+        f'"ocoAllowed":true,"isSpotTradingAllowed":true,"isMarginTradingAllowed":true,"filters":['
+        f'{{"filterType":"PRICE_FILTER","minPrice":"{tick}","maxPrice":"1000000.00000000","tickSize":"{tick}"}},'
+        f'{{"filterType":"LOT_SIZE","minQty":"{least}","maxQty":"{most}","stepSize":"{lot}"}},'
+        f'{{"filterType":"NOTIONAL","minNotional":"{min_notional}","applyMinToMarket":true,'
+        f'"maxNotional":"9000000.00000000","applyMaxToMarket":false,"avgPriceMins":5}}],'
+        f'"permissions":[],"permissionSets":[["SPOT","MARGIN"]],"defaultSelfTradePreventionMode":"EXPIRE_MAKER",'
+        f'"allowedSelfTradePreventionModes":["EXPIRE_TAKER","EXPIRE_MAKER","EXPIRE_BOTH"]}}'
+    )

@@ -18,6 +18,7 @@ import msgspec
 from gambit.sim.instruments import STABLE, Instrument
 
 SECOND_NS = 1_000_000_000
+FIRST_TRADE_ID = 1_000_000
 Row = tuple[int, int]  # price ticks, absolute quantity in lots (0: the level is gone)
 
 
@@ -158,6 +159,7 @@ class Book:
         self.update_id = first_id
         self.quiet_until_ns = 0  # nothing happens before
         self.id_gap_max = 0  # ids that other books of the venue may take between two changes (futures)
+        self.trade_id = FIRST_TRADE_ID
         self._sent_id = first_id
         self._rng = rng
         self._changes = temper.changes
@@ -176,12 +178,12 @@ class Book:
                     break
             side.rows.clear()
 
-    def step(self, mid: float) -> None:
-        """Requote around `mid` (in ticks), then change a few levels, mostly near the touch."""
+    def step(self, mid: float, ts_ns: int) -> list[Trade]:
+        """Requote around `mid` (in ticks), then change a few levels, mostly near the touch; the trades of requoting."""
+        trades = self._meet(mid, ts_ns)
         targets = self._targets(mid)
         for side, best in targets:
-            while side.keys and side.keys[-1] > best:
-                side.drop(-1)
+            self._retreat(side, best)
         rng = self._rng.random
         for side, best in targets:
             if not side.keys or (side.keys[-1] < best and rng() < 0.8):
@@ -192,28 +194,29 @@ class Book:
         for side, _best in targets:
             self._refill(side, gap)
         self.update_id += 1 + len(self.bids.rows) + len(self.asks.rows)
+        return trades
 
-    def trade(self) -> tuple[int, int, bool] | None:
-        """Take some of a best level: price, lots, whether the taker bought; None when the side is nearly empty."""
+    def trade(self, ts_ns: int) -> list[Trade]:
+        """Let somebody take some of a best level; nothing when the side is nearly empty."""
         taker_buys = self._rng.random() < 0.5
         side = self.asks if taker_buys else self.bids
         if len(side.keys) < 3:
-            return None
-        key = side.keys[-1]
-        there = side.lots[key]
+            return []
+        there = side.lots[side.keys[-1]]
         lots = there if self._rng.random() < 0.25 else 1 + int(there * 0.6 * self._rng.random())
-        if lots >= there:
-            lots = there
-            side.drop(-1)
-        else:
-            side.put(key, there - lots)
-        self.update_id += 1
-        return key * side.sign, lots, taker_buys
+        return self._take_best(side, min(lots, there), ts_ns)
 
     def cross(self) -> None:
         """Let a bid stand at the best ask, as in an auction; the next step clears it away."""
         self.bids.put(-self.asks.keys[-1], self._size())
         self.update_id += 1
+
+    def traded(self, price_ticks: int, lots: int, *, taker_buys: bool, ts_ns: int) -> Trade:
+        """Give a match its ids."""
+        self.update_id += 1
+        self.trade_id += 1
+        item = self.instrument
+        return Trade(item.venue, item.symbol, ts_ns, self.trade_id, price_ticks, lots, taker_buys, self.update_id)
 
     def take_change(self, ts_ns: int) -> Change | None:
         """All that happened since the last call, None for nothing."""
@@ -238,6 +241,25 @@ class Book:
         """The touch as it stands."""
         instrument = self.instrument
         return Top(instrument.venue, instrument.symbol, ts_ns, self.update_id, self.bids.best(), self.asks.best())
+
+    def _meet(self, mid: float, ts_ns: int) -> list[Trade]:  # noqa: ARG002  (nobody but makers rests here)
+        """Trade with whoever stands in the way of quotes around `mid`."""
+        return []
+
+    def _retreat(self, side: Side, best: int) -> None:
+        """Take back what is quoted better than key `best`."""
+        while side.keys and side.keys[-1] > best:
+            side.drop(-1)
+
+    def _take_best(self, side: Side, lots: int, ts_ns: int) -> list[Trade]:
+        """Match `lots`, at most what is there, with the best level of `side`."""
+        key = side.keys[-1]
+        left = side.lots[key] - lots
+        if left > 0:
+            side.put(key, left)
+        else:
+            side.drop(-1)
+        return [self.traded(key * side.sign, lots, taker_buys=side is self.asks, ts_ns=ts_ns)]
 
     def _targets(self, mid: float) -> tuple[tuple[Side, int], tuple[Side, int]]:
         half = max(0.3, self._half * mid)
@@ -267,7 +289,7 @@ class Book:
             missing = 1
         for _ in range(min(missing, 4 + self.depth // 8)):
             self._insert(side, side.keys[-1] - 1 - int(gap * self.depth * rng() ** 2))
-        while len(side.keys) > self.depth:
+        for _ in range(len(side.keys) - self.depth):
             side.drop(0)
 
     def _insert(self, side: Side, key: int) -> None:
@@ -297,8 +319,10 @@ class Market:
         depth: int = 50,
         temper: Temper = Temper(),  # noqa: B008  (frozen)
         shifts: Sequence[Shift] = (),
+        book_type: type[Book] = Book,
     ) -> None:
         """Books of all instruments, opened at `start_ns`, `depth` levels a side; `paces` by venue."""
+        self._book_type = book_type
         self._paces = paces
         self._rng = Random(seed)
         self._temper = temper
@@ -308,7 +332,6 @@ class Market:
         self._moves: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
         self._offsets: dict[tuple[str, str], tuple[float, int]] = {}
         self.books: dict[tuple[str, str], Book] = {}
-        self._trade_id = 1_000_000 + seed % 1000
         for instrument in instruments:
             self._list(instrument, depth)
         for shift in shifts:
@@ -326,6 +349,21 @@ class Market:
     def next_ns(self) -> int:
         """When the next book changes."""
         return self._agenda[0][0]
+
+    def next_book(self) -> Book:
+        """Which book that is."""
+        return self._order[self._agenda[0][1]]
+
+    def skip(self, until_ns: int) -> int:
+        """Let the time before `until_ns` pass without anything happening; how many changes that were."""
+        missed = 0
+        while self._agenda[0][0] < until_ns:
+            ts_ns, index, count = self._agenda[0]
+            step_ns = self._paces[self._order[index].instrument.venue].interval_ns
+            steps = -((ts_ns - until_ns) // step_ns)
+            heapq.heapreplace(self._agenda, (ts_ns + steps * step_ns, index, count + steps))
+            missed += steps
+        return missed
 
     def tick(self) -> list[Event]:
         """Let that book change; what happened, with the book standing at the last of it."""
@@ -355,7 +393,7 @@ class Market:
         self._moves[key] = []
         self._offsets[key] = (self._temper.offset_bps * self._bell(), self.start_ns)
         first_id = 1000 + int(self._rng.random() * 9_000_000_000)
-        book = Book(instrument, depth, self._temper, self._rng, first_id)
+        book = self._book_type(instrument, depth, self._temper, self._rng, first_id)
         self.books[key] = book
         book.open(self._mid(book, self.start_ns))
 
@@ -366,19 +404,12 @@ class Market:
         events: list[Event] = []
         before = book.bids.best(), book.asks.best()
         if self._rng.random() < self._temper.trade_share:
-            done = book.trade()
-            if done is not None:
-                events.append(self._trade(book, ts_ns, done))
-        book.step(self._mid(book, ts_ns))
+            events += book.trade(ts_ns)
+        events += book.step(self._mid(book, ts_ns), ts_ns)
         top = book.top(ts_ns)
         if (top.bid, top.ask) != before:
             events.append(top)
         return events
-
-    def _trade(self, book: Book, ts_ns: int, done: tuple[int, int, bool]) -> Trade:
-        self._trade_id += 1
-        instrument = book.instrument
-        return Trade(instrument.venue, instrument.symbol, ts_ns, self._trade_id, *done, book.update_id)
 
     def _mid(self, book: Book, ts_ns: int) -> float:
         """What this venue takes the fair price to be, in its ticks."""

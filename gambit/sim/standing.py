@@ -1,0 +1,101 @@
+"""Faults that change how a venue stands rather than single messages: status, filters, fee, clock.
+
+Rules: they hold at once, and until `for_ms` have passed where that is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gambit.sim.accounts import PPM
+from gambit.sim.desk import Rules
+from gambit.sim.dialect import MILLI_NS
+from gambit.sim.verbs import BadFault, Fault
+
+if TYPE_CHECKING:
+    from gambit.sim.exchange import Exchange
+
+STATUSES = ("TRADING", "HALT", "CANCEL_ONLY")
+FILTERS = ("tick_multiple", "lot_multiple", "min_lots", "max_lots", "min_cost")
+
+
+def change_standing(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    """Do what the fault says; what undoes it.
+
+    Raises BadFault for arguments that make no sense.
+    """
+    return {"status": _status, "filters": _filters, "fee": _fee, "clock": _clock}[fault.order.kind](exchange, fault)
+
+
+def _rules(exchange: Exchange, fault: Fault) -> list[Rules]:
+    symbol = fault.order.match.get("symbol", fault.args.get("symbol"))
+    if symbol is None:
+        return list(exchange.desk.rules.values())
+    if symbol not in exchange.desk.rules:
+        raise BadFault(f"{fault.order.kind}: no symbol {symbol!r}; there are {', '.join(exchange.desk.rules)}")
+    return [exchange.desk.rules[symbol]]
+
+
+def _status(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    status = str(fault.args.get("status", "HALT"))
+    if status not in STATUSES:
+        raise BadFault(f"status: {status!r} is not one of {', '.join(STATUSES)}")
+    rules = _rules(exchange, fault)
+    for rule in rules:
+        rule.status = status
+
+    def undo() -> None:
+        for rule in rules:
+            rule.status = "TRADING"
+
+    return undo
+
+
+def _filters(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    changes = {name: value for name, value in fault.args.items() if name != "symbol"}
+    for name, value in changes.items():
+        if name not in FILTERS or not isinstance(value, int) or value < (0 if name == "min_cost" else 1):
+            raise BadFault(f"filters: {name}={value!r}; known are {', '.join(FILTERS)}, whole numbers")
+    rules = _rules(exchange, fault)
+    before = [{name: getattr(rule, name) for name in changes} for rule in rules]
+    for rule in rules:
+        for name, value in changes.items():
+            setattr(rule, name, value)
+
+    def undo() -> None:
+        for rule, values in zip(rules, before, strict=True):
+            for name, value in values.items():
+                setattr(rule, name, value)
+
+    return undo
+
+
+def _fee(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    name = fault.order.match.get("account")
+    accounts = [account for account in exchange.accounts.values() if name in (None, account.name)]
+    if not accounts:
+        raise BadFault(f"fee: no account {name!r}; there are {', '.join(exchange.accounts)}")
+    before = [account.fees for account in accounts]
+    for account in accounts:
+        rate_ppm = int(fault.number_arg("rate", account.fees.taker_ppm / PPM) * PPM)
+        asset = str(fault.args.get("asset", ""))
+        account.fees = msgspec.structs.replace(account.fees, taker_ppm=rate_ppm, maker_ppm=rate_ppm, asset=asset)
+
+    def undo() -> None:
+        for account, fees in zip(accounts, before, strict=True):
+            account.fees = fees
+
+    return undo
+
+
+def _clock(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    moved_ns = int(fault.number_arg("offset_ms", 0) * MILLI_NS)
+    exchange.offset_ns += moved_ns
+
+    def undo() -> None:
+        exchange.offset_ns -= moved_ns
+
+    return undo
