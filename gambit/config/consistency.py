@@ -2,12 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from gambit.config.lines import Path
 from gambit.config.settings import Config, Group
 
 SYMBOL = re.compile(r"[^\s:,|-]+-[^\s:,|-]+(-[^\s:,|-]+)?")
+BLACKOUT = re.compile(
+    r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d|(?P<start>\d{4}-\d\d-\d\dT\d\d:\d\d)/(?P<end>\d{4}-\d\d-\d\dT\d\d:\d\d)"
+)
+KEY_PREFIX = re.compile(r"[a-z0-9]{2}")
 VENUE = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 Finding = tuple[Path, str]
@@ -25,6 +30,7 @@ def inconsistencies(config: Config) -> Iterator[Finding]:
     yield from _groups(config.engine.groups)
     yield from _venues(config)
     yield from _aliases(config)
+    yield from _order_path(config)
 
 
 def _weights(config: Config) -> Iterator[Finding]:
@@ -100,3 +106,26 @@ def _aliases(config: Config) -> Iterator[Finding]:
         known = meanings.setdefault((alias.venue, alias.ticker), alias.asset)
         if known != alias.asset:
             yield (*path, "asset"), f'= "{alias.asset}": {alias.ticker} means {known} already'
+
+
+def _order_path(config: Config) -> Iterator[Finding]:
+    execution = config.execution
+    for i, text in enumerate(config.risk.blackouts):
+        if not _is_blackout(text):
+            yield ("risk", "blackouts", i), f'= "{text}" is neither HH:MM-HH:MM nor FROM/TO as ISO times, FROM first'
+    if KEY_PREFIX.fullmatch(execution.key_prefix) is None:
+        yield ("execution", "key_prefix"), f'= "{execution.key_prefix}" is not two characters of a-z, 0-9'
+    if execution.query_interval_ms > execution.query_interval_max_ms:
+        yield ("execution", "query_interval_ms"), "is more than query_interval_max_ms"
+    if execution.collar_bps > execution.loss_budget_bps:
+        yield ("execution", "collar_bps"), "is more than loss_budget_bps"
+
+
+def _is_blackout(text: str) -> bool:
+    found = BLACKOUT.fullmatch(text)
+    if found is None or found["start"] is None:
+        return found is not None
+    try:
+        return datetime.fromisoformat(found["start"]) < datetime.fromisoformat(found["end"])
+    except ValueError:
+        return False

@@ -187,7 +187,85 @@ class AssetSettings(Section, frozen=True, kw_only=True):
 
 
 class RiskSettings(Section, frozen=True, kw_only=True):
-    """Limits of the order path."""
+    """Limits of the order path; amounts in the currency of account."""
+
+    min_order_quote: Annotated[Decimal, within("0", "1000000000", "Least notional of an order.", "quote units")] = (
+        Decimal(10)
+    )
+    max_order_notional: Annotated[
+        Decimal, above("0", "1000000000000", "Most notional of one order.", "quote units")
+    ] = Decimal(10000)
+    max_symbol_notional: Annotated[
+        Decimal,
+        above("0", "1000000000000", "Most notional in flight in one symbol, orders in doubt included.", "quote units"),
+    ] = Decimal(40000)
+    max_venue_notional: Annotated[
+        Decimal,
+        above("0", "1000000000000", "Most notional in flight on one venue, orders in doubt included.", "quote units"),
+    ] = Decimal(60000)
+    max_in_flight_notional: Annotated[
+        Decimal, above("0", "1000000000000", "Most notional in flight in all, orders in doubt included.", "quote units")
+    ] = Decimal(100000)
+    position_limit_pct: Annotated[
+        Decimal, within("0", "100", "Largest position in one symbol at its worst case.", "% of equity")
+    ] = Decimal(20)
+    daily_loss_limit_pct: Annotated[
+        Decimal, within("0", "100", "Loss of a UTC day that pulls the kill switch.", "% of equity")
+    ] = Decimal(5)
+    trades_per_day: Annotated[int, within("0", "1000000", "Most plans per symbol in 24 hours; 0: off.", "plans")] = 50
+    trades_per_hour: Annotated[int, within("0", "1000000", "Most plans per symbol in an hour; 0: off.", "plans")] = 5
+    plans_per_second: Annotated[int, within("1", "10000", "Most plans in a second, all symbols together.", "plans")] = (
+        20
+    )
+    max_price_move_bps: Annotated[
+        Decimal, within("0", "1000", "How much less than signalled a plan may earn when it is priced again.", "bps")
+    ] = Decimal(10)
+    max_touch_spread_bps: Annotated[
+        Decimal, above("0", "10000", "A book whose own bid and ask are wider apart is not traded on.", "bps")
+    ] = Decimal(50)
+    fat_finger_bps: Annotated[
+        Decimal, above("0", "10000", "Furthest a limit price may be from the median mid of all venues.", "bps")
+    ] = Decimal(200)
+    min_confidence: Annotated[Decimal, within("0", "1", "Least confidence of a directional signal.", "share")] = (
+        Decimal("0.65")
+    )
+    max_feed_lag_ms: Annotated[
+        Decimal, within("1", "86400000", "A book further behind its venue's clock is not traded on.", "ms")
+    ] = Decimal(3000)
+    duplicate_window_ms: Annotated[
+        Decimal, within("0", "60000", "Time after a plan in which the same symbol gets no other.", "ms")
+    ] = Decimal(500)
+    blackouts: Annotated[
+        tuple[str, ...],
+        Rule("Times without new plans: `HH:MM-HH:MM` of every UTC day, or `FROM/TO` as ISO times in UTC."),
+    ] = ()
+    max_imbalance_quote: Annotated[
+        Decimal,
+        within(
+            "0",
+            "1000000000000",
+            "An imbalance that could not be closed pulls the kill switch beyond this.",
+            "quote units",
+        ),
+    ] = Decimal(5000)
+    max_balance_difference: Annotated[
+        Decimal,
+        within(
+            "0",
+            "1000000000000",
+            "A difference with a venue's balance pulls the kill switch beyond this.",
+            "quote units",
+        ),
+    ] = Decimal(100)
+    max_fee_drift_bps: Annotated[
+        Decimal,
+        within(
+            "0", "1000", "A venue that charges that much more than its tier is not traded on.", "bps of the notional"
+        ),
+    ] = Decimal(5)
+    fee_drift_fills: Annotated[
+        int, within("1", "1000000", "Executions before a drift of the fees is believed.", "executions")
+    ] = 20
 
 
 class ExecutionSettings(Section, frozen=True, kw_only=True):
@@ -201,6 +279,70 @@ class ExecutionSettings(Section, frozen=True, kw_only=True):
         Literal["partial", "atomic"],
         Rule("`partial`: keep what filled on both sides. `atomic`: unwind anything less than whole."),
     ] = "partial"
+    key_prefix: Annotated[
+        str,
+        Rule(
+            "Two characters of a-z, 0-9 that begin every client order id; another one for every daemon on an account."
+        ),
+    ] = "gb"
+    max_legs: Annotated[int, within("2", "10", "Most legs of a plan; 2: no splitting over more venues.", "legs")] = 4
+    latency_cost_bps_per_ms: Annotated[
+        Decimal,
+        within("0", "10", "What a millisecond of a route's slowest venue costs it in the choice.", "bps per ms"),
+    ] = Decimal("0.01")
+    plan_ttl_ms: Annotated[Decimal, within("1", "60000", "Time from a plan to its last send.", "ms")] = Decimal(1000)
+    approval_ttl_sec: Annotated[Decimal, within("1", "3600", "How long a plan waits for a person.", "s")] = Decimal(30)
+    answer_timeout_ms: Annotated[
+        Decimal, within("10", "60000", "An order without an answer for this long is in doubt.", "ms")
+    ] = Decimal(1500)
+    query_interval_ms: Annotated[
+        Decimal,
+        within(
+            "10",
+            "60000",
+            "First distance of two questions about an order; it doubles up to `query_interval_max_ms`.",
+            "ms",
+        ),
+    ] = Decimal(250)
+    query_interval_max_ms: Annotated[
+        Decimal, within("10", "600000", "Largest distance of two questions about an order.", "ms")
+    ] = Decimal(5000)
+    clock_margin_ms: Annotated[
+        Decimal, within("0", "60000", 'Margin for clocks before "no such order" is proof.', "ms")
+    ] = Decimal(1000)
+    flat_deadline_ms: Annotated[
+        Decimal, within("100", "600000", "Time in which an imbalance has to be closed.", "ms")
+    ] = Decimal(8000)
+    compensation_attempts: Annotated[int, within("1", "100", "Most orders that close one imbalance.", "orders")] = 5
+    collar_bps: Annotated[
+        Decimal, within("0", "10000", "How far from the plan's price the first of them may go.", "bps")
+    ] = Decimal(30)
+    collar_widen_bps: Annotated[Decimal, within("0", "10000", "How much further each next one may go.", "bps")] = (
+        Decimal(30)
+    )
+    loss_budget_bps: Annotated[Decimal, within("0", "10000", "Furthest any of them may go.", "bps")] = Decimal(150)
+    naked_budget_quote_sec: Annotated[
+        Decimal,
+        above("0", "1000000000000", "Unhedged notional times time that one plan may run up.", "quote units x s"),
+    ] = Decimal(100000)
+    arm_hours: Annotated[Decimal, above("0", "168", "How long live trading stays armed.", "h")] = Decimal(8)
+    paper_taker_fee_bps: Annotated[Decimal, within("0", "1000", "Paper: the fee.", "bps of the notional")] = Decimal(10)
+    paper_slippage_bps: Annotated[
+        Decimal, within("0", "1000", "Paper: how much worse than the book it fills.", "bps")
+    ] = Decimal(5)
+    paper_latency_ms: Annotated[Decimal, within("0", "60000", "Paper: median time to the venue.", "ms")] = Decimal(20)
+    paper_recovery_ms: Annotated[
+        Decimal, within("0", "600000", "Paper: how long depth that was taken is gone.", "ms")
+    ] = Decimal(2000)
+    paper_balances: Annotated[
+        dict[str, Decimal],
+        within(
+            "0",
+            "1000000000000",
+            "Paper: what each venue holds at first, by asset. Empty: the worth of 100000 of every asset traded.",
+            "units of the asset",
+        ),
+    ] = {}
 
 
 class JournalSettings(Section, frozen=True, kw_only=True):

@@ -1,8 +1,10 @@
 """Builds the objects and hands each its collaborators; the only place that knows configuration and engine both."""
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from gambit.config import Config
+from gambit.engine.limits import HOUR_NS, MS, SECOND_NS, Execution, Limits, blackouts
 from gambit.engine.market import Market
 from gambit.engine.params import AliasParams, EngineParams, GroupParams, VenueParams
 from gambit.model import DeadLetter
@@ -54,3 +56,66 @@ def build_market(
 ) -> Market:
     """A market of all venues for a configuration."""
     return Market(engine_params(config, symbols), VENUES, decode, on_dead_letter=on_dead_letter)
+
+
+def limits(config: Config) -> Limits:
+    """What the risk gates hold plans against. Raises ValueError for a blackout that is none."""
+    risk = config.risk
+    return Limits(
+        min_order_quote=risk.min_order_quote,
+        max_order_notional=risk.max_order_notional,
+        max_symbol_notional=risk.max_symbol_notional,
+        max_venue_notional=risk.max_venue_notional,
+        max_in_flight_notional=risk.max_in_flight_notional,
+        position_limit_bps=risk.position_limit_pct * 100,
+        daily_loss_limit_bps=risk.daily_loss_limit_pct * 100,
+        trades_per_day=risk.trades_per_day,
+        trades_per_hour=risk.trades_per_hour,
+        plans_per_second=risk.plans_per_second,
+        max_price_move_bps=risk.max_price_move_bps,
+        max_touch_spread_bps=risk.max_touch_spread_bps,
+        fat_finger_bps=risk.fat_finger_bps,
+        min_confidence=risk.min_confidence,
+        min_liquidity=config.engine.min_liquidity_depth,
+        max_book_age_ns=_ns(config.engine.max_book_age_ms, MS),
+        max_feed_lag_ns=_ns(risk.max_feed_lag_ms, MS),
+        duplicate_window_ns=_ns(risk.duplicate_window_ms, MS),
+        blackouts=blackouts(risk.blackouts),
+        max_imbalance_quote=risk.max_imbalance_quote,
+        max_balance_difference=risk.max_balance_difference,
+        max_fee_drift_bps=risk.max_fee_drift_bps,
+        fee_drift_fills=risk.fee_drift_fills,
+    )
+
+
+def execution(config: Config) -> Execution:
+    """How plans are made and driven to their end."""
+    rules = config.execution
+    return Execution(
+        mode=rules.mode,
+        approval=rules.approval,
+        strategy=rules.strategy,
+        key_prefix=rules.key_prefix,
+        max_notional=config.engine.max_notional,
+        max_slippage_bps=config.engine.max_slippage_bps,
+        safety_margin_bps=config.engine.safety_margin_bps,
+        max_legs=rules.max_legs,
+        latency_cost_bps_per_ms=rules.latency_cost_bps_per_ms,
+        plan_ttl_ns=_ns(rules.plan_ttl_ms, MS),
+        approval_ttl_ns=_ns(rules.approval_ttl_sec, SECOND_NS),
+        answer_timeout_ns=_ns(rules.answer_timeout_ms, MS),
+        query_interval_ns=_ns(rules.query_interval_ms, MS),
+        query_interval_max_ns=_ns(rules.query_interval_max_ms, MS),
+        clock_margin_ns=_ns(rules.clock_margin_ms, MS),
+        flat_deadline_ns=_ns(rules.flat_deadline_ms, MS),
+        compensation_attempts=rules.compensation_attempts,
+        collar_bps=rules.collar_bps,
+        collar_widen_bps=rules.collar_widen_bps,
+        loss_budget_bps=rules.loss_budget_bps,
+        naked_budget_quote_s=rules.naked_budget_quote_sec,
+        arm_ns=_ns(rules.arm_hours, HOUR_NS),
+    )
+
+
+def _ns(value: Decimal, unit_ns: int) -> int:
+    return int(value * unit_ns)

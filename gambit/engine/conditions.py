@@ -1,0 +1,75 @@
+"""What the world is like at the moment of a decision: books, venues, instruments, marks. Frozen and exact.
+
+The daemon, the backtest and the simulation each hand in their own `Conditions`; nothing here is kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from gambit.model import Instrument, TimeInForce
+
+Level = tuple[Decimal, Decimal]  # price in quote units, quantity in base units
+
+
+class BookView(msgspec.Struct, frozen=True, kw_only=True):
+    """A book as it is now, best first."""
+
+    venue: str
+    symbol: str
+    is_synced: bool
+    updated_ns: int  # when it was last confirmed, by receive time
+    seq: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    lag_ns: int = 0  # behind the venue's own clock, the measured offset taken out
+    is_quarantined: bool = False  # data quality: outlier, different coin
+
+    @property
+    def mid(self) -> Decimal | None:
+        """Half way between the touches."""
+        return (self.bids[0][0] + self.asks[0][0]) / 2 if self.bids and self.asks else None
+
+    def is_usable(self, now_ns: int, max_age_ns: int) -> bool:
+        """R7: synced, fresh, both sides there and not crossed."""
+        if not self.is_synced or self.is_quarantined or not self.bids or not self.asks:
+            return False
+        return now_ns - self.updated_ns <= max_age_ns and self.bids[0][0] < self.asks[0][0]
+
+
+class VenueView(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue as far as sending orders to it goes."""
+
+    name: str
+    can_trade: bool = True  # orders can be sent and their fills heard of; circuit closed; no maintenance
+    is_degraded: bool = False  # late or running on its last good snapshot
+    taker_fee_bps: Decimal = Decimal(10)
+    latency_ns: int = 0  # measured, from the send to the answer
+    window_ns: int | None = 5_000_000_000  # validity window of a create; None: the venue has none
+    tifs: tuple[TimeInForce, ...] = ("ioc", "fok", "gtc")
+
+
+class Conditions(Protocol):
+    """What may be asked about the moment."""
+
+    def book(self, venue: str, symbol: str) -> BookView | None:
+        """The book of a symbol on a venue."""
+        ...
+
+    def books(self, symbol: str) -> Sequence[BookView]:
+        """The books of a symbol on all venues, by venue name."""
+        ...
+
+    def venue(self, name: str) -> VenueView | None:
+        """A venue."""
+        ...
+
+    def instrument(self, venue: str, symbol: str) -> Instrument | None:
+        """What is known of a symbol on a venue."""
+        ...
+
+    def marks(self) -> Mapping[str, Decimal]:
+        """Price of each asset in the currency of account."""
+        ...

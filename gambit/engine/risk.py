@@ -1,0 +1,355 @@
+"""The gates between a plan and its orders, all of them, in the order of orders.md; only they make an `Approved`.
+
+Rules that hold here (R5):
+1. Every gate is evaluated and recorded, also after one has failed.
+2. What is in flight counts at its worst: an order whose outcome is unknown is a filled one.
+3. A gate that lacks what it needs to judge fails.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import median
+from typing import Final
+
+from gambit.engine.conditions import BookView, Conditions
+from gambit.engine.holdings import Holdings, reserved
+from gambit.engine.limits import DAY_NS, HOUR_NS, SECOND_NS, Limits
+from gambit.engine.order import Order
+from gambit.engine.plan import BPS, ZERO, Plan
+from gambit.engine.trading_state import Trading, TradingState
+from gambit.events.orders import ForeignOrderSeen, GateVerdict, PlannedLeg
+
+ONE: Final = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What we have and owe at the moment of a check. Keys of `marks` are assets, in the currency of account."""
+
+    holdings: Holdings
+    trading: TradingState
+    live: Sequence[Order]  # every order of ours that the venue may still execute
+    episodes: Mapping[str, str]  # raw_signal_id to plan_id of the plans that are open
+    planned_ns: Mapping[str, Sequence[int]]  # by symbol: when plans were made, over the last day
+    foreign: Sequence[ForeignOrderSeen]  # open orders on our accounts that are not ours
+    marks: Mapping[str, Decimal]
+
+
+class Approved:
+    """Permission to send a plan's orders. Only `check` makes one."""
+
+    __slots__ = ("gates", "plan")
+    plan: Plan
+    gates: tuple[GateVerdict, ...]
+
+    def __init__(self) -> None:
+        raise TypeError("an Approved comes from risk.check and from nowhere else")
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("an Approved is final")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A plan that may not be sent, and the first gate that said so."""
+
+    plan: Plan
+    gates: tuple[GateVerdict, ...]
+
+    @property
+    def gate(self) -> str:
+        """The first gate that failed."""
+        return next(verdict.gate for verdict in self.gates if not verdict.ok)
+
+    @property
+    def is_loss_limit(self) -> bool:
+        """Whether the daily loss is reached, which halts trading."""
+        return any(verdict.gate == "daily_loss" and not verdict.ok for verdict in self.gates)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One check: everything a gate may look at."""
+
+    plan: Plan
+    held: Held
+    limits: Limits
+    conditions: Conditions
+    now_ns: int
+    equity: Decimal
+
+    def book(self, leg: PlannedLeg) -> BookView | None:
+        """The current book of a leg."""
+        return self.conditions.book(leg.venue, leg.symbol)
+
+    def value(self, leg: PlannedLeg) -> Decimal:
+        """A leg's notional in the currency of account; without a mark at par."""
+        return leg.qty * leg.price * self.held.marks.get(leg.quote, ONE)
+
+
+def check(plan: Plan, held: Held, limits: Limits, conditions: Conditions, now_ns: int) -> Approved | Refused:
+    """Ask every gate about a plan at this moment."""
+    case = Case(plan, held, limits, conditions, now_ns, held.holdings.equity(held.marks))
+    verdicts = tuple(gate(case) for gate in GATES)
+    if not all(verdict.ok for verdict in verdicts):
+        return Refused(plan, verdicts)
+    approved = object.__new__(Approved)
+    approved.plan, approved.gates = plan, verdicts
+    return approved
+
+
+def exposure(orders: Sequence[Order], marks: Mapping[str, Decimal]) -> tuple[Decimal, dict[str, Decimal]]:
+    """Worst-case notional in flight in the currency of account: in all, and by `symbol:` and `venue:`."""
+    total, parts = ZERO, dict[str, Decimal]()
+    for order in orders:
+        intent = order.intent
+        amount = order.open_qty * order.price * marks.get(intent.quote, ONE)
+        total += amount
+        for name in (f"symbol:{intent.symbol}", f"venue:{intent.venue}"):
+            parts[name] = parts.get(name, ZERO) + amount
+    return total, parts
+
+
+def _verdict(gate: str, ok: bool, value: object = "", limit: object = "") -> GateVerdict:
+    return GateVerdict(gate, ok, _text(value), _text(limit))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.quantize(Decimal('1e-8')).normalize():f}" if value.is_finite() else str(value)
+    return str(value)
+
+
+def _stale(case: Case) -> GateVerdict:
+    opportunity = case.plan.opportunity
+    age = case.now_ns - opportunity.recv_ns
+    is_fresh = age <= opportunity.ttl_ns and case.now_ns <= case.plan.expires_ns
+    return _verdict("stale", is_fresh, f"{age} ns", f"{opportunity.ttl_ns} ns")
+
+
+def _kill_switch(case: Case) -> GateVerdict:
+    trading = case.held.trading
+    scopes = {f"symbol:{leg.symbol}" for leg in case.plan.legs} | {f"venue:{leg.venue}" for leg in case.plan.legs}
+    halted = sorted(scopes.intersection(trading.scopes))
+    return _verdict("kill_switch", trading.state is Trading.ACTIVE and not halted, ",".join([trading.state, *halted]))
+
+
+def _venue_health(case: Case) -> GateVerdict:
+    wrong = []
+    for leg in case.plan.legs:
+        venue, book = case.conditions.venue(leg.venue), case.book(leg)
+        if venue is None or not venue.can_trade or venue.is_degraded:
+            wrong.append(f"{leg.venue} cannot trade or is degraded")
+        elif book is None or not book.is_usable(case.now_ns, case.limits.max_book_age_ns):
+            wrong.append(f"{leg.venue} {leg.symbol} has no usable book")
+        elif book.lag_ns > case.limits.max_feed_lag_ns:
+            wrong.append(f"{leg.venue} {leg.symbol} is {book.lag_ns} ns behind")
+    return _verdict("venue_health", not wrong, "; ".join(wrong))
+
+
+def _data_quality(case: Case) -> GateVerdict:
+    opportunity = case.plan.opportunity
+    is_good = opportunity.data_quality == "ok" and not opportunity.is_degraded
+    return _verdict(
+        "data_quality", is_good, opportunity.data_quality + (", degraded" if opportunity.is_degraded else "")
+    )
+
+
+def _price_move(case: Case) -> GateVerdict:
+    move = case.plan.opportunity.net_bps - case.plan.net_bps
+    return _verdict("price_move", move <= case.limits.max_price_move_bps, move, case.limits.max_price_move_bps)
+
+
+def _min_liquidity(case: Case) -> GateVerdict:
+    depths = [_depth(case, leg) for leg in case.plan.legs]
+    least = min(depths)
+    return _verdict("min_liquidity", least >= case.limits.min_liquidity, least, case.limits.min_liquidity)
+
+
+def _depth(case: Case, leg: PlannedLeg) -> Decimal:
+    """Quote value within the leg's own limit price."""
+    book = case.book(leg)
+    if book is None:
+        return ZERO
+    if leg.side == "buy":
+        return sum((price * qty for price, qty in book.asks if price <= leg.price), ZERO)
+    return sum((price * qty for price, qty in book.bids if price >= leg.price), ZERO)
+
+
+def _under_collateral(case: Case) -> GateVerdict:
+    taken = reserved(case.held.live)
+    wanted: dict[str, Decimal] = {}
+    for leg in case.plan.legs:
+        fee = ONE + max(leg.fee_bps, ZERO) / BPS
+        asset, amount = (leg.quote, leg.qty * leg.price * fee) if leg.side == "buy" else (leg.base, leg.qty)
+        name = f"{leg.venue}|{asset}"
+        wanted[name] = wanted.get(name, ZERO) + amount
+    short = [
+        f"{name}: {amount:f} of {case.held.holdings.balances.get(name, ZERO) - taken.get(name, ZERO):f}"
+        for name, amount in wanted.items()
+        if amount > case.held.holdings.balances.get(name, ZERO) - taken.get(name, ZERO)
+    ]
+    return _verdict("under_collateral", not short, "; ".join(short))
+
+
+def _min_order(case: Case) -> GateVerdict:
+    least = min(leg.qty * leg.worst_price * case.held.marks.get(leg.quote, ONE) for leg in case.plan.legs)
+    return _verdict("min_order", least >= case.limits.min_order_quote, least, case.limits.min_order_quote)
+
+
+def _max_order(case: Case) -> GateVerdict:
+    most = max(case.value(leg) for leg in case.plan.legs)
+    return _verdict("max_order_notional", most <= case.limits.max_order_notional, most, case.limits.max_order_notional)
+
+
+def _scoped(case: Case, gate: str, scope: Callable[[PlannedLeg], str], limit: Decimal) -> GateVerdict:
+    parts = dict(exposure(case.held.live, case.held.marks)[1])
+    names = []
+    for leg in case.plan.legs:
+        name = scope(leg)
+        names.append(name)
+        parts[name] = parts.get(name, ZERO) + case.value(leg)
+    for order in case.held.foreign:
+        for name in (f"symbol:{order.symbol}", f"venue:{order.venue}"):
+            parts[name] = parts.get(name, ZERO) + order.qty * order.price
+    most = max(parts[name] for name in names)
+    return _verdict(gate, most <= limit, most, limit)
+
+
+def _max_symbol(case: Case) -> GateVerdict:
+    limit = case.limits.max_symbol_notional
+    return _scoped(case, "max_symbol_notional", lambda leg: f"symbol:{leg.symbol}", limit)
+
+
+def _max_venue(case: Case) -> GateVerdict:
+    return _scoped(case, "max_venue_notional", lambda leg: f"venue:{leg.venue}", case.limits.max_venue_notional)
+
+
+def _max_in_flight(case: Case) -> GateVerdict:
+    total = exposure(case.held.live, case.held.marks)[0] + sum((case.value(leg) for leg in case.plan.legs), ZERO)
+    limit = case.limits.max_in_flight_notional
+    return _verdict("max_in_flight", total <= limit, total, limit)
+
+
+def _position_limit(case: Case) -> GateVerdict:
+    """Worst case per symbol: all buys fill and no sell does, or the other way round."""
+    limit = case.equity * case.limits.position_limit_bps / BPS
+    worst = max(_worst_position(case, symbol) for symbol in sorted({leg.symbol for leg in case.plan.legs}))
+    return _verdict("position_limit", worst <= limit, worst, limit)
+
+
+def _worst_position(case: Case, symbol: str) -> Decimal:
+    position = case.held.holdings.positions.get(symbol)
+    qty = position.qty if position else ZERO
+    up = down = ZERO
+    price = ZERO
+    for leg in case.plan.legs:
+        if leg.symbol == symbol:
+            price = max(price, leg.price * case.held.marks.get(leg.quote, ONE))
+            up, down = (up + leg.qty, down) if leg.side == "buy" else (up, down + leg.qty)
+    for order in case.held.live:
+        if order.intent.symbol == symbol:
+            rest = order.open_qty
+            up, down = (up + rest, down) if order.intent.side == "buy" else (up, down + rest)
+    for foreign in case.held.foreign:
+        if foreign.symbol == symbol:
+            up, down = (up + foreign.qty, down) if foreign.side == "buy" else (up, down + foreign.qty)
+    return max(abs(qty + up), abs(qty - down)) * price
+
+
+def _daily_loss(case: Case) -> GateVerdict:
+    loss = -case.held.holdings.result_today(case.held.marks, case.now_ns)
+    limit = case.equity * case.limits.daily_loss_limit_bps / BPS
+    return _verdict("daily_loss", loss < limit, loss, limit)
+
+
+def _count(case: Case, gate: str, span_ns: int, limit: int) -> GateVerdict:
+    since = case.now_ns - span_ns
+    symbols = sorted({leg.symbol for leg in case.plan.legs})
+    most = max(sum(1 for ns in case.held.planned_ns.get(symbol, ()) if ns > since) for symbol in symbols)
+    return _verdict(gate, limit == 0 or most < limit, most, limit or "off")
+
+
+def _trades_per_day(case: Case) -> GateVerdict:
+    return _count(case, "trades_per_day", DAY_NS, case.limits.trades_per_day)
+
+
+def _trades_per_hour(case: Case) -> GateVerdict:
+    return _count(case, "trades_per_hour", HOUR_NS, case.limits.trades_per_hour)
+
+
+def _spread_sanity(case: Case) -> GateVerdict:
+    widest = max(_touch_spread_bps(case.book(leg)) for leg in case.plan.legs)
+    limit = case.limits.max_touch_spread_bps
+    return _verdict("spread_sanity", widest <= limit, widest, limit)
+
+
+def _touch_spread_bps(book: BookView | None) -> Decimal:
+    if book is None or not book.bids or not book.asks:
+        return Decimal("Infinity")
+    return (book.asks[0][0] / book.bids[0][0] - 1) * BPS
+
+
+def _fat_finger(case: Case) -> GateVerdict:
+    """Every limit price within the band around the median mid of all venues."""
+    limit = case.limits.fat_finger_bps
+    return _verdict("fat_finger", max(_distances(case)) <= limit, max(_distances(case)), limit)
+
+
+def _distances(case: Case) -> Iterator[Decimal]:
+    for leg in case.plan.legs:
+        mids = [book.mid for book in case.conditions.books(leg.symbol) if book.is_synced and book.mid is not None]
+        yield abs(leg.price / median(mids) - 1) * BPS if mids else Decimal("Infinity")
+
+
+def _min_confidence(case: Case) -> GateVerdict:
+    confidence = case.plan.opportunity.confidence
+    is_enough = confidence is None or confidence >= case.limits.min_confidence
+    return _verdict("min_confidence", is_enough, "not directional" if confidence is None else confidence)
+
+
+def _blackout(case: Case) -> GateVerdict:
+    is_black = any(window.covers(case.now_ns) for window in case.limits.blackouts)
+    return _verdict("blackout", not is_black, "in a blackout" if is_black else "")
+
+
+def _duplicate(case: Case) -> GateVerdict:
+    """One plan per live episode (F52), and none like the one just made (F115)."""
+    opportunity = case.plan.opportunity
+    plan_id = case.held.episodes.get(opportunity.raw_signal_id)
+    since = case.now_ns - case.limits.duplicate_window_ns
+    is_recent = any(ns > since for leg in case.plan.legs for ns in case.held.planned_ns.get(leg.symbol, ()))
+    reason = f"plan {plan_id} is open" if plan_id else "a plan of this symbol was just made" if is_recent else ""
+    return _verdict("duplicate", not reason, reason)
+
+
+def _self_trade(case: Case) -> GateVerdict:
+    """No leg may meet an order of ours, known or foreign, on its venue."""
+    ours = [
+        (o.intent.venue, o.intent.symbol, o.intent.side, o.price, o.intent.key) for o in case.held.live if o.open_qty
+    ]
+    ours += [(o.venue, o.symbol, o.side, o.price, o.venue_order_id) for o in case.held.foreign]
+    ours += [(leg.venue, leg.symbol, leg.side, leg.price, "the plan itself") for leg in case.plan.legs]
+    for leg in case.plan.legs:
+        for venue, symbol, side, price, name in ours:
+            if (venue, symbol) == (leg.venue, leg.symbol) and side != leg.side:
+                crosses = price <= leg.price if leg.side == "buy" else price >= leg.price
+                if crosses:
+                    return _verdict("self_trade", False, f"{leg.side} on {venue} would meet {name}")
+    return _verdict("self_trade", True)
+
+
+def _plan_rate(case: Case) -> GateVerdict:
+    """A runaway stops here (F114)."""
+    since = case.now_ns - SECOND_NS
+    count = sum(1 for times in case.held.planned_ns.values() for ns in times if ns > since)
+    limit = case.limits.plans_per_second
+    return _verdict("plan_rate", count < limit, count, limit)
+
+
+GATES: Final[tuple[Callable[[Case], GateVerdict], ...]] = (
+    _stale, _kill_switch, _venue_health, _data_quality, _price_move, _min_liquidity, _under_collateral, _min_order,
+    _max_order, _max_symbol, _max_venue, _max_in_flight, _position_limit, _daily_loss, _trades_per_day,
+    _trades_per_hour, _spread_sanity, _fat_finger, _min_confidence, _blackout, _duplicate, _self_trade, _plan_rate,
+)  # fmt: skip

@@ -1,0 +1,212 @@
+"""The gates: each one fails on its own cause, all of them are always recorded."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gambit.engine.limits import DAY_NS, HOUR_NS, MINUTE_NS, blackout
+from gambit.engine.risk import GATES, Approved, Held, Refused, check, exposure
+from gambit.engine.trading_state import TradingState
+from gambit.events.operation import TradingStateChanged
+from gambit.events.orders import ForeignOrderSeen, OutcomeUnknown, ScopeHalted, Sent
+from tests.engine.orders import order
+from tests.engine.test_holdings import fill
+from tests.engine.world import LIMITS, NOW_NS, SYMBOL, D, World, held, levels, plan, world
+
+GATE_NAMES = [
+    "stale", "kill_switch", "venue_health", "data_quality", "price_move", "min_liquidity", "under_collateral",
+    "min_order", "max_order_notional", "max_symbol_notional", "max_venue_notional", "max_in_flight", "position_limit",
+    "daily_loss", "trades_per_day", "trades_per_hour", "spread_sanity", "fat_finger", "min_confidence", "blackout",
+    "duplicate", "self_trade", "plan_rate",
+]  # fmt: skip
+
+
+def failed(verdict: Approved | Refused) -> list[str]:
+    return [gate.gate for gate in verdict.gates if not gate.ok]
+
+
+def judged(
+    here: World | None = None, limits: Any = LIMITS, now_ns: int = NOW_NS, of: Any = None, **own: Any
+) -> list[str]:
+    """The gates that fail for the plain plan when something about world, limits, time or ourselves is different."""
+    where = here or world()
+    subject = of or plan()
+    return failed(check(subject, held(**own), limits, where, now_ns))
+
+
+def halted(state: str = "HALTED") -> TradingState:
+    trading = TradingState()
+    trading.apply(TradingStateChanged(state=state, was="ACTIVE", reason="drill", by="op"))
+    return trading
+
+
+def scope_halted(scope: str) -> TradingState:
+    trading = TradingState()
+    trading.apply(ScopeHalted(scope=scope, reason="drill"))
+    return trading
+
+
+def changed(**changes: Any) -> World:
+    here = world()
+    here.touch("a", **changes)
+    return here
+
+
+def with_venue(**changes: Any) -> World:
+    here = world()
+    here.change("b", **changes)
+    return here
+
+
+def in_doubt(**changes: Any) -> Any:
+    subject = order(**({"qty": D(19), "price": D(100)} | changes))
+    subject.apply(Sent(key=subject.intent.key, venue=subject.intent.venue), 0)
+    subject.apply(OutcomeUnknown(key=subject.intent.key, venue="a", during="create", reason="cut"), 0)
+    return subject
+
+
+def lost(amount: str) -> Held:
+    """As plain, but today cost that much."""
+    own = held()
+    fill(own.holdings, order(qty=D(1)), "e", "1", "100", now_ns=NOW_NS, fee=D(amount))
+    fill(own.holdings, order(venue="b", side="sell", qty=D(1)), "e", "1", "100", now_ns=NOW_NS)
+    return own
+
+
+def positioned(qty: str) -> Held:
+    own = held()
+    fill(own.holdings, order(qty=D(qty)), "e", qty, "100", now_ns=NOW_NS)
+    return own
+
+
+FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), price=D("100.1"), venue_order_id="v9")
+
+
+@pytest.mark.parametrize(
+    ("expected", "circumstances"),
+    [
+        ([], {}),
+        (["stale"], {"now_ns": NOW_NS + 1_000_000_001}),
+        (["kill_switch"], {"trading": halted()}),
+        (["kill_switch"], {"trading": halted("REDUCING")}),
+        (["kill_switch"], {"trading": scope_halted(f"symbol:{SYMBOL}")}),
+        (["kill_switch"], {"trading": scope_halted("venue:b")}),
+        (["venue_health"], {"here": changed(is_synced=False), "limits": replace(LIMITS, fat_finger_bps=D(9999))}),
+        (["venue_health"], {"here": changed(updated_ns=NOW_NS - LIMITS.max_book_age_ns - 1)}),
+        ([], {"here": changed(updated_ns=NOW_NS - LIMITS.max_book_age_ns)}),
+        (["venue_health"], {"here": changed(is_quarantined=True)}),
+        (["venue_health"], {"here": changed(lag_ns=3_000_000_001)}),
+        (["venue_health"], {"here": with_venue(can_trade=False)}),
+        (["venue_health"], {"here": with_venue(is_degraded=True)}),
+        (["data_quality"], {"of": plan(is_degraded=True)}),
+        (["data_quality"], {"of": plan(data_quality="outlier")}),
+        (["price_move"], {"of": plan(net_bps=D(200))}),
+        ([], {"of": plan(net_bps=D(100))}),
+        (["min_liquidity"], {"limits": replace(LIMITS, min_liquidity=D(4100))}),
+        (["min_order"], {"limits": replace(LIMITS, min_order_quote=D(2001))}),
+        (["max_order_notional"], {"limits": replace(LIMITS, max_order_notional=D(2000))}),
+        (["max_symbol_notional"], {"limits": replace(LIMITS, max_symbol_notional=D(4000))}),
+        (["max_symbol_notional"], {"limits": replace(LIMITS, max_symbol_notional=D(5000)), "live": [in_doubt()]}),
+        (["max_venue_notional"], {"limits": replace(LIMITS, max_venue_notional=D(2030))}),
+        (["max_venue_notional"], {"limits": replace(LIMITS, max_venue_notional=D(3000)), "live": [in_doubt()]}),
+        (["max_in_flight"], {"limits": replace(LIMITS, max_in_flight_notional=D(4000))}),
+        (["max_in_flight"], {"limits": replace(LIMITS, max_in_flight_notional=D(5900)), "live": [in_doubt()]}),
+        (["position_limit"], {"limits": replace(LIMITS, position_limit_bps=D(10))}),
+        (["trades_per_day"], {"planned_ns": {SYMBOL: [NOW_NS - DAY_NS + 1 + i for i in range(50)]}}),
+        ([], {"planned_ns": {SYMBOL: [NOW_NS - DAY_NS + 1 + i for i in range(49)]}}),
+        (["trades_per_hour"], {"planned_ns": {SYMBOL: [NOW_NS - HOUR_NS + 1] * 5}}),
+        ([], {"planned_ns": {SYMBOL: [NOW_NS - HOUR_NS] * 5}}),
+        ([], {"planned_ns": {SYMBOL: [NOW_NS - HOUR_NS + 1] * 5}, "limits": replace(LIMITS, trades_per_hour=0)}),
+        (["spread_sanity"], {"limits": replace(LIMITS, max_touch_spread_bps=D("9.9"))}),
+        (["fat_finger"], {"limits": replace(LIMITS, fat_finger_bps=D(79))}),
+        (["min_confidence"], {"of": plan(confidence=D("0.64"))}),
+        ([], {"of": plan(confidence=D("0.65"))}),
+        (["duplicate"], {"episodes": {"raw-1": "plan-1"}}),
+        (["duplicate"], {"planned_ns": {SYMBOL: [NOW_NS - 1]}}),
+        (["self_trade"], {"live": [in_doubt(side="sell", price=D("100.2"), qty=D(1))]}),
+        ([], {"live": [in_doubt(side="sell", price=D("100.3"), qty=D(1))]}),
+        (["self_trade"], {"foreign": [FOREIGN]}),
+        (["plan_rate"], {"planned_ns": {"ETH-USDT": [NOW_NS] * 20}}),
+    ],
+)  # fmt: skip
+def test_each_gate(expected: list[str], circumstances: dict[str, Any]) -> None:
+    """One circumstance, one gate."""
+    assert judged(**circumstances) == expected
+
+
+def test_gates_of_money() -> None:
+    """Collateral after reservations, the position at its worst, the loss of the day."""
+    plain = world()
+    poor = held(live=[in_doubt(qty=D(985))])
+    limits = replace(LIMITS, max_symbol_notional=D(10**6), max_venue_notional=D(10**6), max_in_flight_notional=D(10**6),
+                     position_limit_bps=D(10_000))  # fmt: skip
+    assert failed(check(plan(), poor, limits, plain, NOW_NS)) == ["under_collateral"]
+    assert failed(check(plan(), held(live=[in_doubt(qty=D(975))]), limits, plain, NOW_NS)) == []
+    assert failed(check(plan(), positioned("100"), replace(LIMITS, position_limit_bps=D(150)), plain, NOW_NS)) == [
+        "position_limit"
+    ]
+    verdict = check(plan(), lost("29999"), LIMITS, plain, NOW_NS)
+    assert failed(verdict) == []
+    verdict = check(plan(), lost("30001"), replace(LIMITS, daily_loss_limit_bps=D(500)), plain, NOW_NS)
+    assert isinstance(verdict, Refused)
+    assert (failed(verdict), verdict.is_loss_limit) == (["daily_loss"], True)
+
+
+def test_all_gates_are_recorded_in_their_order() -> None:
+    """Also after the first failure."""
+    assert len(GATES) == len(GATE_NAMES)
+    for own in ({}, {"trading": halted()}):
+        verdict = check(plan(), held(**own), LIMITS, world(), NOW_NS)
+        assert [gate.gate for gate in verdict.gates] == GATE_NAMES
+    refused = check(plan(), held(trading=halted()), replace(LIMITS, min_order_quote=D(9999)), world(), NOW_NS)
+    assert isinstance(refused, Refused)
+    assert (refused.gate, failed(refused)) == ("kill_switch", ["kill_switch", "min_order"])
+
+
+def test_permission_is_a_type() -> None:
+    """Nobody but check makes an Approved."""
+    with pytest.raises(TypeError, match=r"risk\.check"):
+        Approved()
+    with pytest.raises(TypeError, match="final"):
+        type("Mine", (Approved,), {})
+    assert isinstance(check(plan(), held(), LIMITS, world(), NOW_NS), Approved)
+
+
+def test_exposure_counts_doubt_as_filled() -> None:
+    """R5: an order in doubt is there in full, one that ended is not."""
+    total, parts = exposure([in_doubt()], {"USDT": D(1)})
+    assert total == 1900
+    assert parts == {f"symbol:{SYMBOL}": 1900, "venue:a": 1900}
+
+
+def test_a_missing_book_fails_closed() -> None:
+    """What cannot be judged does not pass."""
+    here = world()
+    made = plan(here)
+    del here.by_name["a", SYMBOL]
+    assert {"venue_health", "min_liquidity", "spread_sanity"} <= set(failed(check(made, held(), LIMITS, here, NOW_NS)))
+
+
+def test_blackouts() -> None:
+    """Daily windows, also over midnight, and single ones."""
+    noon = 12 * 60 * MINUTE_NS
+    assert blackout("11:30-12:30").covers(noon + 5 * DAY_NS)
+    assert not blackout("11:30-12:00").covers(noon)
+    assert blackout("23:00-01:00").covers(30 * MINUTE_NS)
+    assert not blackout("23:00-01:00").covers(noon)
+    once = blackout("2026-03-01T12:00/2026-03-01T13:00")
+    assert once.covers(once.start_ns)
+    assert not once.covers(once.end_ns)
+    limits = replace(LIMITS, blackouts=(blackout("00:00-23:59"),))
+    assert judged(limits=limits) == ["blackout"]
+    for text in ("25:00-26:00", "2026-03-01T13:00/2026-03-01T12:00", "soon/later"):
+        with pytest.raises(ValueError, match=r"blackout|isoformat|Invalid"):
+            blackout(text)
+
+
+def test_a_wide_book_elsewhere_moves_no_band() -> None:
+    """The fat-finger band is around the median of all venues, so one outlier does not shift it."""
+    here = world()
+    here.put("c", levels(("500", "10")), levels(("500.1", "10")))
+    assert judged(here) == []
