@@ -18,7 +18,7 @@ from gambit._core.market cimport (
 from gambit._core.num cimport PAD, now_ns, readable_behind, unlikely
 from gambit._core.pairs cimport Pairs, room
 from gambit._core.scan cimport (
-    MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
+    HAS_PARTS, MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
 )
 from gambit._core.shape cimport Best, Shape, Shapes, shapes_learn, shapes_read
 from gambit._core.venue cimport (
@@ -274,13 +274,13 @@ cdef class Hot:
         cdef int k, market
         cdef Part* part
         cdef const Text* symbol
-        if v.rule == RULE_LINK and v.scan.n_parts == 1:
-            return ASK_DECODER                  # it names a book and says nothing about it
+        if not v.implicit_part and (not head.sides & HAS_PARTS or (v.rule == RULE_LINK and v.scan.n_parts == 1)):
+            return ASK_DECODER                  # it is about books and says nothing about them
         for k in range(0 if v.implicit_part else 1, 1 if v.implicit_part else v.scan.n_parts):
             part = &v.scan.parts[k]
             symbol = &part.texts[T_SYMBOL] if part.has_texts >> T_SYMBOL & 1 else &head.texts[T_SYMBOL]
             if not (part.has_texts | head.has_texts) >> T_SYMBOL & 1:
-                if part.hi == part.lo and v.rule == RULE_CONNECTION and v.is_bbo:
+                if part.hi == part.lo and v.rule == RULE_CONNECTION and v.is_bbo and part.sides & HAS_PARTS:
                     part.market = -2
                     continue                    # the event around Coinbase's tickers
                 return ASK_DECODER
@@ -512,6 +512,7 @@ cdef class Hot:
         cdef int64_t channel = 0
         cdef int depth = 0, kind
         _alive = set_texts(&part, head[1])
+        part.sides = head[2]
         kind = kind_of(v, &part, &channel, &depth)
         named = None
         if v.digits_channel and kind & KIND_BOOK:

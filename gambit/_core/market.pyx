@@ -143,7 +143,7 @@ cdef bint touch_levels(Scan* s, Part* part) noexcept nogil:
     part.lo = s.n_levels
     s.n_levels += 2
     part.hi = s.n_levels
-    part.sides = 3
+    part.sides |= 3
     return True
 
 
@@ -159,11 +159,11 @@ cdef bint part_complete(Scan* s, const Market* m, const Part* head, Part* part, 
         if m.rule == RULE_CONNECTION:
             has_id = head.has_ints >> I_ID & 1
         if m.rule == RULE_LINK or m.rule == RULE_STEP:
-            return has_id and part.sides == 3   # rows there, fields elsewhere
+            return has_id and part.sides & 3 == 3   # rows there, fields elsewhere
         return (has_id or m.rule == RULE_CHECKSUM) and touch_levels(s, part)
     if m.rule == RULE_CONNECTION:
-        return head.has_ints >> I_ID & 1 and kind != TYPE_NONE and part.sides != 0
-    if part.sides != 3:
+        return head.has_ints >> I_ID & 1 and kind != TYPE_NONE and part.sides & 3 != 0
+    if part.sides & 3 != 3:
         return False
     if m.rule == RULE_DIFF:
         return has_id and part.has_ints >> I_FIRST & 1

@@ -9,6 +9,7 @@ cdef enum:
     KEYS = 24       # keys a node may name
     MAX_LEVELS = 2097152        # of a frame; powers of two, as room for them doubles
     MAX_PARTS = 4096
+    HAS_PARTS = 4
     MARKS = 48      # values of a frame whose places the scanner may note
 
 cdef enum:          # what a noted value was read as
@@ -41,7 +42,7 @@ cdef struct Part:
     uint32_t has_texts
     int lo          # levels [lo, hi)
     int hi
-    uint32_t sides  # bit 0: a bids array was there, bit 1: asks
+    uint32_t sides  # bit 0: a bids array was there, bit 1: asks; HAS_PARTS: an array of parts
     int market      # for the caller's use
 
 cdef struct Key:
@@ -66,6 +67,8 @@ cdef struct Scan:
     Level* levels
     int n_levels
     int cap_levels
+    bint is_wrapped     # an object with A_WRAPPED was there: what the frame had without it, and has because of it
+    uint32_t wrapped_ints, wrapped_texts, wrapped_sides
     Mark* marks         # room for MARKS, or NULL: nobody wants to know
     int n_marks
     const char* start   # of the frame, while marks are noted

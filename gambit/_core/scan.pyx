@@ -28,6 +28,7 @@ cdef enum:
     L_QTY = 9
     L_SIDE = 10
     A_MAYBE_INT = 11
+    A_WRAPPED = 12      # as A_OBJECT, and of the object around it only texts of slot `arg` count
 
 
 cdef int scan_room_levels(Scan* s, int more) noexcept nogil:
@@ -301,6 +302,19 @@ cdef inline bint taken(uint32_t* filled, int slot) noexcept nogil:
     return False
 
 
+cdef const char* scan_wrapped(Scan* s, const char* p, const Key* key, int part, int depth) noexcept nogil:
+    """The object that a frame is wrapped around; NULL when what is beside it might be taken for a part of it."""
+    cdef uint32_t beside = <uint32_t>1 << key.arg
+    if p[0] != b'{' or s.parts[part].has_ints or s.parts[part].has_texts & ~beside or s.parts[part].sides:
+        return NULL
+    p = scan_object(s, p + 1, key.node, part, depth + 1)
+    s.is_wrapped = True
+    s.wrapped_ints = s.parts[part].has_ints
+    s.wrapped_texts = s.parts[part].has_texts | beside
+    s.wrapped_sides = s.parts[part].sides
+    return p
+
+
 cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, int depth) noexcept nogil:
     """The value of a key that the wire description names."""
     cdef Text text
@@ -329,10 +343,13 @@ cdef const char* scan_value(Scan* s, const char* p, const Key* key, int part, in
             return NULL if p[0] == b'-' or is_digit(p[0]) else skip_value(p, depth)
         note(s, p, after, M_INT, part, key.arg)
         return NULL if taken(&s.parts[part].has_ints, key.arg) else after
+    if action == A_WRAPPED:
+        return scan_wrapped(s, p, key, part, depth)
     if p[0] == b'{' and action == A_OBJECT:
         return scan_object(s, p + 1, key.node, part, depth + 1)
     if p[0] == b'[' and action != A_OBJECT:
         if action == A_PARTS:
+            s.parts[part].sides |= HAS_PARTS
             return scan_parts(s, p + 1, key.node, depth)
         if taken(&s.parts[part].sides, key.arg & 1):
             return NULL
@@ -398,6 +415,7 @@ cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil:
     s.n_parts = 0
     s.n_levels = 0
     s.n_marks = 0
+    s.is_wrapped = False
     s.start = buf
     if open_part(s) < 0:
         return -1
@@ -408,6 +426,9 @@ cdef int scan_frame(Scan* s, const char* buf, Py_ssize_t n) noexcept nogil:
     if p == NULL or ws(p) != buf + n:
         return -1
     s.parts[0].hi = s.n_levels
+    if s.is_wrapped and not (s.parts[0].has_ints == s.wrapped_ints and s.parts[0].sides == s.wrapped_sides
+                             and s.parts[0].has_texts | s.wrapped_texts == s.wrapped_texts):
+        return -1
     return 0
 
 
@@ -415,7 +436,7 @@ cdef int slots_of(int action) noexcept:
     """How many values the argument of an action may have."""
     if action == A_INT or action == A_MAYBE_INT:
         return INTS
-    if action == A_TEXT:
+    if action == A_TEXT or action == A_WRAPPED:
         return TEXTS
     if action == A_ROWS_OR_TEXT:
         return 2 * TEXTS

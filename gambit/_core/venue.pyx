@@ -4,9 +4,9 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
 from gambit._core.json cimport Text
-from gambit._core.market cimport T_BID, T_CHANNEL, T_EVENT, T_STREAM, T_SYMBOL, T_TYPE
+from gambit._core.market cimport RULE_LINK, T_BID, T_CHANNEL, T_EVENT, T_STREAM, T_SYMBOL, T_TYPE
 from gambit._core.num cimport PAD, digits, hash_text
-from gambit._core.scan cimport Part, Scan
+from gambit._core.scan cimport HAS_PARTS, Part, Scan
 
 
 cdef venue_open(Venue* v, wire, Scan* scan, bint is_bbo):
@@ -138,16 +138,16 @@ cdef int64_t read_topic(int at, Part* head) noexcept nogil:
 
 
 cdef int kind_of(Venue* v, Part* head, int64_t* channel, int* depth) noexcept nogil:
-    """What a frame carries, and of which of several depth channels."""
+    """What a frame carries, and of which of several depth channels; a channel with its data is data, whatever else is
+    beside it (D24)."""
     cdef int k, kind = 0
-    if head.has_texts >> T_EVENT & 1:
-        return KIND_CONTROL
+    cdef bint is_event = head.has_texts >> T_EVENT & 1
     if not head.has_texts >> T_CHANNEL & 1:
         k = head.has_texts >> T_BID & 15    # two of best prices and quantities: it means to be a best bid and ask
-        return v.bare_kind if k & (k - 1) else 0
+        return v.bare_kind if k & (k - 1) and v.bare_kind else KIND_CONTROL if is_event else 0
     k = find_kind(v, &head.texts[T_CHANNEL])
-    if k < 0:
-        return 0
+    if k < 0 or (is_event and v.rule == RULE_LINK and not head.sides & HAS_PARTS):
+        return KIND_CONTROL if is_event else 0      # OKX's acks name the channel that they are about
     kind = v.kinds[k].kind
     channel[0] = v.kinds[k].channel
     depth[0] = v.kinds[k].depth

@@ -3,14 +3,18 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from gambit.cli import interrupts
 from gambit.cli.options import Failure, load_config, with_config
 from gambit.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 WRITE_BUFFER_BYTES = 1 << 20
 
@@ -130,7 +134,21 @@ def own_stdout() -> BinaryIO:
     """Standard output through a buffer of our own: the interpreter's may be switched off, and then writes in part, or
     try once more at exit what failed before."""
     sys.stdout.flush()
-    return open(sys.stdout.fileno(), "wb", buffering=WRITE_BUFFER_BYTES, closefd=False)
+    return BufferedWriter(_Named(sys.stdout.fileno(), "stdout"), WRITE_BUFFER_BYTES)
+
+
+class _Named(FileIO):
+    """A file whose errors say which one it is; a descriptor stays open."""
+
+    def __init__(self, file: Path | int, label: str) -> None:
+        super().__init__(file, "wb", closefd=isinstance(file, Path))
+        self.label = label
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.label) from error
 
 
 @contextmanager
@@ -141,7 +159,7 @@ def sink(output: Path | None) -> Iterator[BinaryIO]:
             yield stream
         return
     try:
-        file = output.open("wb", buffering=WRITE_BUFFER_BYTES)
+        file = BufferedWriter(_Named(output, str(output)), WRITE_BUFFER_BYTES)
     except OSError as error:
         raise Failure(f"{output}: {error.strerror}") from error
     with file:

@@ -11,7 +11,10 @@ from typing import NamedTuple, Protocol
 import orjson
 import zstandard
 
-COMPRESSED_CHUNK = 8192  # what decompresses to at most some MB in any real capture
+from gambit.runtime.zstd_blocks import BlockCutter
+
+COMPRESSED_CHUNK = 8192  # in one go: gzip makes at most 8.5 MB of it, and zstd is cut further
+WINDOW_MAX = 1 << 27  # what zstd itself allows unless told otherwise
 TEXT_CHUNK = 1 << 18
 RECORD_TYPES = frozenset({"connect", "close", "send", "recv", "http"})
 NEEDS_CONN = frozenset({"connect", "close", "recv"})
@@ -44,9 +47,9 @@ def chunks(path: Path, on_read: "CountBytes") -> Iterator[bytes]:
         with path.open("rb") as file:
             source = on_read.counted(file)
             if path.suffix == ".zst":
-                yield from _inflated(source, _new_zst, zstandard.ZstdError, "zstd")
+                yield from _inflated(source, _Packing("zstd", _new_zst, zstandard.ZstdError, BlockCutter))
             elif path.suffix == ".gz":
-                yield from _inflated(source, _new_gz, zlib.error, "gzip")
+                yield from _inflated(source, _Packing("gzip", _new_gz, zlib.error, _Uncut))
             else:
                 yield from source.blocks(TEXT_CHUNK)
     except OSError as error:
@@ -88,55 +91,73 @@ class _Inflater(Protocol):
 
 
 def _new_zst() -> _Inflater:
-    return zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+    return zstandard.ZstdDecompressor(max_window_size=WINDOW_MAX).decompressobj()
 
 
 def _new_gz() -> _Inflater:
     return zlib.decompressobj(wbits=31)
 
 
-def _inflated(
-    source: _Source, new_inflater: Callable[[], _Inflater], broken: type[Exception], name: str
-) -> Iterator[bytes]:
+class _Cutter(Protocol):
+    """What cuts compressed data, given in order, so that no piece holds too much."""
+
+    def pieces(self, data: bytes) -> Iterator[bytes]: ...
+
+
+class _Uncut:
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        yield data
+
+
+class _Packing(NamedTuple):
+    """How a file is compressed."""
+
+    name: str
+    new_inflater: Callable[[], _Inflater]
+    broken: type[Exception]
+    new_cutter: Callable[[], _Cutter]
+
+
+def _inflated(source: _Source, packing: _Packing) -> Iterator[bytes]:
     """What the frames of a file hold, one behind the other."""
-    inflater = new_inflater()
+    inflater, cutter = packing.new_inflater(), packing.new_cutter()
     inside = False
     begin = read = 0  # where the frame at hand begins, and what of the file went into inflaters
-    for block in source.blocks(COMPRESSED_CHUNK):
-        rest = block
+    for piece in (piece for block in source.blocks(COMPRESSED_CHUNK) for piece in cutter.pieces(block)):
+        rest = piece
         while rest:
             try:
                 text = inflater.decompress(rest)
-            except broken as error:
-                yield from _before_damage(source.file, begin, read, new_inflater(), broken)
-                raise CaptureError(f"corrupt {name} data: {error}") from error
+            except packing.broken as error:
+                yield from _before_damage(source.file, begin, read, packing)
+                raise CaptureError(f"corrupt {packing.name} data: {error}") from error
             yield text
             inside = not inflater.eof
             read += len(rest) - len(inflater.unused_data)
             rest = inflater.unused_data
             if inflater.eof:
-                inflater = new_inflater()
+                inflater = packing.new_inflater()
                 begin = read
     if inside:
-        raise CaptureError(f"truncated: the file ends inside a {name} frame")
+        raise CaptureError(f"truncated: the file ends inside a {packing.name} frame")
 
 
-def _before_damage(
-    file: BufferedReader, begin: int, read: int, inflater: _Inflater, broken: type[Exception]
-) -> Iterator[bytes]:
+def _before_damage(file: BufferedReader, begin: int, read: int, packing: _Packing) -> Iterator[bytes]:
     """What a block that cannot be decompressed gives before its damage: an inflater that fails says nothing of what it
     had so far, so the frame goes through a new one up to that block, and the block byte by byte."""
     if not file.seekable():
         return
+    inflater, cutter = packing.new_inflater(), packing.new_cutter()
     file.seek(begin)
     while begin < read:
-        piece = file.read(min(COMPRESSED_CHUNK, read - begin))
-        inflater.decompress(piece)
-        begin += len(piece)
+        block = file.read(min(COMPRESSED_CHUNK, read - begin))
+        for piece in cutter.pieces(block):
+            inflater.decompress(piece)
+        begin += len(block)
     try:
         for byte in file.read(COMPRESSED_CHUNK):
             yield inflater.decompress(bytes([byte]))
-    except broken:
+    except packing.broken:
         return
 
 

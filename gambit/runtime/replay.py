@@ -23,6 +23,7 @@ from gambit.venues import CAPTURE_NAMES, VENUES
 
 MULTI = "multi"
 PROGRESS_STEP = 1 << 20
+BAD_LINES_TOLD = 20  # of a file, each on a line of its own; the others are counted
 
 
 class ReplayError(Exception):
@@ -152,6 +153,8 @@ class _Replay:
         source.is_cut = source.lines.close()
         if source.is_cut:
             damage = damage or "truncated: the last line has no end"
+        if source.bad_lines > BAD_LINES_TOLD:
+            self.warn(f"{source.path}: {source.bad_lines - BAD_LINES_TOLD:,} more bad lines up to its end")
         if damage:
             self.warn(f"{source.path}:{source.lines.number + 1}: {damage}")
             self.exit_code = 1
@@ -214,7 +217,8 @@ class _Replay:
         if self.strict:
             self.drain()
             self.stop(text)
-        self.warn(text)
+        if source.bad_lines <= BAD_LINES_TOLD:
+            self.warn(text)
 
     def stop(self, text: str) -> NoReturn:
         raise ReplayError(text)

@@ -57,7 +57,7 @@ WIRE = Wire(
     nodes=(
         (
             Key("stream", Action.TEXT, STREAM),
-            Key("data", Action.OBJECT, node=1),
+            Key("data", Action.WRAPPED, STREAM, node=1),
             *_EVENT,
             Key("id", Action.TEXT, EVENT),
             Key("code", Action.TEXT, EVENT),

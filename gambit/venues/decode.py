@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from gambit._core.fixed import parse
-from gambit.venues.wire import SYMBOL, Action, Key, Wire
+from gambit.venues.wire import HAS_PARTS, SYMBOL, Action, Key, Wire
 
 LEVELS_MAX = 1_000_000  # a frame with more levels a side is no book
 INT_MAX = 2**63
@@ -141,9 +141,11 @@ class _Decoder:
         self.problems: list[tuple[int, str]] = []
 
     def read_object(self, value: Mapping[str, object], node: int, part: Part) -> None:
-        for key in self.wire.nodes[node]:
-            if key.name in value:
-                self.read_value(key, value[key.name], part)
+        keys = [key for key in self.wire.nodes[node] if key.name in value]
+        for inner in [key for key in keys if key.action is Action.WRAPPED]:
+            keys = [key for key in keys if key is inner or (key.action is Action.TEXT and key.arg == inner.arg)]
+        for key in keys:
+            self.read_value(key, value[key.name], part)
 
     def read_value(self, key: Key, value: object, part: Part) -> None:
         match key.action:
@@ -152,7 +154,7 @@ class _Decoder:
             case Action.TEXT:
                 if isinstance(value, str):
                     part.texts[key.arg] = str(value).encode("utf-8", "surrogatepass")
-            case Action.OBJECT:
+            case Action.OBJECT | Action.WRAPPED:
                 if isinstance(value, dict):
                     self.read_object(value, key.node, part)
                 else:
@@ -179,6 +181,7 @@ class _Decoder:
         if not isinstance(value, list):
             self.complain(part, f"{key.name} is not an array")
             return
+        part.sides |= HAS_PARTS
         for element in value:
             opened = Part()
             self.parts.append(opened)

@@ -30,6 +30,7 @@ class Action(IntEnum):
     QTY = 9
     SIDE = 10
     MAYBE_INT = 11  # as INT, but anything else there is as if the key were not
+    WRAPPED = 12  # as OBJECT; of the object around it only the text of slot `arg` counts
 
 
 class Rule(IntEnum):
@@ -61,6 +62,7 @@ ID, FIRST, PREV, CHECKSUM = range(4)
 CHANNEL, TYPE, SYMBOL, TIME, BID, BID_QTY, ASK, ASK_QTY, EVENT, TIME_2, STREAM = range(11)
 
 BIDS, ASKS, EITHER = 0, 1, 2
+HAS_PARTS = 4  # beside the bits of the sides: an array of parts was there
 SNAPSHOT, UPDATE = 1, 2
 
 

@@ -248,7 +248,7 @@ OKX_DEPTH = {"books": 400, "books-l2-tbt": 400, "books50-l2-tbt": 50}
 
 def classify_okx(doc: object) -> BookFrame | Other:
     """`books` and its tbt forms, and bbo-tbt. Every entry of `data` is a message for the same book."""
-    if not isinstance(doc, dict) or "event" in doc:
+    if not isinstance(doc, dict) or (isinstance(doc.get("event"), str) and type(doc.get("data")) is not list):
         return Other("control")
     arg = doc.get("arg")
     channel = arg.get("channel") if isinstance(arg, dict) else None

@@ -14,6 +14,7 @@ import orjson
 import pytest
 import zstandard
 
+from gambit.runtime.replay import BAD_LINES_TOLD
 from gambit.sim.capture import make_capture
 from tests.core.profile import CORE
 from tests.runtime.running import COMMAND, ENVIRONMENT, WAIT_SEC, Outcome, gambit, run
@@ -286,6 +287,20 @@ def test_bad_lines_of_a_process(lines: list[bytes], whole: Outcome, tmp_path: Pa
     assert (strict.code, strict.out, strict.said) == (1, b"", outcome.said[:1])
 
 
+def test_only_the_first_bad_lines_are_told(lines: list[bytes], whole: Outcome, tmp_path: Path) -> None:
+    """Of many bad lines the first are told, each with its number, then how many more there were; all are counted."""
+    more = 1234
+    for number, more_said in ((BAD_LINES_TOLD, ()), (BAD_LINES_TOLD + more, ("1,234 more bad lines up to its end",))):
+        file = written(tmp_path / "bad.jsonl", b"".join([*lines[:MIDDLE], *[b"bad\n"] * number, *lines[MIDDLE:]]))
+        outcome = run(file)
+        assert (outcome.code, outcome.out) == (0, whole.out)
+        told = outcome.said[:BAD_LINES_TOLD]
+        assert [text.split(": ")[0] for text in told] == [f"{file}:{MIDDLE + 1 + k}" for k in range(BAD_LINES_TOLD)]
+        assert outcome.said[BAD_LINES_TOLD:] == tuple(f"{file}: {text}" for text in more_said)
+        stats = orjson.loads(run(file, "stats").out)
+        assert stats["bad_lines"] == number
+
+
 # ---- strange lines ----
 
 
@@ -399,6 +414,7 @@ def test_a_full_disk(capture: Path) -> None:
         assert outcome.code == 1
         (said,) = outcome.said
         assert "No space left on device" in said
+    assert named.said == ("gambit: /dev/full: No space left on device",)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

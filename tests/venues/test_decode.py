@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gambit.venues import VENUES
 from gambit.venues.decode import LEVELS_MAX, NotJson, as_int, decode, load_json, read_levels
-from gambit.venues.wire import CHECKSUM, FIRST, ID, PREV, SYMBOL
+from gambit.venues.wire import CHECKSUM, FIRST, HAS_PARTS, ID, PREV, SYMBOL
 from tests.core.profile import examples
 
 OKX = VENUES["okx"].wire
@@ -141,7 +141,7 @@ def test_parts_of_a_frame() -> None:
     )
     head, part = decoded.parts
     assert decoded.problems == []
-    assert (head.ints, head.levels, head.sides) == ({}, [], 0)
+    assert (head.ints, head.levels, head.sides) == ({}, [], HAS_PARTS)
     assert part.ints == {ID: 4, PREV: 3, CHECKSUM: -7}
     assert (part.sides, len(part.levels)) == (3, 1)
     assert decoded.spelling(1) == "A-B"
