@@ -18,7 +18,8 @@ from gambit._core.market cimport (
 from gambit._core.num cimport PAD, now_ns, readable_behind, unlikely
 from gambit._core.pairs cimport Pairs, room
 from gambit._core.scan cimport (
-    HAS_PARTS, MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels, scan_room_parts,
+    HAS_PARTS, MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels,
+    scan_room_parts,
 )
 from gambit._core.shape cimport Best, Shape, Shapes, shapes_learn, shapes_read
 from gambit._core.venue cimport (
