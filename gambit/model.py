@@ -1,6 +1,7 @@
 """Nouns that several packages share; frozen structs, exact numbers as Decimal."""
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -58,10 +59,40 @@ class ListedInstruments(msgspec.Struct, frozen=True):
 
 
 class VenueNotice(msgspec.Struct, frozen=True):
-    """What a venue says about the connection: an error, a shutdown ahead, a status."""
+    """What a venue says about the connection: an error, a status, or that it is about to close."""
 
     text: str
     is_error: bool
+    is_closing: bool = False
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """A venue took a request on this connection: a subscription or its end."""
+
+
+class Category(StrEnum):
+    """What kind of failure a call met, and so what to do about it (product.md, "Error category -> strategy")."""
+
+    RATE_LIMIT = "rate_limit"
+    TRANSIENT_NETWORK = "transient_network"
+    VENDOR_5XX = "vendor_5xx"
+    AUTH = "auth"
+    DATA_INCONSISTENCY = "data_inconsistency"
+    PERMANENT_4XX = "permanent_4xx"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a call to a venue did not give what was asked.
+
+    `execution_unknown`: had the call been an order, nobody could tell whether the venue carried it out; such a call is
+    never sent again, it is asked about. `wait_sec`: how long the venue wants to be left alone, where it says so.
+    """
+
+    category: Category
+    text: str
+    code: str = ""
+    execution_unknown: bool = False
+    wait_sec: float | None = None
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -84,6 +84,7 @@ class Market:
         self.dead_letter_counts: Counter[tuple[str, str]] = Counter()
         self.notices: deque[tuple[str, VenueNotice]] = deque(maxlen=NOTICES_KEPT)
         self.on_dead_letter = on_dead_letter
+        self.on_control: Callable[[int, Any], None] | None = None  # (connection index, what the venue said on it)
         self._market_of: dict[tuple[str, str], int] = {}  # by venue and spelling
         self._index_of: dict[Listing, int] = {}
         self._prefixes: list[bytes] = []
@@ -255,6 +256,21 @@ class Market:
             elif its_symbol == symbol:
                 self.pairs.relate(market, other, BY_SYMBOL)
 
+    def spelling(self, venue: str, symbol: str) -> str | None:
+        """How a venue spells a symbol; None where its list has no such instrument, or it trades no such thing."""
+        catalog = self.venue(venue).catalog
+        instrument = catalog.by_symbol.get(symbol)
+        if instrument is not None:
+            return str(instrument.spelling)
+        return None if catalog.has_list else next(iter(catalog.spellings(symbol)), None)
+
+    def index(self, venue: str, spelling: str) -> int:
+        """The market of a spelling, made if need be. Raises KeyError for one that is unknown or not wanted."""
+        market = self._resolve(self.venue(venue), spelling)
+        if market is None:
+            raise KeyError(f"{venue}: {spelling}")
+        return market
+
     # ---- what the hot path hands back ----
 
     def _on_rare(self, answer: int, conn: int, data: bytes) -> int:
@@ -335,6 +351,8 @@ class Market:
             return
         state = connection.venue
         for fact in state.language.control(message):
+            if self.on_control is not None:
+                self.on_control(connection.index, fact)
             match fact:
                 case SubscribedDepth(spelling, depth):
                     market = self._resolve(state, spelling)

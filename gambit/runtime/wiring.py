@@ -4,16 +4,19 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from gambit.config import Config
+from gambit.config.settings import VenueSettings
 from gambit.engine.limits import HOUR_NS, MS, SECOND_NS, Execution, Limits, blackouts
 from gambit.engine.market import Market
 from gambit.engine.params import AliasParams, EngineParams, GroupParams, VenueParams
 from gambit.model import DeadLetter
+from gambit.runtime.feed import FeedError, FeedSettings
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
 
 
-def engine_params(config: Config, symbols: Sequence[str] | None = None) -> EngineParams:
-    """The engine's settings; `symbols` (of the command line) goes before those of the configuration."""
+def engine_params(config: Config, symbols: Sequence[str] | None = None, *, is_live: bool = False) -> EngineParams:
+    """The engine's settings; `symbols` (of the command line) goes before those of the configuration. Live, a venue's
+    own `symbols` go before the general ones; which symbols a replay sees is for its capture to say (R29)."""
     engine = config.engine
     weights = engine.ranking_weights
     return EngineParams(
@@ -34,16 +37,16 @@ def engine_params(config: Config, symbols: Sequence[str] | None = None) -> Engin
         groups=tuple(GroupParams(group.name, group.members) for group in engine.groups),
         aliases=tuple(AliasParams(alias.ticker, alias.asset, alias.venue) for alias in config.assets.aliases),
         symbols=tuple(symbols) if symbols is not None else tuple(config.symbols) or None,
-        venues=_venues(config),
+        venues=_venues(config, is_live=is_live),
     )
 
 
-def _venues(config: Config) -> dict[str, VenueParams]:
-    """Fees and sources; which symbols a replay sees is for its capture and `symbols` to say (R29)."""
+def _venues(config: Config, *, is_live: bool) -> dict[str, VenueParams]:
     return {
         name: VenueParams(
             taker_fee_bps=config.engine.fee_bps if venue.taker_fee_bps is None else venue.taker_fee_bps,
             is_bbo=venue.source == "bbo",
+            symbols=venue.symbols if is_live and venue.symbols else None,
         )
         for name, venue in config.venues.items()
     }
@@ -53,9 +56,39 @@ def build_market(
     config: Config,
     symbols: Sequence[str] | None = None,
     on_dead_letter: Callable[[DeadLetter], None] | None = None,
+    *,
+    is_live: bool = False,
 ) -> Market:
-    """A market of all venues for a configuration."""
-    return Market(engine_params(config, symbols), VENUES, decode, on_dead_letter=on_dead_letter)
+    """A market of all venues for a configuration, to replay into or to feed live."""
+    params = engine_params(config, symbols, is_live=is_live)
+    return Market(params, VENUES, decode, on_dead_letter=on_dead_letter)
+
+
+def feed_settings(config: Config) -> list[FeedSettings]:
+    """What to connect to: every venue of the configuration that is enabled. Raises FeedError."""
+    return [_feed_of(config, name, venue) for name, venue in config.venues.items() if venue.enabled]
+
+
+def _feed_of(config: Config, name: str, venue: VenueSettings) -> FeedSettings:
+    language = VENUES.get(name)
+    if language is None or venue.adapter not in ("", name):
+        raise FeedError(f"venues.{name}: no adapter {venue.adapter or name}; there are {', '.join(VENUES)}")
+    live = language.live
+    if venue.testnet and not live.test_ws and not venue.ws_url:
+        raise FeedError(f"venues.{name}.testnet: {name} has no test network; give ws_url and rest_url, or leave it out")
+    depth = venue.depth or 0
+    try:
+        language.subscribe(["X"], source=venue.source, depth=depth)
+    except ValueError as error:
+        raise FeedError(f"venues.{name}.depth: {error}") from error
+    return FeedSettings(
+        venue=language,
+        symbols=venue.symbols or config.symbols,
+        ws=language.stream_url(venue.ws_url or (live.test_ws if venue.testnet else live.ws)),
+        rest=venue.rest_url or (live.test_rest if venue.testnet else live.rest),
+        source=venue.source,
+        depth=depth,
+    )
 
 
 def limits(config: Config) -> Limits:

@@ -7,9 +7,11 @@ futures also name the id before (pu). COIN-M quantities are contracts of a fixed
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from gambit.model import DepthSnapshot, Instrument, Request, VenueNotice
+from gambit.model import Acknowledged, DepthSnapshot, Failure, Instrument, Request, VenueNotice
 from gambit.venues.decode import NotJson, as_int, load_json, read_levels
+from gambit.venues.failure import AUTH, DATA, RATE, VENDOR, by_status, load_object, number_of, shown, wait_of
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
+from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
     ASK,
     ASK_QTY,
@@ -80,6 +82,48 @@ WIRE = Wire(
     bare_kind=Kind.BBO,
 )
 
+
+def _live(ws: str, rest: str, test_ws: str = "", test_rest: str = "", weight: int = 2400) -> Live:
+    """Binance.md 1 and 7: 1024 streams, five messages a second (pings count), 300 connects in five minutes, cut after
+    24 hours; a lost book is fetched, not subscribed anew."""
+    return Live(
+        ws=f"wss://{ws}/ws",
+        rest=f"https://{rest}",
+        test_ws=f"wss://{test_ws}/ws" if test_ws else "",
+        test_rest=f"https://{test_rest}" if test_rest else "",
+        books_a_connection=200,
+        sends_per_sec=4,
+        life_sec=86_400,
+        connects=300,
+        connects_sec=300,
+        weight=weight,
+        weight_sec=60,
+        resubscribes=False,
+    )
+
+
+LIVE = {
+    "binance": _live(
+        "stream.binance.com:9443", "api.binance.com", "stream.testnet.binance.vision", "testnet.binance.vision", 6000
+    ),
+    "binance-us": _live("stream.binance.us:9443", "api.binance.us", weight=1200),
+    "binance-usdm": _live(
+        "fstream.binance.com", "fapi.binance.com", "fstream.binancefuture.com", "testnet.binancefuture.com"
+    ),
+    "binance-coinm": _live(
+        "dstream.binance.com", "dapi.binance.com", "dstream.binancefuture.com", "testnet.binancefuture.com"
+    ),
+}
+PREFIXES = {"spot": "/api/v3", "usdm": "/fapi/v1", "coinm": "/dapi/v1"}
+SNAPSHOT_LEVELS = 1000
+# Binance.md 6; whatever is not here goes by its HTTP status.
+CODES = {
+    **dict.fromkeys((-1003, -1015, -1034), RATE),
+    **dict.fromkeys((-1002, -1021, -1022, -2014, -2015), AUTH),
+    **dict.fromkeys((-2011, -2013, -2039), DATA),
+    **dict.fromkeys((-1000, -1001, -1006, -1007, -1008, -1016), VENDOR),
+}
+UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 DEPTHS = (5, 10, 20, 50, 100, 500, 1000, 5000)
 STREAMS_A_REQUEST = 200
 
@@ -92,6 +136,7 @@ class Binance(Venue):
     def __init__(self, name: str, style: str) -> None:
         self.name = name
         self.style = style
+        self.live = LIVE[name]
 
     def time_unit_ns(self, address: str | None) -> int:
         """Milliseconds, but where the address asks for microseconds."""
@@ -171,19 +216,65 @@ class Binance(Venue):
             return [VenueNotice(f"{error.get('code')}: {error.get('msg')}", True)]
         data = message.get("data", message)
         if isinstance(data, dict) and data.get("e") == "serverShutdown":
-            return [VenueNotice("the server shuts down", False)]
-        return []
+            return [VenueNotice("the server shuts down", False, is_closing=True)]
+        return [Acknowledged()] if "result" in message and message["result"] is None else []
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """`symbol@depth@100ms` diffs (the snapshot is fetched beside, with `depth` levels) or `symbol@bookTicker`."""
         if depth and depth not in DEPTHS:
             raise ValueError(f"{self.name} snapshots have {', '.join(map(str, DEPTHS))} levels, not {depth}")
+        return self._requests("SUBSCRIBE", spellings, source)
+
+    def unsubscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:  # noqa: ARG002
+        """The same streams; the depth is the snapshot's alone."""
+        return self._requests("UNSUBSCRIBE", spellings, source)
+
+    def _requests(self, method: str, spellings: Sequence[str], source: str) -> list[Request]:
         stream = "bookTicker" if source == "bbo" else "depth@100ms"
         names = [f"{spelling.lower()}@{stream}" for spelling in spellings]
         return [
-            Request(packed({"method": "SUBSCRIBE", "params": chunk, "id": k + 1}))
+            Request(packed({"method": method, "params": chunk, "id": k + 1}))
             for k, chunk in enumerate(in_chunks(names, STREAMS_A_REQUEST))
         ]
+
+    def stream_url(self, address: str) -> str:
+        """Raw frames are to be had at /ws."""
+        return address if path_of(address) else f"{address.rstrip('/')}/ws"
+
+    def instruments_call(self) -> Call:
+        """exchangeInfo."""
+        return Call(f"{PREFIXES[self.style]}/exchangeInfo", 20 if self.style == "spot" else 1)
+
+    def snapshot_call(self, spelling: str, depth: int) -> Call:
+        """depth; its weight grows with the levels (binance.md 4)."""
+        levels = depth or SNAPSHOT_LEVELS
+        if self.style == "spot":
+            weight = 5 if levels <= 100 else 25 if levels <= 500 else 50 if levels <= 1000 else 250
+        else:
+            levels = min(levels, SNAPSHOT_LEVELS)
+            weight = 2 if levels <= 50 else 5 if levels <= 100 else 10 if levels <= 500 else 20
+        return Call(f"{PREFIXES[self.style]}/depth?symbol={spelling}&limit={levels}", weight)
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
+        """By code; -1003 of a ban and the firewall's 403 without JSON are rate limits (binance.md 6)."""
+        error = load_object(body) if status >= 400 else {}
+        if error is None:
+            return (
+                Failure(RATE, shown(body), wait_sec=wait_of(headers))
+                if status == 403
+                else by_status(status, headers, shown(body))
+            )
+        code, text_ = number_of(error.get("code")), str(error.get("msg"))
+        category = CODES.get(code) if code is not None else None
+        if category is None or status < 400:
+            return by_status(status, headers, text_, "" if code is None else str(code))
+        is_unknown = code in UNKNOWN_CODES or status >= 500
+        return Failure(category, text_, str(code), execution_unknown=is_unknown, wait_sec=wait_of(headers))
+
+    def used_weight(self, headers: Mapping[str, str]) -> int | None:
+        """X-MBX-USED-WEIGHT-1M."""
+        used = headers.get("x-mbx-used-weight-1m", "")
+        return int(used) if used.isdigit() else None
 
 
 def contract_size(base: str) -> Decimal:

@@ -2,8 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
-from gambit.model import Instrument, Request, VenueNotice
+from gambit.model import Acknowledged, Failure, Instrument, Request, VenueNotice
+from gambit.venues.failure import (
+    AUTH,
+    DATA,
+    PERMANENT,
+    RATE,
+    VENDOR,
+    by_status,
+    load_object,
+    number_of,
+    shown,
+    unreadable,
+)
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
+from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
     ASKS,
     BIDS,
@@ -61,6 +74,33 @@ WIRE = Wire(
     digits_channel=True,
 )
 
+
+def _live(category: str) -> Live:
+    """Bybit.md 1 and 7: ten topics a request, arguments of a connection within 21 000 characters, 500 connects in five
+    minutes, a ping every 20 s, 600 requests in 5 s for the whole address."""
+    return Live(
+        ws=f"wss://stream.bybit.com/v5/public/{category}",
+        rest="https://api.bybit.com",
+        test_ws=f"wss://stream-testnet.bybit.com/v5/public/{category}",
+        test_rest="https://api-testnet.bybit.com",
+        books_a_connection=100,
+        sends_per_sec=10,
+        ping=b'{"op":"ping"}',
+        connects=500,
+        connects_sec=300,
+        weight=600,
+        weight_sec=5,
+    )
+
+
+# Bybit.md 6; whatever is not here is permanent.
+CODES = {
+    **dict.fromkeys((10006, 10018, 10429, 10403, 20003, 170005, 170222), RATE),
+    **dict.fromkeys((10002, 10003, 10004, 10005, 10007, 10008, 10009, 10010, 10024, 10027, 33004), AUTH),
+    **dict.fromkeys((110001, 170139, 170142, 170143, 170212, 170213), DATA),
+    **dict.fromkeys((10000, 10016, 10019, 170001, 170007, 170032, 170035, 170146, 170147, 170149), VENDOR),
+}
+BAN_SEC = 600.0  # "stop all HTTP for at least ten minutes"
 DEPTHS = (1, 50, 200, 1000)
 TOPICS_A_REQUEST = 10
 
@@ -73,6 +113,7 @@ class Bybit(Venue):
     def __init__(self, name: str, category: str) -> None:
         self.name = name
         self.category = category
+        self.live = _live(category)
 
     def accepts(self, address: str | None) -> bool:
         """Only connections to this category's address (R7); an unknown address is taken."""
@@ -120,12 +161,38 @@ class Bybit(Venue):
         """A refused request; the three pongs and plain acks say nothing."""
         if message.get("success") is False:
             return [VenueNotice(str(message.get("ret_msg")), True)]
-        return []
+        return [Acknowledged()] if message.get("op") in ("subscribe", "unsubscribe") else []
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """`orderbook.N.SYMBOL`, ten topics a request."""
+        return self._requests("subscribe", spellings, source, depth)
+
+    def unsubscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """The same topics."""
+        return self._requests("unsubscribe", spellings, source, depth)
+
+    def _requests(self, op: str, spellings: Sequence[str], source: str, depth: int) -> list[Request]:
         depth = 1 if source == "bbo" else depth or 50
         if depth not in DEPTHS:
             raise ValueError(f"{self.name} has books of {', '.join(map(str, DEPTHS))} levels, not {depth}")
         topics = [f"orderbook.{depth}.{spelling}" for spelling in spellings]
-        return [Request(packed({"op": "subscribe", "args": chunk})) for chunk in in_chunks(topics, TOPICS_A_REQUEST)]
+        return [Request(packed({"op": op, "args": chunk})) for chunk in in_chunks(topics, TOPICS_A_REQUEST)]
+
+    def instruments_call(self) -> Call:
+        """instruments-info; spot has no pages, and 1000 rows hold linear's first one."""
+        pages = "" if self.category == "spot" else "&limit=1000"
+        return Call(f"/v5/market/instruments-info?category={self.category}{pages}")
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
+        """By retCode, which comes with HTTP 200 too; 403 is the address being turned away (bybit.md 6)."""
+        answer = load_object(body)
+        code = number_of(answer.get("retCode")) if answer is not None else None
+        if status == 403 and code is None:
+            return Failure(RATE, shown(body), "403", wait_sec=BAN_SEC)
+        if answer is None or code is None:
+            return by_status(status, headers, shown(body)) or unreadable(body)
+        if code == 0:
+            return by_status(status, headers, shown(body))
+        category = CODES.get(code, PERMANENT)
+        is_unknown = category is VENDOR or status >= 500
+        return Failure(category, str(answer.get("retMsg")), str(code), execution_unknown=is_unknown)

@@ -3,8 +3,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from gambit.model import Instrument, Request, VenueNotice
+from gambit.model import Acknowledged, Failure, Instrument, Request, VenueNotice
+from gambit.venues.failure import DATA, PERMANENT, RATE, TEXT_MAX, VENDOR, by_status, load_object, shown, unreadable
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
+from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
     ASK,
     ASK_QTY,
@@ -76,10 +78,24 @@ WIRE = Wire(
 )
 
 
+LIVE = Live(  # coinbase.md 1 and 7: eight connects and eight messages a second; no test network for market data
+    ws="wss://advanced-trade-ws.coinbase.com",
+    rest="https://api.coinbase.com",
+    books_a_connection=10,
+    sends_per_sec=6,
+    connects=60,
+    connects_sec=60,
+    weight=10,
+    weight_sec=1,
+)
+RATE_WORDS = ("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
+
+
 class Coinbase(Venue):
     """Coinbase Advanced Trade spot."""
 
     wire = WIRE
+    live = LIVE
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -119,15 +135,48 @@ class Coinbase(Venue):
         """Errors; a `subscriptions` message only says what is subscribed."""
         if message.get("type") == "error":
             return [VenueNotice(str(message.get("message")), True)]
-        return []
+        return [Acknowledged()] if message.get("channel") == "subscriptions" else []
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """level2 (always the whole book) or ticker, and heartbeats, one channel a request."""
         if depth:
             raise ValueError(f"{self.name} sends the whole book, not {depth} levels")
-        first: dict[str, object] = {
-            "type": "subscribe",
-            "product_ids": list(spellings),
-            "channel": "ticker" if source == "bbo" else "level2",
-        }
-        return [Request(packed(first)), Request(packed({"type": "subscribe", "channel": "heartbeats"}))]
+        return [
+            self._request("subscribe", spellings, source),
+            Request(packed({"type": "subscribe", "channel": "heartbeats"})),
+        ]
+
+    def unsubscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:  # noqa: ARG002
+        """The same channel; the heartbeats go on."""
+        return [self._request("unsubscribe", spellings, source)]
+
+    def _request(self, kind: str, spellings: Sequence[str], source: str) -> Request:
+        channel = "ticker" if source == "bbo" else "level2"
+        return Request(packed({"type": kind, "product_ids": list(spellings), "channel": channel}))
+
+    def instruments_call(self) -> Call:
+        """The public products of spot."""
+        return Call("/api/v3/brokerage/market/products?product_type=SPOT")
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
+        """By HTTP status, and by `success` where an order's answer says it with HTTP 200 (coinbase.md 6)."""
+        answer = load_object(body)
+        words = shown(body)
+        if status >= 300:
+            if any(word in words.upper() for word in RATE_WORDS):
+                return Failure(RATE, words)
+            if status == 404 and "NOT_FOUND" in words:
+                return Failure(DATA, words, "NOT_FOUND")
+            return by_status(status, headers, words)
+        if answer is None:
+            return unreadable(body)
+        if answer.get("success") is not False:
+            return None
+        error = answer.get("error_response")
+        details = error if isinstance(error, dict) else {}
+        names = ("new_order_failure_reason", "error", "preview_failure_reason")
+        codes = [text(details, name) for name in names if text(details, name)]
+        code = next((code for code in codes if not code.startswith("UNKNOWN_")), "")
+        if code in ("INTERNAL", "UNAVAILABLE"):
+            return Failure(VENDOR, words, code, execution_unknown=True)
+        return Failure(PERMANENT, (text(details, "message") or words)[:TEXT_MAX], code)

@@ -5,9 +5,11 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from gambit.model import Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
+from gambit.model import Acknowledged, Failure, Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
 from gambit.venues.decode import as_int
+from gambit.venues.failure import AUTH, DATA, PERMANENT, RATE, VENDOR, by_status, load_object, shown, unreadable
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts, whole
+from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
     ASK,
     ASK_QTY,
@@ -69,6 +71,38 @@ WIRE = Wire(
     types={"snapshot": SNAPSHOT, "update": UPDATE},
 )
 
+LIVE = Live(  # kraken.md 1 and 7: 150 connects in ten minutes before a ban, a ping where it is quiet; no test network
+    ws="wss://ws.kraken.com/v2",
+    rest="https://api.kraken.com",
+    books_a_connection=50,
+    sends_per_sec=5,
+    ping=b'{"method":"ping"}',
+    ping_sec=30,
+    connects=100,
+    connects_sec=600,
+    weight=15,
+    weight_sec=15,
+)
+# The beginnings of kraken.md 6's texts, the first that fits; whatever is not here is permanent.
+TEXTS = (
+    ("EAPI:Rate limit", RATE),
+    ("EService:Throttled", RATE),
+    ("EOrder:Rate limit", RATE),
+    ("EOrder:Domain rate limit", RATE),
+    ("EAuth:Rate limit", RATE),
+    ("EAuth:Too many requests", RATE),
+    ("Exceeded msg rate", RATE),
+    ("EGeneral:Temporary lockout", AUTH),
+    ("EAPI:", AUTH),
+    ("EAuth:", AUTH),
+    ("ESession:", AUTH),
+    ("EGeneral:Permission denied", AUTH),
+    ("EOrder:Unknown order", DATA),
+    ("EService:Deadline elapsed", PERMANENT),
+    ("EService:", VENDOR),
+    ("EGeneral:Internal error", VENDOR),
+)
+UNKNOWN_TEXTS = ("EService:Unavailable", "EService:Busy", "EGeneral:Internal error")
 DEPTHS = (10, 25, 100, 500, 1000)
 DEPTH_MAX = 1_000_000  # an ack that promises more promises everything
 SYMBOLS_A_REQUEST = 100
@@ -84,6 +118,7 @@ class Kraken(Venue):
     """Kraken spot."""
 
     wire = WIRE
+    live = LIVE
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -136,28 +171,55 @@ class Kraken(Venue):
             return [VenueNotice(state, False) for state in states if state != "online"]
         if message.get("error") is not None:
             return [VenueNotice(str(message["error"]), True)]
+        if message.get("success") is False:
+            return []
+        if message.get("method") == "unsubscribe":
+            return [Acknowledged()]
         result = message.get("result")
-        if message.get("method") == "subscribe" and isinstance(result, dict) and result.get("channel") == "book":
-            depth, spelling = as_int(result.get("depth")), result.get("symbol")
-            if depth is not None and isinstance(spelling, str) and depth > 0 and message.get("success") is not False:
-                return [SubscribedDepth(spelling, min(depth, DEPTH_MAX))]
-        return []
+        if message.get("method") != "subscribe" or not isinstance(result, dict):
+            return []
+        depth, spelling = as_int(result.get("depth")), result.get("symbol")
+        if result.get("channel") == "book" and depth is not None and isinstance(spelling, str) and depth > 0:
+            return [Acknowledged(), SubscribedDepth(spelling, min(depth, DEPTH_MAX))]
+        return [Acknowledged()]
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """`book` with a depth, or `ticker` on every change of the best bid and ask."""
         if depth and depth not in DEPTHS:
             raise ValueError(f"{self.name} has books of {', '.join(map(str, DEPTHS))} levels, not {depth}")
-        params: dict[str, object] = {"channel": "ticker", "event_trigger": "bbo", "snapshot": True}
+        return self._requests("subscribe", spellings, source, depth, {"snapshot": True})
+
+    def unsubscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """The same channel and depth."""
+        return self._requests("unsubscribe", spellings, source, depth, {})
+
+    def _requests(
+        self, method: str, spellings: Sequence[str], source: str, depth: int, more: Mapping[str, object]
+    ) -> list[Request]:
+        params: dict[str, object] = {"channel": "ticker", "event_trigger": "bbo"}
         if source != "bbo":
-            params = {"channel": "book", "depth": depth or 100, "snapshot": True}
+            params = {"channel": "book", "depth": depth or 100}
         return [
-            Request(
-                packed(
-                    {"method": "subscribe", "params": {**params, "symbol": chunk, "snapshot": True}, "req_id": k + 1}
-                )
-            )
+            Request(packed({"method": method, "params": {**params, **more, "symbol": chunk}, "req_id": k + 1}))
             for k, chunk in enumerate(in_chunks(spellings, SYMBOLS_A_REQUEST))
         ]
+
+    def instruments_call(self) -> Call:
+        """AssetPairs."""
+        return Call("/0/public/AssetPairs")
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
+        """By the first error's text, which comes with HTTP 200 (kraken.md 6)."""
+        answer = load_object(body)
+        errors = answer.get("error") if answer is not None else None
+        if not isinstance(errors, list):
+            return by_status(status, headers, shown(body)) or unreadable(body)
+        texts = [error for error in errors if isinstance(error, str) and not error.startswith("W")]
+        if not texts:
+            return by_status(status, headers, shown(body))
+        category = next((category for start, category in TEXTS if texts[0].startswith(start)), PERMANENT)
+        is_unknown = status >= 500 or texts[0].startswith(UNKNOWN_TEXTS)
+        return Failure(category, "; ".join(texts), texts[0].partition(":")[0], execution_unknown=is_unknown)
 
 
 def _listed(data: object) -> list[Instrument]:

@@ -5,8 +5,10 @@ The checksum is dead (always 0) on today's wire and looked at only in archives t
 
 from collections.abc import Mapping, Sequence
 
-from gambit.model import Instrument, Request, VenueNotice
+from gambit.model import Acknowledged, Failure, Instrument, Request, VenueNotice
+from gambit.venues.failure import AUTH, DATA, PERMANENT, RATE, VENDOR, by_status, load_object, shown, unreadable
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
+from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
     ASKS,
     BIDS,
@@ -70,6 +72,32 @@ WIRE = Wire(
     plain_texts=frozenset({b"pong"}),
 )
 
+LIVE = (
+    Live(  # okx.md 1, 4 and 7: three connects a second, a text ping within 30 s, fewer than 30 depth channels advised
+        ws="wss://ws.okx.com:8443/ws/v5/public",
+        rest="https://www.okx.com",
+        test_ws="wss://wspap.okx.com:8443/ws/v5/public",
+        test_rest="https://www.okx.com",
+        books_a_connection=30,
+        sends_per_sec=3,
+        ping=b"ping",
+        connects=60,
+        connects_sec=60,
+        weight=20,
+        weight_sec=2,
+    )
+)
+# Okx.md 6; whatever is not here is permanent.
+CODES = {
+    **dict.fromkeys(("50011", "50061", "50040", "60014", "60023"), RATE),
+    **dict.fromkeys(("50013", "50001", "50046", "50062", "50004", "51054", "51149", "51412", "50026"), VENDOR),
+    **dict.fromkeys(("50102", "50112", "60004", "60006", "50101", "50110", "50111", "50113", "50114", "50035"), AUTH),
+    **dict.fromkeys(("50103", "50104", "50105", "50106", "50107", "50119", "50120", "50121"), AUTH),
+    **dict.fromkeys(("60005", "60007", "60009", "60011", "60024", "60032"), AUTH),
+    **dict.fromkeys(("51400", "51410", "51603", "51503"), DATA),
+}
+UNKNOWN_CODES = frozenset({"50004", "51054", "51149", "51412", "50026", "50001", "50013"})
+UPGRADE = "64008"
 CHANNELS = {0: "books", 400: "books", 50: "books50-l2-tbt"}
 ARGS_A_REQUEST = 100
 
@@ -78,6 +106,7 @@ class Okx(Venue):
     """OKX spot; a derivative only when it is asked for by its own name."""
 
     wire = WIRE
+    live = LIVE
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -114,15 +143,42 @@ class Okx(Venue):
         if event in ("error", "channel-conn-count-error"):
             return [VenueNotice(f"{message.get('code')}: {message.get('msg')}", True)]
         if event == "notice":
-            return [VenueNotice(f"{message.get('code')}: {message.get('msg')}", False)]
-        return []
+            code = str(message.get("code"))
+            return [VenueNotice(f"{code}: {message.get('msg')}", False, is_closing=code == UPGRADE)]
+        return [Acknowledged()] if event in ("subscribe", "unsubscribe") else []
 
     def subscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
         """`books` (or `books50-l2-tbt`, which needs a fee level) or `bbo-tbt`."""
+        return self._requests("subscribe", spellings, source, depth)
+
+    def unsubscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """The same channels."""
+        return self._requests("unsubscribe", spellings, source, depth)
+
+    def _requests(self, op: str, spellings: Sequence[str], source: str, depth: int) -> list[Request]:
         if depth not in CHANNELS:
             raise ValueError(f"{self.name} has books of 400 or 50 levels, not {depth}")
         channel = "bbo-tbt" if source == "bbo" else CHANNELS[depth]
         return [
-            Request(packed({"op": "subscribe", "args": [{"channel": channel, "instId": name} for name in chunk]}))
+            Request(packed({"op": op, "args": [{"channel": channel, "instId": name} for name in chunk]}))
             for chunk in in_chunks(spellings, ARGS_A_REQUEST)
         ]
+
+    def instruments_call(self) -> Call:
+        """public/instruments of spot."""
+        return Call("/api/v5/public/instruments?instType=SPOT")
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
+        """By the code of the first row that has one, else the answer's, which comes with HTTP 200 (okx.md 6)."""
+        answer = load_object(body)
+        if answer is None or "code" not in answer:
+            return by_status(status, headers, shown(body)) or unreadable(body)
+        rows = answer.get("data")
+        refused = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        found = next(((text(row, "sCode"), text(row, "sMsg")) for row in refused if row.get("sCode", "0") != "0"), None)
+        code, words = found or (str(answer["code"]), str(answer.get("msg")))
+        if code == "0":
+            return by_status(status, headers, shown(body))
+        category = CODES.get(code) or (VENDOR if status >= 500 else RATE if status == 429 else PERMANENT)
+        is_unknown = code in UNKNOWN_CODES or status >= 500
+        return Failure(category, words, code, execution_unknown=is_unknown)

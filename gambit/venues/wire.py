@@ -12,7 +12,17 @@ from decimal import Decimal
 from enum import IntEnum, IntFlag
 from typing import Protocol
 
-from gambit.model import DepthSnapshot, Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
+from gambit.model import (
+    Acknowledged,
+    DepthSnapshot,
+    Failure,
+    Instrument,
+    ListedInstruments,
+    Request,
+    SubscribedDepth,
+    VenueNotice,
+)
+from gambit.venues.live import Call, Live
 
 
 class Action(IntEnum):
@@ -103,7 +113,7 @@ class Wire:
     plain_texts: frozenset[bytes] = frozenset()  # frames that are no JSON and mean nothing
 
 
-Fact = SubscribedDepth | ListedInstruments | VenueNotice
+Fact = Acknowledged | SubscribedDepth | ListedInstruments | VenueNotice
 
 
 class Venue(Protocol):
@@ -114,6 +124,7 @@ class Venue(Protocol):
 
     name: str
     wire: Wire
+    live: Live
 
     def accepts(self, address: str | None) -> bool:  # noqa: ARG002
         """Whether frames of a connection to this address (None: unknown) are this venue's."""
@@ -154,6 +165,30 @@ class Venue(Protocol):
         """The requests that subscribe the market data of these spellings; source "depth" or "bbo", depth 0 for the
         venue's default. Raises ValueError for a depth that the venue does not offer."""
         ...
+
+    def unsubscribe(self, spellings: Sequence[str], *, source: str, depth: int) -> list[Request]:
+        """The requests that end what subscribe() with the same arguments began."""
+        ...
+
+    def stream_url(self, address: str) -> str:
+        """The address to connect to for market data; `address` may be a server without a path."""
+        return address
+
+    def instruments_call(self) -> Call:
+        """Where the venue lists its instruments; instruments() reads the answer."""
+        ...
+
+    def snapshot_call(self, spelling: str, depth: int) -> Call | None:  # noqa: ARG002
+        """Where a depth snapshot for the stream is to be had; None where snapshots come with the stream."""
+        return None
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
+        """What an HTTP answer says went wrong; None when nothing did. Header names are in lower case."""
+        ...
+
+    def used_weight(self, headers: Mapping[str, str]) -> int | None:  # noqa: ARG002
+        """How much of the REST budget's window is used up, as the venue counts; None where it does not say."""
+        return None
 
 
 def packed(body: object) -> bytes:

@@ -513,7 +513,7 @@ def test_notices_are_kept_with_their_venue() -> None:
     run.take(recv("binance", 1, {"e": "serverShutdown", "E": 1}))
     assert list(run.market.notices) == [
         ("okx", VenueNotice("60012: Invalid request", True)),
-        ("binance", VenueNotice("the server shuts down", False)),
+        ("binance", VenueNotice("the server shuts down", False, is_closing=True)),
     ]
 
 

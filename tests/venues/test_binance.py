@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gambit.model import DepthSnapshot, Instrument, VenueNotice
+from gambit.model import Acknowledged, DepthSnapshot, Instrument, VenueNotice
 from gambit.venues import VENUES
 from gambit.venues.wire import BadFrame
 from tests.venues.listening import Listener, facts, requests
@@ -144,23 +144,23 @@ def test_addresses_may_ask_for_microseconds() -> None:
 @pytest.mark.parametrize(
     ("text", "notices"),
     [
-        ('{"result":null,"id":1}', []),
+        ('{"result":null,"id":1}', [Acknowledged()]),
         ('{"result":["btcusdt@depth@100ms"],"id":3}', []),
         ('{"code":2,"msg":"Invalid request: x"}', [VenueNotice("2: Invalid request: x", True)]),
         ('{"error":{"code":2,"msg":"no"},"id":1}', [VenueNotice("2: no", True)]),
-        ('{"e":"serverShutdown","E":1770123456789}', [VenueNotice("the server shuts down", False)]),
+        ('{"e":"serverShutdown","E":1770123456789}', [VenueNotice("the server shuts down", False, is_closing=True)]),
         (
             '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}',
-            [VenueNotice("the server shuts down", False)],
+            [VenueNotice("the server shuts down", False, is_closing=True)],
         ),
     ],
 )
-def test_control_frames(text: str, notices: list[VenueNotice]) -> None:
-    """Acks say nothing; both forms of an error and the shutdown notice are told, and reach the market."""
+def test_control_frames(text: str, notices: list[Acknowledged | VenueNotice]) -> None:
+    """Acks, both forms of an error and the shutdown notice are told, and reach the market."""
     assert list(facts("binance", text)) == notices
     listener = Listener("binance")
     assert listener.hear(text) == []
-    assert listener.notices() == notices
+    assert listener.notices() == [fact for fact in notices if isinstance(fact, VenueNotice)]
     assert (listener.counts()["frames"], listener.counts()["unknown"], listener.counts()["quarantined"]) == (1, 0, 0)
 
 

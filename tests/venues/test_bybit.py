@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gambit.model import Instrument, VenueNotice
+from gambit.model import Acknowledged, Instrument, VenueNotice
 from gambit.venues import VENUES
 from tests.venues.listening import Listener, facts, requests
 
@@ -110,20 +110,20 @@ def test_frames_of_the_other_market_are_skipped() -> None:
         ('{"success":true,"ret_msg":"pong","conn_id":"0970","op":"ping"}', []),
         ('{"req_id":"test","op":"pong","args":["1675418560633"],"conn_id":"cfcb"}', []),
         ('{"retCode":0,"retMsg":"OK","op":"pong","data":["1711002002529"],"connId":"cnt5"}', []),
-        ('{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"1","op":"subscribe"}', []),
-        ('{"success":true,"ret_msg":"","op":"subscribe","conn_id":"x"}', []),
+        ('{"success":true,"ret_msg":"subscribe","conn_id":"x","req_id":"1","op":"subscribe"}', [Acknowledged()]),
+        ('{"success":true,"ret_msg":"","op":"subscribe","conn_id":"x"}', [Acknowledged()]),
         (
             '{"success":false,"ret_msg":"error:handler not found","conn_id":"x","req_id":"1","op":"subscribe"}',
             [VenueNotice("error:handler not found", True)],
         ),
     ],
 )
-def test_control_frames(text: str, notices: list[VenueNotice]) -> None:
-    """The three pongs and acks say nothing, a refused request says why."""
+def test_control_frames(text: str, notices: list[Acknowledged | VenueNotice]) -> None:
+    """The three pongs say nothing, an ack that it is one, a refused request says why."""
     assert list(facts("bybit", text)) == notices
     listener = Listener("bybit")
     assert listener.hear(text) == []
-    assert listener.notices() == notices
+    assert listener.notices() == [fact for fact in notices if isinstance(fact, VenueNotice)]
     assert (listener.counts()["unknown"], listener.counts()["quarantined"]) == (0, 0)
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from gambit.model import Instrument, ListedInstruments, SubscribedDepth, VenueNotice
+from gambit.model import Acknowledged, Instrument, ListedInstruments, SubscribedDepth, VenueNotice
 from gambit.venues import VENUES
 from tests.venues.listening import Listener, facts, requests
 
@@ -97,15 +97,15 @@ def test_subscriptions() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (ACK % ("25", '"success":true'), [SubscribedDepth("AAA/BBB", 25)]),
-        (ACK % ("5", '"success":true'), [SubscribedDepth("AAA/BBB", 5)]),
+        (ACK % ("25", '"success":true'), [Acknowledged(), SubscribedDepth("AAA/BBB", 25)]),
+        (ACK % ("5", '"success":true'), [Acknowledged(), SubscribedDepth("AAA/BBB", 5)]),
         (ACK % ("25", '"success":false'), []),
-        (ACK % ("0", '"success":true'), []),
-        (ACK % ("-5", '"success":true'), []),
-        (ACK % ("null", '"success":true'), []),
-        (ACK % ('"25"', '"success":true'), []),
-        (ACK % ("2.5", '"success":true'), []),
-        ('{"method":"subscribe","result":{"channel":"ticker","symbol":"AAA/BBB"},"success":true}', []),
+        (ACK % ("0", '"success":true'), [Acknowledged()]),
+        (ACK % ("-5", '"success":true'), [Acknowledged()]),
+        (ACK % ("null", '"success":true'), [Acknowledged()]),
+        (ACK % ('"25"', '"success":true'), [Acknowledged()]),
+        (ACK % ("2.5", '"success":true'), [Acknowledged()]),
+        ('{"method":"subscribe","result":{"channel":"ticker","symbol":"AAA/BBB"},"success":true}', [Acknowledged()]),
         ('{"method":"pong","req_id":101,"time_in":"x","time_out":"y"}', []),
         (
             '{"error":"Currency pair not supported FOO/USD","method":"subscribe","success":false,"symbol":"FOO/USD"}',

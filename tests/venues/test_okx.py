@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from gambit.model import Instrument, VenueNotice
+from gambit.model import Acknowledged, Instrument, VenueNotice
 from gambit.venues import VENUES
 from tests.venues.listening import Listener, facts, requests
 
@@ -71,26 +71,29 @@ def test_subscriptions() -> None:
 @pytest.mark.parametrize(
     ("text", "notices"),
     [
-        ('{"id":"1512","event":"subscribe","arg":{"channel":"books","instId":"AAA-BBB"},"connId":"a4"}', []),
-        ('{"event":"unsubscribe","arg":{"channel":"books","instId":"AAA-BBB"},"connId":"a4"}', []),
+        (
+            '{"id":"1512","event":"subscribe","arg":{"channel":"books","instId":"AAA-BBB"},"connId":"a4"}',
+            [Acknowledged()],
+        ),
+        ('{"event":"unsubscribe","arg":{"channel":"books","instId":"AAA-BBB"},"connId":"a4"}', [Acknowledged()]),
         (
             '{"event":"error","code":"60012","msg":"Invalid request","connId":"a4"}',
             [VenueNotice("60012: Invalid request", True)],
         ),
         (
             '{"event":"notice","code":"64008","msg":"Reconnect.","connId":"a4"}',
-            [VenueNotice("64008: Reconnect.", False)],
+            [VenueNotice("64008: Reconnect.", False, is_closing=True)],
         ),
         ('{"event":"channel-conn-count","channel":"orders","connCount":"2","connId":"a4"}', []),
         ('{"event":"channel-conn-count-error","code":"1","msg":"x","connCount":"20"}', [VenueNotice("1: x", True)]),
     ],
 )
-def test_control_frames(text: str, notices: list[VenueNotice]) -> None:
-    """Acks say nothing; errors and the notice of an upgrade are told."""
+def test_control_frames(text: str, notices: list[Acknowledged | VenueNotice]) -> None:
+    """Acks, errors and the notice of an upgrade are told."""
     assert list(facts("okx", text)) == notices
     listener = Listener("okx")
     assert listener.hear(text) == []
-    assert listener.notices() == notices
+    assert listener.notices() == [fact for fact in notices if isinstance(fact, VenueNotice)]
     assert listener.counts()["quarantined"] == 0
 
 

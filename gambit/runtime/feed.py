@@ -1,0 +1,334 @@
+"""The market data of all venues: instruments, lines and the look at the books, brought up, watched and taken down.
+
+Feeds owns a venue's lines, gateway and connect budget; nothing here decides about a connection (session.py does) or
+about a frame (the market does).
+"""
+
+import asyncio
+import ssl
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from gambit.engine.market import Market
+from gambit.runtime.backoff import SEC, Attempts
+from gambit.runtime.breaker import Circuit
+from gambit.runtime.clock import Clock
+from gambit.runtime.gateway import Answer, CallFailed, Gateway
+from gambit.runtime.health import SYNCED, BookHealth, State
+from gambit.runtime.http import Http
+from gambit.runtime.line import Line
+from gambit.runtime.session import Session
+from gambit.runtime.stream import Observer, Stream
+from gambit.runtime.supervision import Supervisor
+from gambit.runtime.transport import Transport
+from gambit.venues.wire import Venue, in_chunks
+
+TICK_SEC: Final = 0.1  # between two looks at sessions and books
+CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
+CONNECTS_SEC: Final = 300.0
+
+
+class FeedError(Exception):
+    """A feed that cannot begin as configured; the text says what to change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """What is wanted of one venue."""
+
+    venue: Venue
+    symbols: Sequence[str]
+    ws: str
+    rest: str
+    source: str = "depth"
+    depth: int = 0
+    is_slow_path: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedStatus:
+    """A venue's feed as the outside sees it."""
+
+    venue: str
+    state: str  # up: all books synced; syncing: not all; degraded: up, but on old REST answers; down: no connection
+    reason: str  # why it is not up: what ended a connection last, or what the venue said
+    connections: int  # that are wanted
+    connections_up: int
+    books: int
+    books_synced: int
+    missing: tuple[str, ...]  # symbols that the venue does not list
+    frames: int
+    last_frame_age_sec: float | None
+    reconnects: int
+    replaced: int
+    resubscribed: int
+    resyncs: int
+    resync_reasons: Mapping[str, int]
+    rest_calls: int
+    rest_failures: Mapping[str, int]  # by category
+    circuit_open: bool
+    is_degraded: bool
+    is_slow_path: bool
+    notices: tuple[str, ...]
+
+
+class Feed:
+    """One venue."""
+
+    def __init__(self, settings: FeedSettings, feeds: "Feeds") -> None:
+        self.settings = settings
+        self.feeds = feeds
+        self.venue = settings.venue
+        self.name = settings.venue.name
+        self.gateway = Gateway(settings.venue, settings.rest, feeds.http, feeds.clock, random=feeds.random)
+        self.lines: list[Line] = []
+        self.missing: tuple[str, ...] = ()
+        self.attempts = Attempts(CONNECTS, CONNECTS_SEC)
+        self.fetching: set[str] = set()
+        self.free_conns: dict[str, list[int]] = {}
+
+    # ---- bringing up ----
+
+    async def learn(self) -> None:
+        """Fetch the venue's instrument list. Without one, spellings and rules go by what is known otherwise."""
+        try:
+            answer = await self.gateway.fetch(self.venue.instruments_call())
+        except CallFailed as error:
+            self.feeds.warn(f"{error}; {self.name} goes on without an instrument list")
+            self.gateway.is_degraded = True
+            return
+        self.take_snapshot(answer)
+
+    def build(self) -> None:
+        """Lines for the books that are wanted and listed. Raises FeedError."""
+        market, settings = self.feeds.market, self.settings
+        if not settings.symbols:
+            raise FeedError(f"{self.name}: no symbols; say which in `symbols` or `[venues.{self.name}] symbols`")
+        spelled = {symbol: market.spelling(self.name, symbol) for symbol in settings.symbols}
+        self.missing = tuple(symbol for symbol, spelling in spelled.items() if spelling is None)
+        for symbol in self.missing:
+            self.feeds.warn(f"{self.name} does not list {symbol}; it is left out there")
+        known = [spelling for spelling in spelled.values() if spelling is not None]
+        markets = {spelling: market.index(self.name, spelling) for spelling in dict.fromkeys(known)}
+        for k, shard in enumerate(in_chunks(list(markets), self.venue.live.books_a_connection)):
+            self.lines.append(
+                Line(
+                    f"{self.name}-{k}",
+                    self,
+                    {spelling: markets[spelling] for spelling in shard},
+                    rule=self.venue.wire.rule,
+                    source=settings.source,
+                    random=self.feeds.random,
+                )
+            )
+        self.attempts = Attempts(max(CONNECTS, 2 * len(self.lines)), CONNECTS_SEC)
+
+    # ---- what a line asks for ----
+
+    def new_stream(self, line: Line, *, holds: bool) -> Stream:
+        """A stream on a connection of the market that no living stream has."""
+        taken = {stream.conn for stream in line.streams}
+        conns = self.free_conns.setdefault(line.name, [])
+        conn = next((conn for conn in conns if conn not in taken), None)
+        if conn is None:
+            name = f"{line.name}{'ab'[len(conns)]}"
+            conn = self.feeds.market.connect(self.name, name, address=self.settings.ws)
+            conns.append(conn)
+        settings = self.settings
+        session = Session(
+            self.venue,
+            line.spellings,
+            source=settings.source,
+            depth=settings.depth,
+            idle_doublings=line.idle_doublings,
+        )
+        feeds = self.feeds
+        stream = Stream(
+            feeds.market,
+            session,
+            conn,
+            clock=feeds.clock,
+            observer=feeds.observer,
+            pulse=feeds.pulse,
+            holds=holds,
+        )
+        feeds.sessions[conn] = session
+        return stream
+
+    async def open(self, stream: Stream) -> None:
+        """Raises LinkError."""
+        tls = self.feeds.tls if self.settings.ws.startswith("wss:") else None
+        await self.feeds.transport.open(self.settings.ws, stream, tls)
+
+    async def snapshot(self, spelling: str) -> Answer | None:
+        """See Shop."""
+        call = self.venue.snapshot_call(spelling, self.settings.depth)
+        if call is None:
+            return None
+        try:
+            return await self.gateway.get(call)
+        except CallFailed as error:
+            self.feeds.warn(str(error))
+            return None
+
+    def take_snapshot(self, answer: Answer) -> None:
+        """Give a REST answer to the market."""
+        now_ns = self.feeds.clock.now_ns()
+        self.feeds.observer.fetched(self.name, answer.url, answer.body, now_ns)
+        self.feeds.market.on_http(self.name, answer.url, answer.body, now_ns)
+        self.feeds.pulse()
+
+    def fetch(self, line: Line, spelling: str) -> None:
+        """Fetch a snapshot, unless one is on its way."""
+        if spelling not in self.fetching:
+            self.fetching.add(spelling)
+            self.start(f"{line.name} snapshot {spelling}", self._fetch(spelling))
+
+    async def _fetch(self, spelling: str) -> None:
+        try:
+            answer = await self.snapshot(spelling)
+        finally:
+            self.fetching.discard(spelling)
+        if answer is not None:
+            self.take_snapshot(answer)
+
+    def start(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+        """See Shop."""
+        self.feeds.supervisor.start(name, work, may_end=True)
+
+    def now_ns(self) -> int:
+        """See Shop."""
+        return self.feeds.clock.now_ns()
+
+    async def sleep(self, seconds: float) -> None:
+        """See Shop."""
+        await asyncio.sleep(seconds)
+
+    # ---- readings ----
+
+    def status(self, states: Sequence[State], lost: Counter[tuple[str, str]], now_ns: int) -> FeedStatus:
+        """How the feed is."""
+        markets = [market for line in self.lines for market in line.markets.values()]
+        known = [states[market] for market in markets if market < len(states)]
+        synced = sum(state[SYNCED] for state in known)
+        streams = [stream for line in self.lines for stream in line.streams]
+        heard = [stream.session.heard_ns for stream in streams if stream.session.heard_ns]
+        connected = sum(stream.link is not None and not stream.ended.done() for stream in streams)
+        resyncs = {reason: count for (venue, reason), count in lost.items() if venue == self.name}
+        notices = [text for stream in streams for text in stream.session.notices]
+        reasons = [*notices, *(line.last_reason for line in self.lines if line.last_reason)]
+        state = "down" if not connected else "syncing" if synced < len(markets) else "up"
+        if state == "up" and self.gateway.is_degraded:
+            state, reasons = "degraded", ["the REST interface does not answer; rules of instruments may be old"]
+        return FeedStatus(
+            venue=self.name,
+            state=state,
+            reason="" if state == "up" else next(reversed(reasons), ""),
+            connections=len(self.lines),
+            connections_up=connected,
+            books=len(markets),
+            books_synced=synced,
+            missing=self.missing,
+            frames=self.feeds.market.hot.venue_counts(self.feeds.market.venue(self.name).index)["frames"],
+            last_frame_age_sec=(now_ns - max(heard)) / SEC if heard else None,
+            reconnects=sum(max(0, line.connects - 1) for line in self.lines),
+            replaced=sum(line.replaced for line in self.lines),
+            resubscribed=sum(line.resubscribed for line in self.lines),
+            resyncs=sum(resyncs.values()),
+            resync_reasons=resyncs,
+            rest_calls=self.gateway.calls,
+            rest_failures={str(category): count for category, count in self.gateway.failures.items() if count},
+            circuit_open=self.gateway.breaker.state is not Circuit.CLOSED,
+            is_degraded=self.gateway.is_degraded,
+            is_slow_path=self.settings.is_slow_path,
+            notices=tuple(notices),
+        )
+
+
+class Feeds:
+    """All venues.
+
+    `pulse` is called after each socket read and whenever books changed otherwise; `on_death(name, error)` hears of a
+    task that ended by itself; `warn` takes a line for the log.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        settings: Sequence[FeedSettings],
+        *,
+        transport: Transport,
+        http: Http,
+        clock: Clock,
+        random: Callable[[], float],
+        on_death: Callable[[str, BaseException | None], None],
+        observer: Observer | None = None,
+        pulse: Callable[[], None] = lambda: None,
+        warn: Callable[[str], None] = lambda _: None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.market = market
+        self.transport = transport
+        self.http = http
+        self.clock = clock
+        self.random = random
+        self.observer = observer or Observer()
+        self.pulse = pulse
+        self.warn = warn
+        self.tls = tls or ssl.create_default_context()
+        self.supervisor = Supervisor(on_death)
+        self.health = BookHealth(market)
+        self.sessions: dict[int, Session] = {}  # by the market's connection
+        self.feeds = [Feed(one, self) for one in settings]
+        market.on_control = self._on_control
+
+    async def start(self) -> None:
+        """Learn the instruments, then connect everywhere; returns when all lines are on their way. Raises FeedError."""
+        await asyncio.gather(*(feed.learn() for feed in self.feeds))
+        for feed in self.feeds:
+            feed.build()
+        self.supervisor.start("feeds", self._watch())
+        for feed in self.feeds:
+            for line in feed.lines:
+                self.supervisor.start(line.name, line.run())
+
+    async def stop(self) -> None:
+        """Close all connections and end all tasks."""
+        streams = [stream for feed in self.feeds for line in feed.lines for stream in line.streams]
+        await self.supervisor.stop()
+        for stream in streams:
+            stream.close_for("stopped")
+        ends = [stream.ended for stream in streams if stream.link is not None]
+        if ends:
+            await asyncio.wait(ends, timeout=1.0)
+
+    async def _watch(self) -> None:
+        while True:
+            self.tick(self.clock.now_ns())
+            await asyncio.sleep(TICK_SEC)
+
+    def tick(self, now_ns: int) -> None:
+        """Move the market's clock, tell what became of the books, let every session decide."""
+        self.market.on_time(now_ns)
+        for fact in self.health.look():
+            self.observer.fact(fact)
+        for feed in self.feeds:
+            for line in feed.lines:
+                line.step(now_ns, self.health.states)
+        self.pulse()
+
+    def _on_control(self, conn: int, fact: Any) -> None:
+        session = self.sessions.get(conn)
+        if session is not None:
+            session.told(fact)
+
+    def statuses(self) -> list[FeedStatus]:
+        """How each venue's feed is, as of the last look at the books."""
+        now_ns = self.clock.now_ns()
+        return [feed.status(self.health.states, self.health.lost, now_ns) for feed in self.feeds]
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """The same as plain data, by venue."""
+        return {status.venue: asdict(status) for status in self.statuses()}

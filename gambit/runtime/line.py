@@ -1,0 +1,226 @@
+"""A line keeps one shard of a venue's books connected: it connects, waits, connects again, and replaces a connection
+that is about to be cut by one that is ready (reliability.md F76, F77, F79).
+
+Of two connections for one book the market listens to the one that spoke last (R8). So a replacement takes over like
+this: where snapshots come with the stream, its first snapshot silences the old connection in the same call; where they
+are fetched beside it, its diffs are held back until the snapshots are there, and then both go in together. In neither
+case does a book that was synced stay unsynced beyond that call.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from gambit.runtime.backoff import SEC, Attempts, Backoff
+from gambit.runtime.gateway import Answer
+from gambit.runtime.health import CONN, MOVED, SYNCED, State
+from gambit.runtime.session import BookState, Drop, Fetch, Replace
+from gambit.runtime.stream import Stream, ignore
+from gambit.runtime.transport import LinkError
+from gambit.venues.wire import Rule
+
+SUCCESSION_SEC: Final = 20.0  # a replacement that has not taken over by then is given up
+GATHER_SEC: Final = 1.0  # diffs that a replacement holds before its snapshots are fetched
+
+
+class Shop(Protocol):
+    """What a line needs of its venue's feed."""
+
+    attempts: Attempts
+
+    def new_stream(self, line: "Line", *, holds: bool) -> Stream: ...
+
+    async def open(self, stream: Stream) -> None:
+        """Raises LinkError."""
+        ...
+
+    async def snapshot(self, spelling: str) -> Answer | None:
+        """A depth snapshot; None where there is none to be had now."""
+        ...
+
+    def take_snapshot(self, answer: Answer) -> None: ...
+
+    def fetch(self, line: "Line", spelling: str) -> None:
+        """Start fetching a depth snapshot for the market."""
+        ...
+
+    def start(self, name: str, work: Coroutine[Any, Any, object]) -> None:
+        """Run a task that may end."""
+        ...
+
+    def now_ns(self) -> int: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Line:
+    """One shard: `spellings` are its books, by the venue's spelling and by market index."""
+
+    def __init__(
+        self, name: str, shop: Shop, markets: Mapping[str, int], *, rule: Rule, source: str, random: Callable[[], float]
+    ) -> None:
+        self.name = name
+        self.shop = shop
+        self.markets = markets
+        self.fetches = rule is Rule.DIFF and source == "depth"
+        self.backoff = Backoff(random)
+        self.current: Stream | None = None
+        self.successor: Stream | None = None
+        self.connects = 0
+        self.last_reason = ""
+        self.idle_doublings = 0
+        self.replaced = 0
+        self._resubscribed = 0  # on connections that are gone
+        self.taken_ns = 0  # when the successor took over
+
+    @property
+    def spellings(self) -> Sequence[str]:
+        """The venue's spellings of its books."""
+        return list(self.markets)
+
+    @property
+    def streams(self) -> list[Stream]:
+        """The connections there are."""
+        return [stream for stream in (self.current, self.successor) if stream is not None]
+
+    @property
+    def resubscribed(self) -> int:
+        """How often books were subscribed anew, on all connections so far."""
+        return self._resubscribed + sum(stream.session.resubscribed for stream in self.streams)
+
+    # ---- connecting ----
+
+    async def run(self) -> None:
+        """Connect for ever. Raises what a listener's own code raised."""
+        wait_ns = 0
+        while True:
+            await self._pause(wait_ns)
+            lasted_ns = 0
+            stream = self.current = self.shop.new_stream(self, holds=False)
+            try:
+                await self._open(stream)
+            except LinkError as error:
+                self.last_reason = str(error)
+            else:
+                lasted_ns = await self._outlive(stream)
+            self.current = None
+            wait_ns = self.backoff.failed(lasted_ns)
+
+    async def _pause(self, wait_ns: int) -> None:
+        """The back-off, and whatever more the venue's connect budget asks for."""
+        wait_ns = max(wait_ns, self.shop.attempts.wait_ns(self.shop.now_ns()))
+        while wait_ns:
+            await self.shop.sleep(wait_ns / SEC)
+            wait_ns = self.shop.attempts.wait_ns(self.shop.now_ns())
+
+    async def _open(self, stream: Stream) -> None:
+        self.shop.attempts.take(self.shop.now_ns())
+        self.connects += 1
+        await self.shop.open(stream)
+
+    async def _outlive(self, stream: Stream) -> int:
+        """Wait until the line has no connection left; returns for how many ns the last one stood."""
+        while True:
+            self.last_reason = await stream.ended
+            self._resubscribed += stream.session.resubscribed
+            stream.session.resubscribed = 0
+            if stream.bug is not None:
+                raise stream.bug
+            if stream.session.is_idle:
+                self.idle_doublings += 1
+            elif stream.session.has_been_live:
+                self.idle_doublings = 0
+            if self.successor is None or self.successor.ended.done():
+                return self.shop.now_ns() - stream.session.opened_ns if stream.session.opened_ns else 0
+            stream = self.current = self.successor
+            self.successor = None
+
+    # ---- deciding ----
+
+    def step(self, now_ns: int, states: Sequence[State]) -> None:
+        """Let each connection's session decide; carry it out."""
+        for stream in self.streams:
+            books = {name: _state(states, market, stream.conn) for name, market in self.markets.items()}
+            for action in stream.session.step(now_ns, books):
+                match action:
+                    case Fetch(spelling):
+                        if stream.is_attached:
+                            self.shop.fetch(self, spelling)
+                    case Drop(reason):
+                        self.last_reason = reason
+                        stream.close_for(reason)
+                    case Replace():
+                        if self.successor is None and stream is self.current:
+                            self.shop.start(f"{self.name} succession {self.connects}", self._succeed(stream))
+                    case _:
+                        stream.act(action)
+        self._finish_succession(now_ns)
+
+    # ---- succession ----
+
+    async def _succeed(self, old: Stream) -> None:
+        """Bring up a replacement; it takes over by itself, or is given up."""
+        await self._pause(0)
+        stream = self.successor = self.shop.new_stream(self, holds=True)
+        try:
+            await self._open(stream)
+            if self.fetches:
+                await self._bring_snapshots(stream, old)
+            else:
+                stream.attach()
+                stream.on_message = self._until_it_takes_over(stream, old)
+            async with asyncio.timeout(SUCCESSION_SEC):
+                await asyncio.wait([old.ended, stream.ended], return_when=asyncio.FIRST_COMPLETED)
+        except (LinkError, TimeoutError) as error:
+            self.last_reason = f"replacement: {str(error) or 'it did not take over in time'}"
+            stream.give_up(self.last_reason)
+        if self.successor is stream and stream.ended.done():
+            self.successor = None
+        if stream.bug is not None:
+            raise stream.bug
+
+    async def _bring_snapshots(self, stream: Stream, old: Stream) -> None:
+        await self.shop.sleep(GATHER_SEC)
+        answers = await asyncio.gather(*(self.shop.snapshot(spelling) for spelling in self.markets))
+        if stream.ended.done():
+            return
+        self._silence(old)
+        stream.attach()
+        for answer in answers:
+            if answer is not None:
+                self.shop.take_snapshot(answer)
+        stream.pulse()
+
+    def _until_it_takes_over(self, stream: Stream, old: Stream) -> Callable[[bytes, int], object]:
+        take, pairs = stream.on_message, stream.market.pairs
+
+        def take_over(data: bytes, recv_ns: int) -> None:
+            changes = pairs.changes
+            take(data, recv_ns)
+            if pairs.changes != changes:
+                self._silence(old)
+                stream.on_message = take
+
+        return take_over
+
+    def _silence(self, old: Stream) -> None:
+        old.on_message = ignore
+        old.session.draining()
+        self.taken_ns = self.shop.now_ns()
+        self.replaced += 1
+
+    def _finish_succession(self, now_ns: int) -> None:
+        """Let the old connection go when its books have all moved over, or after a second."""
+        old, new = self.current, self.successor
+        if old is None or new is None or old.on_message is not ignore or old.ended.done():
+            return
+        if new.session.has_been_live or now_ns - self.taken_ns >= SEC:
+            old.detach()
+            old.close_for("replaced")
+
+
+def _state(states: Sequence[State], market: int, conn: int) -> BookState:
+    if market >= len(states):
+        return BookState(False, False, -1)
+    state = states[market]
+    return BookState(bool(state[SYNCED]), state[CONN] == conn, state[MOVED])
