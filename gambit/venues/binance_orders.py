@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from gambit.model import Instrument, Side
+from gambit.venues.failure import RATE, wait_of
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -72,7 +73,7 @@ from gambit.venues.reading import (
     unreadable,
     whole,
 )
-from gambit.venues.refusals import RATE, binance_fault, http_fault, shown
+from gambit.venues.refusals import binance_fault, http_fault, shown
 from gambit.venues.signing import binance_signer, binance_ws_payload, percent_encoded
 from gambit.venues.wire import packed
 
@@ -192,15 +193,13 @@ class BinanceOrders:
         message = loaded_any(body)
         if 200 <= status < 300:
             return unreadable(asked, f"no JSON: {shown(body[:80])!r}") if message is None else answer(asked, message)
-        wait = headers.get("retry-after", "")
-        wait_sec = float(wait) if wait.isdigit() else 0.0
         if isinstance(message, dict) and "code" in message:
             fault = fault_of(message, status)
         else:
             fault = http_fault(status, body)
             if status == 403:  # the firewall's page: too many requests
                 fault = msgspec.structs.replace(fault, category=RATE)
-        return failed_call(asked, msgspec.structs.replace(fault, wait_sec=wait_sec))
+        return failed_call(asked, msgspec.structs.replace(fault, wait_sec=wait_of(headers) or 0.0))
 
     def form(self, params: str, at: Stamp) -> str:
         """Parameters with the window, the time and the signature."""

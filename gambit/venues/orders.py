@@ -30,13 +30,12 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from gambit.model import Instrument, Side, TimeInForce
+from gambit.model import Category, Instrument, Side, TimeInForce
 
 Terms = TimeInForce | Literal["post_only"]
 What = Literal[
     "place", "cancel", "query", "open_orders", "fills", "balances", "fees", "cancel_all_after", "token", "logon"
 ]  # fmt: skip
-Category = Literal["rate_limit", "transient_network", "vendor_5xx", "auth", "data_inconsistency", "permanent_4xx"]
 Means = Literal[
     "other", "already_sent", "missing", "done", "funds", "post_only", "clock", "nonce", "session", "market_state",
     "too_late",
@@ -45,7 +44,7 @@ Status = Literal["accepted", "open", "partial", "filled", "cancelled", "expired"
 Cause = Literal["", "asked", "venue", "ioc", "self_trade", "post_only"]
 
 CLIENT_ID_CHARS_MAX: Final = 18  # of [A-Za-z0-9]: what every venue takes
-DECIMALS_MAX: Final = 18
+RETRYABLE: Final = frozenset({Category.RATE_LIMIT, Category.TRANSIENT_NETWORK, Category.VENDOR_5XX})
 
 
 class Lane(StrEnum):
@@ -154,7 +153,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def retryable(self) -> bool:
         """Whether the same call may be made again, later, without asking first."""
-        return not self.execution_unknown and self.category in ("rate_limit", "transient_network", "vendor_5xx")
+        return not self.execution_unknown and self.category in RETRYABLE
 
 
 class AboutOrder(msgspec.Struct, frozen=True, kw_only=True):

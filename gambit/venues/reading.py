@@ -13,8 +13,9 @@ from typing import Final, TypeVar
 
 from gambit.model import Side
 from gambit.venues.decode import NotJson, Number, load_json
+from gambit.venues.failure import DATA
 from gambit.venues.orders import Answer, Asked, CancelRefused, Fault, Garbled, Refused, Report, Unclear
-from gambit.venues.refusals import DATA, shown
+from gambit.venues.refusals import shown
 
 Row = Mapping[str, object]
 Meaning = TypeVar("Meaning")

@@ -11,14 +11,10 @@ from typing import Final
 
 import msgspec
 
-from gambit.venues.orders import Category, Fault, Means
+from gambit.model import Category
+from gambit.venues.failure import AUTH, DATA, NET, PERMANENT, RATE, VENDOR
+from gambit.venues.orders import Fault, Means
 
-RATE: Final = "rate_limit"
-NET: Final = "transient_network"
-VENDOR: Final = "vendor_5xx"
-AUTH: Final = "auth"
-DATA: Final = "data_inconsistency"
-PERMANENT: Final = "permanent_4xx"
 TEXT_MAX: Final = 300  # characters of a venue's words that are kept
 
 

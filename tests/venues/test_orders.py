@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gambit.model import Instrument
+from gambit.model import Category, Instrument
 from gambit.venues import reading
 from gambit.venues.decode import Number
 from gambit.venues.orders import Fault, Keys, SessionToken, Steps
@@ -49,10 +49,10 @@ def test_secrets_are_not_shown() -> None:
 
 def test_an_unknown_outcome_is_never_retryable() -> None:
     """Whatever its category; a refusal for the rate is."""
-    for category in ("rate_limit", "transient_network", "vendor_5xx"):
+    for category in (Category.RATE_LIMIT, Category.TRANSIENT_NETWORK, Category.VENDOR_5XX):
         assert Fault(category=category, code="", text="").retryable
         assert not Fault(category=category, code="", text="", execution_unknown=True).retryable
-    assert not Fault(category="permanent_4xx", code="", text="").retryable
+    assert not Fault(category=Category.PERMANENT_4XX, code="", text="").retryable
 
 
 @pytest.mark.parametrize(
