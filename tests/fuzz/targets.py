@@ -23,7 +23,7 @@ from gambit.sim.faults import FAULTS, apply, encode_line
 from gambit.sim.recording import Record
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
-from tests.core.frames import edited, frames, is_json
+from tests.core.frames import FORMS, edited, frames, is_json
 from tests.core.test_record import Hurried, Writer, careful
 from tests.core.test_scan import agree
 from tests.reference import decimals
@@ -82,18 +82,18 @@ def _scene(venues: Sequence[str], rng: Random) -> list[Record]:
     return apply(list(scene_records(scene))[:70], rng.choices(list(FAULTS), k=rng.randrange(3)), rng.randrange(1 << 32))
 
 
+def _events(records: Sequence[Record]) -> bytes:
+    lines = []
+    for record in records:
+        if record["t"] in KINDS and "b64" not in record:
+            text = f"{record.get('url', '')} {record.get('data', '')}".lstrip().replace("\n", " ")
+            head = bytes([ORD_0 + NAMES.index(record["venue"]), KINDS[record["t"]]])
+            lines.append(head + text.encode("utf-8", "surrogatepass"))
+    return b"\n".join(lines)
+
+
 def market_seeds(rng: Random) -> list[bytes]:
-    found = []
-    for _ in range(40):
-        venues = rng.sample(NAMES, 2)
-        lines = []
-        for record in _scene(venues, rng):
-            if record["t"] in KINDS and "b64" not in record:
-                text = f"{record.get('url', '')} {record.get('data', '')}".lstrip().replace("\n", " ")
-                head = bytes([ORD_0 + NAMES.index(record["venue"]), KINDS[record["t"]]])
-                lines.append(head + text.encode("utf-8", "surrogatepass"))
-        found.append(b"\n".join(lines))
-    return found
+    return [_events(_scene(rng.sample(NAMES, 2), rng)) for _ in range(40)]
 
 
 def _play(made: Market, data: bytes) -> None:
@@ -115,11 +115,14 @@ def _play(made: Market, data: bytes) -> None:
             made.on_frame(conns[name], text, now)
 
 
-def played(data: bytes) -> Market:
-    """A market after the events of an input; one of five has best prices for books."""
-    venues = {name: VenueParams(Decimal(0), is_bbo=len(data) % 5 == 0) for name in NAMES}
+def played(data: bytes, *, is_bbo: bool | None = None, shapes: bool = True) -> Market:
+    """A market after the events of an input; unless told, one of five has best prices for books."""
+    if is_bbo is None:
+        is_bbo = len(data) % 5 == 0
+    venues = {name: VenueParams(Decimal(0), is_bbo=is_bbo) for name in NAMES}
     made = Market(EngineParams(venues=venues, min_liquidity=Decimal(1), min_spread_bps=Decimal(5)), VENUES, decode)
     made.pairs.tell_ticks(True)
+    made.hot.learn_shapes(shapes)
     _play(made, data)
     return made
 
@@ -136,6 +139,28 @@ def market(data: bytes) -> None:
         json.loads(line)
     for told in made.opportunities():
         json.dumps(told, allow_nan=False)
+
+
+def shapes(data: bytes) -> None:
+    """Best prices are the same whether frames are read by their shape or not: books, ticks, signals, what is refused."""
+    one, other = (played(data, is_bbo=True, shapes=learns) for learns in (True, False))
+    assert list(one.books()) == list(other.books())
+    assert one.ticks() == other.ticks()
+    assert list(one.opportunities()) == list(other.opportunities())
+    assert [letter.raw for letter in one.dead_letters] == [letter.raw for letter in other.dead_letters]
+
+
+def shape_seeds(rng: Random) -> list[bytes]:
+    """Best prices of two venues, lists of instruments first."""
+    found = []
+    for name in NAMES * 4:
+        other = rng.choice([it for it in NAMES if it != name])
+        scene = Scene(
+            venues=[name, other], symbols=SYMBOLS, seconds=0.4, seed=rng.randrange(1 << 32), source="bbo", lists=True,
+            options=rng.choice(FORMS),
+        )  # fmt: skip
+        found.append(_events(list(scene_records(scene))[:80]))
+    return found
 
 
 # ---- captures ----
@@ -222,6 +247,7 @@ def targets(folder: Path) -> list[Target]:
     return [
         Target("scan", scan_seeds, scan),
         Target("market", market_seeds, market),
+        Target("shapes", shape_seeds, shapes),
         Target("lines", line_seeds, lines),
         Target("replay", replay_seeds, replayed(folder / "capture.jsonl")),
         Target("number", number_seeds, number),

@@ -8,9 +8,9 @@ from gambit.venues import VENUES
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.edges import Edges
 from tests.fuzz.mutations import LENGTH_MAX, mutated
-from tests.fuzz.targets import Target, market_seeds, played, targets
+from tests.fuzz.targets import Target, market_seeds, played, shape_seeds, targets
 
-NAMES = ("scan", "market", "lines", "replay", "number")
+NAMES = ("scan", "market", "shapes", "lines", "replay", "number")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -34,6 +34,16 @@ def test_seeds_of_the_market_make_books():
         signals += made.pairs.totals[0]
     assert believed == set(VENUES)
     assert signals > 0
+
+
+def test_seeds_of_shapes_have_them():
+    """Played as they are, most frames of those seeds are read by their shape."""
+    frames = shaped = 0
+    for data in shape_seeds(Random(3)):
+        made = played(data, is_bbo=True)
+        frames += sum(made.hot.venue_counts(it.index)["frames"] for it in made.venues.values())
+        shaped += sum(made.hot.shaped(it.index) for it in made.venues.values())
+    assert shaped > frames // 3
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"0", b"\0" * 100, b"5f{}", b"\xff" * 9])
