@@ -1,9 +1,9 @@
 # One order book: two sides, each a tick-indexed window at the touch with an ordered rest behind it.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from gambit._core.num cimport i128
+from gambit._core.num cimport i128, units
 from gambit._core.scan cimport Level
-from gambit._core.side cimport FLAT, SLOTS, WORDS, Book, Side
+from gambit._core.side cimport FLAT, SLOTS, WORDS, Book, Far, Side
 
 cdef struct Place:          # a walk over one side from the touch
     const Side* side
@@ -26,7 +26,27 @@ cdef void book_close(Book* b) noexcept nogil
 cdef void book_clear(Book* b) noexcept nogil
 cdef void book_apply(Book* b, const Level* levels, int n) noexcept nogil
 cdef void book_replace(Book* b, const Level* levels, int n) noexcept nogil
-cdef void book_set_touch(Book* b, const Level* bid, const Level* ask) noexcept nogil
+cdef inline void book_set_touch(Book* b, const Level* bid, const Level* ask) noexcept nogil:
+    """Make one level a side the book; a quantity of 0 leaves the side empty."""
+    cdef const Level* v = bid
+    cdef Side* s
+    cdef Far* f
+    cdef int k
+    if b.decimals != FLAT:
+        book_clear(b)
+        b.decimals = FLAT
+    for k in range(2):
+        s = &b.side[k]
+        f = s.far
+        f.price = units(v.pm, v.pdec)
+        f.qm = v.qm
+        f.qdec = v.qdec
+        f.qwire = v.qwire
+        f.pwire = v.pwire
+        f.pdec = v.pdec
+        s.lo = 0
+        s.hi = v.qm != 0
+        v = ask
 cdef void book_trim(Book* b, int depth) noexcept nogil
 cdef bint book_touch(const Book* b, int side, double* price, i128* exact) noexcept nogil
 cdef bint book_crossed(const Book* b) noexcept nogil

@@ -227,29 +227,6 @@ cdef void book_replace(Book* b, const Level* levels, int n) noexcept nogil:
     regrid(b, decimals)
 
 
-cdef void book_set_touch(Book* b, const Level* bid, const Level* ask) noexcept nogil:
-    """Make one level a side the book; a quantity of 0 leaves the side empty."""
-    cdef const Level* v = bid
-    cdef Side* s
-    cdef Far* f
-    cdef int k
-    if b.decimals != FLAT:
-        book_clear(b)
-        b.decimals = FLAT
-    for k in range(2):
-        s = &b.side[k]
-        f = s.far
-        f.price = units(v.pm, v.pdec)
-        f.qm = v.qm
-        f.qdec = v.qdec
-        f.qwire = v.qwire
-        f.pwire = v.pwire
-        f.pdec = v.pdec
-        s.lo = 0
-        s.hi = v.qm != 0
-        v = ask
-
-
 cdef void book_trim(Book* b, int depth) noexcept nogil:
     """Cut both sides to their best `depth` levels."""
     cdef int k, over, word

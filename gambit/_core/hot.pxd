@@ -1,4 +1,5 @@
 # The one call per frame.
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from gambit._core.latency cimport Histogram
@@ -21,6 +22,8 @@ cdef struct Conn:
     bint has_seq
     int64_t seq
 
+
+@cython.final
 cdef class Hot:
     cdef Pairs pairs
     cdef Conn* conns

@@ -4,6 +4,7 @@ Hot knows venues, connections and spellings. A frame either goes through here wi
 says what Python must look at first (ASK_*). A frame is applied whole and every book of it looked at once (R19, R24);
 what a book means to the others is in pairs.pyx.
 """
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
@@ -33,6 +34,7 @@ cdef enum:
     NO_SHAPE = -1
 
 
+@cython.final
 cdef class Hot:
     """Venues, their connections, and the way of a frame. Raises MemoryError, and ValueError or IndexError for
     arguments that do not fit."""
@@ -110,7 +112,7 @@ cdef class Hot:
         else:
             self.keep(data)
             answer = self.run(conn, self.buf, n, recv_ns)
-        return DONE if answer == DONE else self.on_rare(answer, conn, data)
+        return 0 if answer == DONE else self.on_rare(answer, conn, data)
 
     def again(self, int conn, bytes data):
         """A frame that went to `on_rare` once more, after whatever was missing is there; the clock stays."""

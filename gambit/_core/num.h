@@ -348,6 +348,19 @@ static inline int gb_same(const char *p, const char *q, int n) {
 #endif
 }
 
+/* `end`, by way of the length that the value at `at` had last time where it has it again: what comes behind is then read
+ * without waiting for where this value ends, since the processor goes on with the guess while it is checked. */
+static inline const char *gb_expect(const char *at, const char *end, int *last) {
+    const char *guess = at + *last, *same = guess;
+    __asm__("" : "+r"(same)); /* keeps the compiler from using `end`, which is equal but late */
+    if (GB_LIKELY(guess == end)) return same;
+    *last = (int)(end - at);
+    return end;
+}
+
+/* Have the cache line at p near when it is needed; any address will do. */
+static inline void gb_prefetch(const void *p) { __builtin_prefetch(p, 1); }
+
 /* RFC 3339 in UTC ("2026-08-01T02:53:53.646219Z", 0-9 digits of fraction) to ns since 1970; -1 when it is not that. */
 static int64_t gb_rfc3339(const char *p, int n) {
     static const int before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};

@@ -48,6 +48,8 @@ cdef extern from "num.h" nogil:
     char* put_wire "gb_put_wire"(char* o, int64_t m, unsigned int dec, unsigned int wire) noexcept
     const char* string_end "gb_string_end"(const char* p) noexcept
     bint same "gb_same"(const char* p, const char* q, int n) noexcept
+    void prefetch "gb_prefetch"(const void* p) noexcept
+    const char* expect "gb_expect"(const char* at, const char* end, int* last) noexcept
     unsigned int nondigits "gb_nondigits"(const char* p) noexcept
     int64_t rfc3339 "gb_rfc3339"(const char* p, int n) noexcept
     int64_t digits "gb_digits"(const char* p, int n) noexcept

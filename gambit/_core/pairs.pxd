@@ -1,4 +1,5 @@
 # Markets compared: the clock, the groups, episodes and signals.
+cimport cython
 from libc.stdint cimport int64_t, uint8_t
 
 from gambit._core.events cimport Event, Tick
@@ -27,6 +28,8 @@ cdef struct Params:
 cdef i128 wide(value) except? -1
 cdef int room(void** array, int* cap, int n, size_t size) noexcept nogil
 
+
+@cython.final
 cdef class Pairs:
     cdef Params p
     cdef Market** markets

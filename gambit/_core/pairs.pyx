@@ -5,6 +5,7 @@ so far, replay-rules R3). hot.pyx applies frames to the markets and calls finish
 decisions leave as events, best prices as ticks, both through rings. Source: formulas.md and replay-rules.md, by the
 numbers quoted.
 """
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -22,6 +23,7 @@ from gambit._core.market cimport (
 from gambit._core.num cimport cmp256, i128, likely, mul256, u128, unlikely
 from gambit._core.ring cimport ring_claim, ring_close, ring_open, ring_pending, ring_read, ring_reader
 from gambit._core.score cimport score
+from gambit._core.side cimport Side
 from gambit._core.spread cimport Episode, Group, group_add, group_close, group_open, group_scan, group_set
 from gambit._core.window cimport (
     Stats, at_least, grid_clear, grid_push, grid_sigma, history_push, history_stats, spread_bps,
@@ -52,6 +54,7 @@ cdef int room(void** array, int* cap, int n, size_t size) noexcept nogil:
     return 0
 
 
+@cython.final
 cdef class Pairs:
     """Markets, comparison groups and what becomes of them.
 
@@ -228,7 +231,9 @@ cdef class Pairs:
 
     cdef void renewed(self, Market* m) noexcept nogil:
         """A book of best prices was replaced by the frame's, and nothing else happened: as finish()."""
-        if unlikely(book_crossed(&m.book)):
+        cdef const Side* bid = &m.book.side[0]
+        cdef const Side* ask = &m.book.side[1]
+        if unlikely(bid.hi and ask.hi and bid.far[0].price >= ask.far[0].price):
             m.count.crossed += 1
             market_forget(m)
             self.lost(m)

@@ -14,6 +14,7 @@ cdef struct Step:           # bytes that stay, then one value
     uint8_t what            # of the value: R_*
     uint8_t slot            # side, or slot of `texts`
     bint is_bare            # a number outside quotes
+    int last                # how long the value was last time
 
 cdef struct Shape:
     Step steps[40]

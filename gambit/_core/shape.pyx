@@ -15,7 +15,7 @@ from gambit._core.market cimport (
     I_ID, T_ASK, T_ASK_QTY, T_BID, T_CHANNEL, T_EVENT, T_SYMBOL, T_TIME, T_TIME_2, T_TYPE,
 )
 from gambit._core.num cimport (
-    NUM_OK, Dec, ctz, dec_any, dec_fast, int_fast, likely, nondigits, same, string_end, unlikely,
+    NUM_OK, Dec, ctz, dec_any, dec_fast, expect, int_fast, likely, nondigits, same, string_end, unlikely,
 )
 from gambit._core.scan cimport M_INT, M_PRICE, M_QTY, M_SKIP, M_TEXT, MARKS, Level, Mark, Part, Scan
 
@@ -66,11 +66,11 @@ cdef const char* read_any(const char* p, bint is_bare, Dec* out) noexcept nogil:
     return end
 
 
-cdef bint shape_read(const Shape* shape, const char* p, const char* end, Best* out) noexcept nogil:
+cdef bint shape_read(Shape* shape, const char* p, const char* end, Best* out) noexcept nogil:
     """Read the frame [p, end), PAD readable bytes behind it; False when it is not of the shape, or nothing was learned
     yet."""
-    cdef const Step* step = &shape.steps[0]
-    cdef const Step* last = step + shape.n
+    cdef Step* step = &shape.steps[0]
+    cdef Step* last = step + shape.n
     cdef const char* at
     cdef Level* level
     cdef Dec number
@@ -99,6 +99,8 @@ cdef bint shape_read(const Shape* shape, const char* p, const char* end, Best* o
                 level.qm = number.m
                 level.qdec = <uint8_t>number.dec
                 level.qwire = <uint8_t>number.wire
+                step += 1                       # quantities have any length
+                continue
         elif step.what == R_NUMBER:
             p = read_plain(p)
         elif step.what <= R_INT:
@@ -109,6 +111,7 @@ cdef bint shape_read(const Shape* shape, const char* p, const char* end, Best* o
             p = string_end(p)
         if unlikely(p == NULL):
             return False
+        p = expect(at, p, &step.last)
         if step.what == R_SYMBOL:
             out.symbol.p = at
             out.symbol.n = <int>(p - at)

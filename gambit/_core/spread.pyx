@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint16_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from gambit._core.num cimport now_ns, sieve
+from gambit._core.num cimport now_ns
 
 
 cdef int group_room(Group* g, int cap) noexcept nogil:
@@ -70,26 +70,6 @@ cdef int group_add(Group* g, int market) noexcept nogil:
     g.n += 1
     group_set(g, g.n - 1, 0, 0)
     return g.n - 1
-
-
-cdef void group_set(Group* g, int slot, double bid, double ask) noexcept nogil:
-    """The touch of a slot; 0 where there is none."""
-    g.bid[slot] = bid if bid > 0 else -1
-    g.ask[slot] = ask if ask > 0 else INFINITY
-    g.mid[slot] = (bid + ask) / 2 if bid > 0 and ask > 0 else NAN
-
-
-cdef bint group_scan(const Group* g, int slot, double min_spread_bps, double mid_ratio) noexcept nogil:
-    """Whether some book of the group may form a qualifying pair with this one, or trade another coin.
-
-    A sieve: it may let through what then does not qualify, never the reverse.
-    """
-    cdef double ratio = 1 + min_spread_bps * 1e-4 * (1 - 1e-9)
-    cdef double sell_at = g.ask[slot] * ratio                   # a bid from here on makes buying here worth a look
-    cdef double buy_at = g.bid[slot] / ratio                    # an ask up to here, selling here
-    cdef double low = g.mid[slot] / mid_ratio * (1 + 1e-9)
-    cdef double high = g.mid[slot] * mid_ratio * (1 - 1e-9)
-    return sieve(g.bid, g.ask, g.mid, g.n, sell_at, buy_at, low, high)
 
 
 cdef class PyGroup:

@@ -14,7 +14,6 @@ from libc.string cimport memset
 from gambit._core.num cimport i128, now_ns, units, units_double
 
 cdef enum:
-    GRID_NS = 100000000     # 100 ms
     ROOM = 2048             # touches to begin with
 
 
@@ -46,32 +45,6 @@ cdef int history_grow(History* h) noexcept nogil:
     h.ring = grown
     h.mask = size - 1
     return 0
-
-
-cdef void history_push(History* h, int64_t t, double bid, double ask) noexcept nogil:
-    """The touch from t on. At the same instant the later one counts, the earlier had no duration."""
-    cdef Touch* last
-    cdef Touch* entry
-    if h.end > h.first:
-        last = &h.ring[(h.end - 1) & h.mask]
-        if last.bid == bid and last.ask == ask:
-            return
-        if last.t >= t:
-            last.bid = bid
-            last.ask = ask
-            return
-    # two a push, so that no push pays for many; the entry after the first must still begin inside the window
-    if h.end - h.first > 1 and h.ring[(h.first + 1) & h.mask].t <= t - h.keep_ns:
-        h.first += 1
-        if h.end - h.first > 1 and h.ring[(h.first + 1) & h.mask].t <= t - h.keep_ns:
-            h.first += 1
-    if h.end - h.first > h.mask and history_grow(h):
-        return
-    entry = &h.ring[h.end & h.mask]
-    entry.t = t
-    entry.bid = bid
-    entry.ask = ask
-    h.end += 1
 
 
 cdef int64_t history_at(const History* h, int64_t t) noexcept nogil:
@@ -120,19 +93,6 @@ cdef void history_stats(const History* buy, const History* sell, int64_t since, 
         while j + 1 < sell.end and sell.ring[(j + 1) & sell.mask].t <= t:
             j += 1
     out.mean = total / <double>out.defined_ns if out.defined_ns else 0
-
-
-cdef void grid_push(Grid* g, int64_t t, i128 mid) noexcept nogil:
-    """Bid + ask at t; a bucket's value is the last one in it."""
-    cdef int64_t bucket = t // GRID_NS
-    if g.end > g.first and g.bucket[(g.end - 1) & (BUCKETS - 1)] >= bucket:
-        g.mid[(g.end - 1) & (BUCKETS - 1)] = mid
-        return
-    g.bucket[g.end & (BUCKETS - 1)] = bucket
-    g.mid[g.end & (BUCKETS - 1)] = mid
-    g.end += 1
-    if g.end - g.first > BUCKETS:
-        g.first += 1
 
 
 cdef void grid_clear(Grid* g) noexcept nogil:

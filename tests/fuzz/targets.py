@@ -142,7 +142,7 @@ def market(data: bytes) -> None:
 
 
 def shapes(data: bytes) -> None:
-    """Best prices are the same whether frames are read by their shape or not: books, ticks, signals, what is refused."""
+    """Best prices are the same whether frames are read by their shape or not: books, ticks and signals."""
     one, other = (played(data, is_bbo=True, shapes=learns) for learns in (True, False))
     assert list(one.books()) == list(other.books())
     assert one.ticks() == other.ticks()
