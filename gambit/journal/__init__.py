@@ -4,7 +4,7 @@ from gambit.journal.chain import Proof
 from gambit.journal.checkpoint import Checkpoint
 from gambit.journal.frame import Record
 from gambit.journal.journal import Journal
-from gambit.journal.opening import Places, open_journal, places, verify
+from gambit.journal.opening import Places, WrittenJournal, open_journal, places, read_journal, verify
 from gambit.journal.problem import (
     JournalDamaged,
     JournalError,
@@ -30,7 +30,9 @@ __all__ = [
     "Policy",
     "Proof",
     "Record",
+    "WrittenJournal",
     "open_journal",
     "places",
+    "read_journal",
     "verify",
 ]

@@ -58,6 +58,7 @@ class Journal:
         self.opened = opened
         self.journal_id = at.header.journal_id
         self._folder = at.path.parent
+        self._first_seq = opened.first_seq if opened else 1
         self._heads = heads
         self._lock = lock
         self._tail = Tail()
@@ -68,6 +69,11 @@ class Journal:
         self._is_resolving = False
         self._writer = Writer(at, policy, disk, heads, signer, self._tail, self._progressed)
         self._writer.start()
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest record there still is."""
+        return self._first_seq
 
     @property
     def written(self) -> int:
@@ -209,6 +215,7 @@ class Journal:
             is_past = last <= min(up_to, found[-1].header.checkpoint_seq)
             if not is_past or follower.header.created_ns > older_than_ns:
                 break
+            self._first_seq = last + 1
             segment.path.unlink()
             gone.append(segment.path)
         return gone

@@ -13,6 +13,7 @@ from gambit.journal.frame import HASH_BYTES, HEADER_BYTES, Header, encode_header
 from gambit.journal.head import Head, HeadFiles, read_head
 from gambit.journal.journal import Journal, Lock
 from gambit.journal.segment import digest, segment_path, segments
+from gambit.journal.tail import Follower, Tail
 from gambit.journal.writer import Policy, Position, begin_segment
 
 ID_BYTES = 16
@@ -63,6 +64,27 @@ def verify(at: Places, told: Told = lambda _done, _total: None) -> Proof | None:
     key_file = public_key_file(at.key)
     key = load_public_key(key_file) if key_file.exists() else None
     return prove(at.folder, key, stored_heads(at.heads), every_record=True, told=told)
+
+
+class WrittenJournal:
+    """A journal to read, whether somebody writes it or not; made by `read_journal`."""
+
+    def __init__(self, folder: Path, proof: Proof) -> None:
+        self.proof = proof
+        self.journal_id = bytes.fromhex(proof.journal_id)
+        self.first_seq = proof.first_seq
+        self.synced = proof.last_seq
+        self._folder = folder
+
+    def follow(self, after: int) -> Follower:
+        """A reader of the records behind `after`, up to `synced`."""
+        return Follower(self._folder, Tail(), lambda: self.synced, after)
+
+
+def read_journal(at: Places, told: Told = lambda _done, _total: None) -> WrittenJournal | None:
+    """The journal as of now, every record proved; None when there is none. Raises what `verify` raises."""
+    proof = verify(at, told)
+    return None if proof is None else WrittenJournal(at.folder, proof)
 
 
 def stored_heads(paths: Sequence[Path]) -> list[StoredHead]:

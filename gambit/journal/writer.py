@@ -26,7 +26,7 @@ from gambit.journal.segment import segment_path
 from gambit.journal.tail import Group, Tail
 
 GROUP_RECORDS: Final = 64
-SYNC_BOUNDS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0)
+SYNC_BOUNDS_NS: Final = tuple(1 << power for power in range(10, 31))  # 1 us .. 1.07 s
 
 
 class Policy(NamedTuple):
@@ -39,18 +39,18 @@ class Policy(NamedTuple):
 
 
 class SyncTimes:
-    """How long syncs took: `counts[i]` of them at most `SYNC_BOUNDS_S[i]`, the last count is beyond all bounds."""
+    """How long syncs took: `counts[i]` of them at most `SYNC_BOUNDS_NS[i]`, the last count is beyond all bounds."""
 
     def __init__(self) -> None:
-        self.counts = [0] * (len(SYNC_BOUNDS_S) + 1)
-        self.total_s = 0.0
-        self.worst_s = 0.0
+        self.counts = [0] * (len(SYNC_BOUNDS_NS) + 1)
+        self.total_ns = 0
+        self.worst_ns = 0
 
-    def add(self, seconds: float) -> None:
+    def add(self, took_ns: int) -> None:
         """Count one."""
-        self.counts[bisect_left(SYNC_BOUNDS_S, seconds)] += 1
-        self.total_s += seconds
-        self.worst_s = max(self.worst_s, seconds)
+        self.counts[bisect_left(SYNC_BOUNDS_NS, took_ns)] += 1
+        self.total_ns += took_ns
+        self.worst_ns = max(self.worst_ns, took_ns)
 
 
 class Position(NamedTuple):
@@ -287,9 +287,9 @@ class Writer:
             mark = self._mark
             if mark.seq <= self.synced or self.failed is not None:
                 return
-            begun = time.perf_counter()
+            begun = time.perf_counter_ns()
             self._disk.sync(mark.descriptor)
-            self.sync_times.add(time.perf_counter() - begun)
+            self.sync_times.add(time.perf_counter_ns() - begun)
             self._heads.store(Head(self._header.journal_id, mark.seq, mark.hash), everywhere=False)
             self.synced = mark.seq
         self._told()

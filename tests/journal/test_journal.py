@@ -290,7 +290,7 @@ def test_an_empty_directory_has_no_journal(at: Places) -> None:
 def test_sync_times_fall_into_their_bounds() -> None:
     """Each time is counted once, under the least bound that holds it."""
     times = SyncTimes()
-    for seconds in (0.00005, 0.0001, 0.002, 99.0):
-        times.add(seconds)
-    assert (times.counts[0], times.counts[4], times.counts[-1], sum(times.counts)) == (2, 1, 1, 4)
-    assert times.worst_s == 99.0
+    for took_ns in (500, 1024, 1025, 10**11):
+        times.add(took_ns)
+    assert (times.counts[0], times.counts[1], times.counts[-1], sum(times.counts)) == (2, 1, 1, 4)
+    assert (times.worst_ns, times.total_ns) == (10**11, 10**11 + 2549)

@@ -1,0 +1,163 @@
+"""What becomes of a journal record in the store: SQL over a batch of records, so that DuckDB does it off the lock.
+
+A batch is the view `batch(seq, ts_ns, kind, body)`. Each rule takes the records of some kinds; DuckDB parses their JSON
+into the named fields (a field that is missing or of another type is null: a projection never fails on what it reads)
+and the statement turns `fact` into rows. Every record also becomes a row of `facts`, with its body unless a rule has
+taken it. The same journal gives the same rows, whatever the batches.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, NamedTuple
+
+SCHEMA_VERSION: Final = 1
+
+
+class Rule(NamedTuple):
+    """Records of `kinds`, read as `fields` (name -> DuckDB type), run through `sql`, in which `{facts}` stands for
+    them: rows of seq, ts (TIMESTAMP_NS), kind, fact (a struct of the fields), in the order of the journal."""
+
+    kinds: tuple[str, ...]
+    fields: dict[str, str]
+    sql: str
+
+    def statement(self) -> str:
+        """The SQL to run on a batch."""
+        kinds = ", ".join(f"'{kind}'" for kind in self.kinds)
+        shape = json.dumps(self.fields)
+        facts = (
+            f"(SELECT seq, make_timestamp_ns(ts_ns) AS ts, kind, from_json(body, '{shape}') AS fact "
+            f"FROM batch WHERE kind IN ({kinds}) ORDER BY seq)"
+        )
+        return self.sql.replace("{facts}", facts)
+
+
+def _fields(kind: str, *names: str) -> dict[str, str]:
+    return dict.fromkeys(names, kind)
+
+
+_MONEY: Final = "DECIMAL(38, 18)"
+_SIGNAL: Final = {
+    **_fields("UUID", "opp_id", "raw_signal_id"),
+    **_fields(
+        "VARCHAR",
+        "symbol", "symbol_buy", "symbol_sell", "base_asset", "quote_asset", "venue_buy", "venue_sell", "data_quality",
+        "schema_ver",
+    ),
+    **_fields(
+        "DOUBLE",
+        "spread_bps", "score", "ttl_sec", "net_bps", "liquidity", "sigma", "persistence", "window_mean_bps",
+        "window_max_bps", "impact_bps",
+    ),
+    **_fields(_MONEY, "profit_quote", "qty", "buy_vwap", "sell_vwap"),
+    **_fields("BIGINT", "seq_buy", "seq_sell", "book_age_buy_ns", "book_age_sell_ns", "recv_ns"),
+    "degraded": "BOOLEAN",
+}  # fmt: skip
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        ("signal.raised",),
+        _SIGNAL,
+        "INSERT INTO arbitrage_opportunity BY NAME "
+        "SELECT fact.*, make_timestamp_ns(fact.recv_ns) AS created_at, seq FROM {facts}",
+    ),
+    Rule(
+        ("signal.closed",),
+        {
+            "raw_signal_id": "UUID",
+            **_fields("VARCHAR", "symbol", "venue_buy", "venue_sell", "reason"),
+            **_fields("BIGINT", "recv_ns", "duration_ns", "evaluations"),
+            "max_net_bps": "DOUBLE",
+            "max_profit_quote": _MONEY,
+        },
+        "INSERT INTO arbitrage_episode BY NAME SELECT fact.* EXCLUDE (recv_ns), "
+        "make_timestamp_ns(fact.recv_ns - fact.duration_ns) AS started_at, "
+        "make_timestamp_ns(fact.recv_ns) AS closed_at, seq FROM {facts}",
+    ),
+    Rule(
+        ("feed.up", "feed.down", "book.synced", "book.lost"),
+        _fields("VARCHAR", "venue", "conn", "symbol", "reason"),
+        "INSERT INTO feed_event BY NAME SELECT ts, kind, fact.*, seq FROM {facts}",
+    ),
+    Rule(
+        ("daemon.started", "daemon.stopped", "state.changed"),
+        {
+            **_fields("VARCHAR", "version", "mode", "config_hash", "state", "was", "reason", "by"),
+            **_fields("BIGINT", "pid", "epoch"),
+        },
+        "INSERT INTO daemon_event BY NAME SELECT ts, kind, fact.*, seq FROM {facts}",
+    ),
+    Rule(
+        ("dead_letter",),
+        {**_fields("VARCHAR", "topic", "venue", "conn", "reason", "raw"), **_fields("BIGINT", "letter_id", "recv_ns")},
+        "INSERT INTO dead_letters BY NAME SELECT fact.* EXCLUDE (raw, recv_ns), "
+        "make_timestamp_ns(fact.recv_ns) AS recv_at, TRY(from_base64(fact.raw)) AS raw, "
+        "ts AS created_at, seq FROM {facts}",
+    ),
+    Rule(
+        ("dead_letters.purged",),
+        {"letter_ids": "BIGINT[]", "by": "VARCHAR"},
+        "UPDATE dead_letters SET purged_at = purged.ts, purged_by = purged.who FROM "
+        "(SELECT letter, min(ts) AS ts, arg_min(who, seq) AS who FROM "
+        '(SELECT unnest(fact.letter_ids) AS letter, fact."by" AS who, ts, seq FROM {facts}) GROUP BY letter) AS purged '
+        "WHERE dead_letters.letter_id = purged.letter AND dead_letters.purged_at IS NULL",
+    ),
+    Rule(
+        ("audit",),
+        _fields("VARCHAR", "who", "door", "action", "entity_type", "entity_ref", "outcome", "detail"),
+        "INSERT INTO audit_log BY NAME SELECT seq AS audit_id, fact.* EXCLUDE (who, detail), "
+        "fact.who AS user_id, fact.detail AS metadata, ts, seq FROM {facts}",
+    ),
+    Rule(
+        ("alert.raised",),
+        _fields("VARCHAR", "alert_id", "rule_id", "severity", "message", "scope", "user_id"),
+        "INSERT INTO alerts BY NAME SELECT fact.*, ts AS created_at, seq FROM {facts}",
+    ),
+    Rule(
+        ("alert.resolved",),
+        {"alert_id": "VARCHAR"},
+        "UPDATE alerts SET resolved_at = over.ts FROM "
+        "(SELECT fact.alert_id AS alert_id, min(ts) AS ts FROM {facts} GROUP BY ALL) AS over "
+        "WHERE alerts.alert_id = over.alert_id AND alerts.resolved_at IS NULL",
+    ),
+)
+
+# Tables whose rows come from the journal; a rebuild gives them again. The others are samples.
+JOURNALLED: Final = (
+    "facts", "arbitrage_opportunity", "arbitrage_episode", "feed_event", "daemon_event", "dead_letters", "audit_log",
+    "alerts", "order_plan", "orders", "executions", "settlements", "pre_trade_checks_log",
+)  # fmt: skip
+SAMPLED: Final = (
+    "market_snapshots", "order_book_snapshots", "candles", "ts_ingestion_lag", "ts_order_latency",
+    "ts_arb_signal_throughput", "ts_errors", "ts_alerts", "agent_status_log",
+)  # fmt: skip
+
+# The column that says of which day a row is.
+DAY_OF: Final = {
+    **dict.fromkeys(SAMPLED, "ts"),
+    **dict.fromkeys(("facts", "feed_event", "daemon_event", "audit_log", "pre_trade_checks_log"), "ts"),
+    **dict.fromkeys(
+        ("arbitrage_opportunity", "dead_letters", "alerts", "order_plan", "orders"), "created_at"
+    ),
+    "arbitrage_episode": "closed_at",
+    "executions": "exec_time",
+    "settlements": "settled_at",
+}  # fmt: skip
+
+_TAKEN: Final = tuple(kind for rule in RULES for kind in rule.kinds)
+
+
+def statements(kinds: Collection[str], rules: Sequence[Rule] = RULES) -> Iterator[str]:
+    """The SQL that a batch with records of these kinds needs, in order."""
+    for rule in rules:
+        if not set(rule.kinds).isdisjoint(kinds):
+            yield rule.statement()
+    taken = ", ".join(f"'{kind}'" for kind in _TAKEN)
+    yield (
+        "INSERT INTO facts SELECT seq, make_timestamp_ns(ts_ns), kind, "
+        f"CASE WHEN kind IN ({taken}) THEN NULL ELSE body END FROM batch ORDER BY seq"
+    )
+
+
+# For a batch in which a rule failed after all: the records are kept whole and nothing is lost.
+KEEP_WHOLE: Final = "INSERT INTO facts SELECT seq, make_timestamp_ns(ts_ns), kind, body FROM batch ORDER BY seq"

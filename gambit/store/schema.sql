@@ -1,0 +1,142 @@
+-- The tables of the store. Times are TIMESTAMP_NS in UTC, money is DECIMAL(38,18), rankings are DOUBLE; `seq` is the
+-- journal record that a row comes from. What differs from the blueprint (product.md, "Tables"), and why:
+--   * Rows that come from the journal have no key constraint: they are written once by their seq, and an index over
+--     every row would have to stay in memory.
+--   * user_id may be null where the daemon itself acts.
+--   * market_snapshots has no snapshot_id: (symbol, venue, ts) names a sample.
+--   * candles_5m is a view over the 1-minute candles.
+--   * Further tables: facts (what no table of its own takes, and every record's number), arbitrage_episode,
+--     feed_event, daemon_event, dead_letters, store_cursor.
+
+CREATE TABLE store_cursor (
+    journal_id VARCHAR NOT NULL, -- hex
+    seq BIGINT NOT NULL, -- the last journal record that is in here
+    hash VARCHAR NOT NULL, -- its hash, hex
+    first_seq BIGINT NOT NULL, -- the first one
+    schema_version INTEGER NOT NULL
+);
+
+CREATE TABLE facts (
+    seq BIGINT NOT NULL,
+    ts TIMESTAMP_NS NOT NULL,
+    kind VARCHAR NOT NULL,
+    body VARCHAR -- JSON; null where another table has it
+);
+
+CREATE TABLE arbitrage_opportunity (
+    opp_id UUID, symbol VARCHAR, base_asset VARCHAR, quote_asset VARCHAR, venue_buy VARCHAR, venue_sell VARCHAR,
+    spread_bps DOUBLE, score DOUBLE, ttl_sec DOUBLE, created_at TIMESTAMP_NS, raw_signal_id UUID,
+    symbol_buy VARCHAR, symbol_sell VARCHAR, net_bps DOUBLE, profit_quote DECIMAL(38, 18), qty DECIMAL(38, 18),
+    buy_vwap DECIMAL(38, 18), sell_vwap DECIMAL(38, 18), liquidity DOUBLE, sigma DOUBLE, persistence DOUBLE,
+    window_mean_bps DOUBLE, window_max_bps DOUBLE, impact_bps DOUBLE, seq_buy BIGINT, seq_sell BIGINT,
+    book_age_buy_ns BIGINT, book_age_sell_ns BIGINT, degraded BOOLEAN, data_quality VARCHAR, recv_ns BIGINT,
+    schema_ver VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE arbitrage_episode (
+    raw_signal_id UUID, symbol VARCHAR, venue_buy VARCHAR, venue_sell VARCHAR, started_at TIMESTAMP_NS,
+    closed_at TIMESTAMP_NS, duration_ns BIGINT, max_net_bps DOUBLE, max_profit_quote DECIMAL(38, 18),
+    evaluations BIGINT, reason VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE feed_event (
+    ts TIMESTAMP_NS, kind VARCHAR, venue VARCHAR, conn VARCHAR, symbol VARCHAR, reason VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE daemon_event (
+    ts TIMESTAMP_NS, kind VARCHAR, version VARCHAR, pid BIGINT, epoch BIGINT, mode VARCHAR, config_hash VARCHAR,
+    state VARCHAR, was VARCHAR, reason VARCHAR, "by" VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE dead_letters (
+    letter_id BIGINT, topic VARCHAR, venue VARCHAR, conn VARCHAR, reason VARCHAR, recv_at TIMESTAMP_NS, raw BLOB,
+    created_at TIMESTAMP_NS, purged_at TIMESTAMP_NS, purged_by VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE audit_log (
+    audit_id BIGINT, user_id VARCHAR, action VARCHAR, entity_type VARCHAR, entity_ref VARCHAR, metadata VARCHAR,
+    ts TIMESTAMP_NS, door VARCHAR, outcome VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE alerts (
+    alert_id VARCHAR, rule_id VARCHAR, severity VARCHAR, message VARCHAR, scope VARCHAR, user_id VARCHAR,
+    created_at TIMESTAMP_NS, resolved_at TIMESTAMP_NS, seq BIGINT NOT NULL
+);
+
+CREATE TABLE order_plan (
+    plan_id UUID, opp_id UUID, status VARCHAR, risk_flags VARCHAR, total_quote_amount DECIMAL(38, 18),
+    created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS, seq BIGINT NOT NULL
+);
+
+CREATE TABLE orders (
+    order_id UUID, plan_id UUID, user_id VARCHAR, venue VARCHAR, symbol VARCHAR, side VARCHAR, qty DECIMAL(38, 18),
+    price DECIMAL(38, 18), status VARCHAR, idempotency_key VARCHAR, created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS,
+    seq BIGINT NOT NULL
+);
+
+CREATE TABLE executions (
+    exec_id UUID, order_id UUID, exec_venue_id VARCHAR, qty_filled DECIMAL(38, 18), price DECIMAL(38, 18),
+    fee DECIMAL(38, 18), exec_time TIMESTAMP_NS, venue_exec_id VARCHAR, seq BIGINT NOT NULL
+);
+
+CREATE TABLE settlements (
+    settlement_id UUID, order_id UUID, amount_net DECIMAL(38, 18), fee_total DECIMAL(38, 18), status VARCHAR,
+    settled_at TIMESTAMP_NS, seq BIGINT NOT NULL
+);
+
+CREATE TABLE users (
+    user_id UUID, email VARCHAR UNIQUE, password_hash VARCHAR, status VARCHAR, created_at TIMESTAMP_NS
+);
+
+CREATE TABLE api_credentials (
+    cred_id UUID, user_id UUID, venue VARCHAR, api_key_encrypted BLOB, secret_encrypted BLOB, scopes VARCHAR,
+    created_at TIMESTAMP_NS, UNIQUE (user_id, venue)
+);
+
+CREATE TABLE sessions (
+    session_id UUID, user_id UUID, jwt_id VARCHAR, issued_at TIMESTAMP_NS, expires_at TIMESTAMP_NS, revoked BOOLEAN
+);
+
+CREATE TABLE agent_status_log (ts TIMESTAMP_NS, agent VARCHAR, status VARCHAR, mood VARCHAR, detail VARCHAR);
+
+CREATE TABLE pre_trade_checks_log (
+    ts TIMESTAMP_NS, plan_id UUID, check_name VARCHAR, passed BOOLEAN, value VARCHAR, "limit" VARCHAR, seq BIGINT
+);
+
+-- Telemetry: samples that are not in the journal.
+
+CREATE TABLE market_snapshots (
+    symbol VARCHAR, venue VARCHAR, bid DOUBLE, ask DOUBLE, mid DOUBLE, ts TIMESTAMP_NS NOT NULL
+);
+
+CREATE TABLE order_book_snapshots (
+    ts TIMESTAMP_NS NOT NULL, symbol VARCHAR, venue VARCHAR, side VARCHAR, level INTEGER, price DOUBLE, qty DOUBLE
+);
+
+CREATE TABLE candles (
+    ts TIMESTAMP_NS NOT NULL, symbol VARCHAR, venue VARCHAR, open DOUBLE, high DOUBLE, low DOUBLE, close DOUBLE,
+    volume DOUBLE, -- null: public books tell no trades
+    ticks BIGINT
+);
+
+CREATE VIEW candles_5m AS
+SELECT
+    time_bucket(INTERVAL 5 MINUTE, ts::TIMESTAMP)::TIMESTAMP_NS AS ts, symbol, venue, arg_min(open, candles.ts) AS open,
+    max(high) AS high, min(low) AS low, arg_max(close, candles.ts) AS close, sum(volume) AS volume,
+    sum(ticks)::BIGINT AS ticks
+FROM candles
+GROUP BY ALL;
+
+CREATE TABLE ts_ingestion_lag (
+    ts TIMESTAMP_NS NOT NULL, venue VARCHAR, frames BIGINT, p50_ns BIGINT, p99_ns BIGINT, max_ns BIGINT
+);
+
+CREATE TABLE ts_order_latency (
+    ts TIMESTAMP_NS NOT NULL, venue VARCHAR, orders BIGINT, p50_ns BIGINT, p99_ns BIGINT, max_ns BIGINT
+);
+
+CREATE TABLE ts_arb_signal_throughput (ts TIMESTAMP_NS NOT NULL, symbol VARCHAR, signals BIGINT);
+
+CREATE TABLE ts_errors (ts TIMESTAMP_NS NOT NULL, component VARCHAR, category VARCHAR, errors BIGINT);
+
+CREATE TABLE ts_alerts (ts TIMESTAMP_NS NOT NULL, rule_id VARCHAR, severity VARCHAR, alerts BIGINT);

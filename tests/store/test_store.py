@@ -1,0 +1,376 @@
+"""The store is a picture of the journal: everything once, whatever happens to the file."""
+
+import datetime
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pytest
+
+from gambit.events import DeadLettered, DeadLettersPurged, written
+from gambit.store import Folders, Store, StoreError
+from gambit.store.database import Database
+from gambit.store.samples import Samples
+from tests.store.conftest import DAY_NS, NOW_NS, Ledger, Start, signal
+
+
+def filled(ledger: Ledger, count: int = 20) -> Ledger:
+    """Records of several kinds."""
+    for number in range(count):
+        match number % 4:
+            case 0:
+                ledger.append("signal.raised", **signal(number))
+            case 1:
+                ledger.append("book.lost", venue="okx", symbol="BTC-USDT", reason="gap", schema_ver="1")
+            case 2:
+                ledger.append("audit", who="root", door="socket", action="halt", outcome="ok", detail="x")
+            case _:
+                ledger.append("some.future.kind", number=number, schema_ver="9")
+    return ledger
+
+
+def seqs(start: Start) -> list[int]:
+    """The journal records that a store of these folders has, once it has caught up."""
+    running = start()
+    found = [seq for (seq,) in running.rows("SELECT seq FROM facts ORDER BY seq")]
+    assert running.store.close()
+    return found
+
+
+def test_records_become_rows(start: Start, ledger: Ledger) -> None:
+    """Each kind goes to its table, money exactly, times to the nanosecond; what has no table keeps its body."""
+    filled(ledger)
+    running = start()
+    opportunities = running.rows(
+        "SELECT opp_id::VARCHAR, qty, profit_quote, spread_bps, epoch_ns(created_at), seq, degraded "
+        "FROM arbitrage_opportunity ORDER BY seq"
+    )
+    assert opportunities[1] == (
+        "00000000-0000-5000-8000-000000000004", Decimal("0.100000000000000001"), Decimal("12.345678901234567891"),
+        20.5, NOW_NS + 4, 5, False,
+    )  # fmt: skip
+    assert len(opportunities) == 5
+    assert running.rows("SELECT DISTINCT kind, venue, reason FROM feed_event") == [("book.lost", "okx", "gap")]
+    assert running.rows("SELECT count(*), min(user_id), min(metadata) FROM audit_log") == [(5, "root", "x")]
+    assert running.rows("SELECT count(*), count(body) FROM facts") == [(20, 5)]
+    assert running.rows("SELECT body FROM facts WHERE seq = 4") == [('{"number":3,"schema_ver":"9"}',)]
+    assert (running.store.applied, running.store.lag, running.store.problem) == (20, 0, None)
+
+
+def test_episodes_dead_letters_and_alerts(start: Start, ledger: Ledger) -> None:
+    """Ends of episodes have their beginning; dead letters keep their bytes and who purged them; alerts their end."""
+    ledger.append(
+        "signal.closed", event="closed", recv_ns=NOW_NS + 50, symbol="BTC-USDT", venue_buy="okx", venue_sell="kraken",
+        raw_signal_id="00000000-0000-5000-8000-00000000000a", duration_ns=50, max_net_bps=2.0,
+        max_profit_quote="3.5", evaluations=7, reason="ttl",
+    )  # fmt: skip
+    raw = bytes(range(256))
+    for fact in (
+        DeadLettered(letter_id=1, topic="t", venue="okx", conn="c", reason="r", recv_ns=NOW_NS + 1, raw=raw),
+        DeadLettered(letter_id=2, topic="t", venue="okx", conn="c", reason="r", recv_ns=NOW_NS + 2, raw=b""),
+        DeadLettersPurged(letter_ids=(2, 9), by="root"),
+    ):
+        ledger.append_body(*written(fact))
+    ledger.append("alert.raised", alert_id="a1", rule_id="lag", severity="High", message="m", scope="okx")
+    ledger.append("alert.resolved", alert_id="a1", ts_ns=NOW_NS + 9)
+    running = start()
+    assert running.rows("SELECT epoch_ns(started_at), epoch_ns(closed_at), reason FROM arbitrage_episode") == [
+        (NOW_NS, NOW_NS + 50, "ttl")
+    ]
+    assert running.rows("SELECT letter_id, raw, purged_by, epoch_ns(recv_at) FROM dead_letters ORDER BY 1") == [
+        (1, raw, None, NOW_NS + 1),
+        (2, b"", "root", NOW_NS + 2),
+    ]
+    assert running.rows("SELECT severity, epoch_ns(resolved_at) FROM alerts") == [("High", NOW_NS + 9)]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"no json", b"[1]", b'{"opp_id": 5, "qty": [], "recv_ns": "x"}', b"\xff\xfe", b"null"]
+)
+def test_a_record_of_another_shape_loses_nothing(start: Start, ledger: Ledger, body: bytes) -> None:
+    """Whatever a body holds, the store goes on; what a rule cannot read at all is kept whole."""
+    filled(ledger, 3)
+    ledger.append_body("signal.raised", body)
+    ledger.append_body("dead_letter", body)
+    filled(ledger, 4)
+    running = start()
+    assert running.rows("SELECT count(*), max(seq) FROM facts") == [(9, 9)]
+    assert running.rows("SELECT count(*) FROM arbitrage_opportunity WHERE opp_id IS NOT NULL") == [(2,)]
+    in_table = running.rows("SELECT count(*) FROM arbitrage_opportunity WHERE seq = 4")
+    kept = running.rows("SELECT count(body) FROM facts WHERE seq = 4")
+    assert in_table[0][0] + kept[0][0] == 1
+    assert running.store.problem is None
+
+
+def test_a_restart_goes_on_where_it_was(start: Start, ledger: Ledger) -> None:
+    """Every record is in the database once, over any number of starts."""
+    for _ in range(3):
+        filled(ledger, 7)
+        assert seqs(start) == list(range(1, ledger.synced + 1))
+
+
+def test_samples_are_written(start: Start) -> None:
+    """Lists and arrays, text and numbers, with their time to the nanosecond; 5-minute candles come from 1-minute."""
+    running = start()
+    running.store.sample("market_snapshots", {
+        "ts_ns": np.array([NOW_NS, NOW_NS + 1]), "symbol": ["A-B", "A-B"], "venue": ["okx", None],
+        "bid": np.array([1.0, 2.0]), "ask": [1.5, 2.5], "mid": [1.25, 2.25],
+    })  # fmt: skip
+    minute = 60 * 10**9
+    start_ns = NOW_NS // (5 * minute) * 5 * minute
+    running.store.sample("candles", {
+        "ts_ns": [start_ns + k * minute for k in range(6)], "symbol": ["A-B"] * 6, "venue": ["okx"] * 6,
+        "open": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0], "high": [9.0, 2.0, 3.0, 4.0, 5.0, 6.0], "low": [0.5] * 6,
+        "close": [2.0, 3.0, 4.0, 5.0, 5.5, 7.0], "ticks": [10] * 6,
+    })  # fmt: skip
+    running.store.sample("ts_errors", {"ts_ns": [NOW_NS], "component": ["feed"], "no_such_column": [1]})
+    assert running.rows("SELECT epoch_ns(ts), venue, mid FROM market_snapshots ORDER BY 1") == [
+        (NOW_NS, "okx", 1.25),
+        (NOW_NS + 1, None, 2.25),
+    ]
+    assert running.rows("SELECT epoch_ns(ts), open, high, low, close, ticks FROM candles_5m ORDER BY 1") == [
+        (start_ns, 1.0, 9.0, 0.5, 5.5, 50),
+        (start_ns + 5 * minute, 6.0, 6.0, 0.5, 7.0, 10),
+    ]
+    assert running.store.dropped == 1
+    assert any("no_such_column" in report for report in running.reports)
+    with pytest.raises(ValueError, match="takes no samples"):
+        running.store.sample("orders", {"ts_ns": [1]})
+    with pytest.raises(ValueError, match="columns of"):
+        running.store.sample("candles", {"ts_ns": [1], "open": []})
+
+
+def test_samples_are_bounded() -> None:
+    """When the database cannot follow, the oldest go, counted; what comes back after a failure is the oldest."""
+    samples = Samples(rows_max=10)
+    for number in range(5):
+        samples.put("candles", {"open": [number] * 3})
+    assert samples.dropped == 6
+    taken = samples.take()
+    assert [sample.columns["open"][0] for sample in taken] == [2, 3, 4]
+    samples.put("candles", {"open": [9] * 4})
+    samples.put_back(taken)
+    assert [sample.columns["open"][0] for sample in samples.take()] == [3, 4, 9]
+    assert samples.dropped == 9
+
+
+def test_a_snapshot_is_reused_while_it_is_young(start: Start, ledger: Ledger) -> None:
+    """A reader that may be some seconds behind costs no second copy; only the latest copies are kept."""
+    filled(ledger)
+    store = start().store
+    first = store.snapshot(0).result(30)
+    assert store.snapshot(60).result(30) == first
+    second = store.snapshot(0).result(30)
+    assert second.path != first.path
+    third = store.snapshot(0).result(30)
+    assert [path.exists() for path in (first.path, second.path, third.path)] == [False, True, True]
+    assert third.path.stat().st_mode & 0o777 == 0o600
+    assert (third.seq, third.lag) == (20, 0)
+
+
+def test_a_closed_store_hands_out_nothing(start: Start) -> None:
+    """Whoever asks after the end is told so."""
+    store = start().store
+    assert store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.snapshot(0).result(1)
+
+
+def damage_header(path: Path) -> None:
+    path.write_bytes(b"garbage!" * 512 + path.read_bytes()[4096:])
+
+
+def damage_blocks(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    for at in range(3 * 4096 + 100, len(data), 512):
+        data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+def damage_cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def damage_empty_file(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damage_rows(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("DELETE FROM facts WHERE seq = 7")
+
+
+def damage_cursor(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE store_cursor SET seq = 12")
+
+
+def damage_hash(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE store_cursor SET hash = 'ab'")
+
+
+def damage_version(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE store_cursor SET schema_version = 0")
+
+
+def damage_other_tables(path: Path) -> None:
+    path.unlink()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("CREATE TABLE theirs (a INTEGER)")
+
+
+@pytest.mark.parametrize("damage", [
+    damage_header, damage_blocks, damage_cut, damage_empty_file, damage_rows, damage_cursor, damage_hash,
+    damage_version, damage_other_tables, Path.unlink,
+])  # fmt: skip
+def test_a_damaged_file_is_put_aside_and_made_again(
+    start: Start, ledger: Ledger, folders: Folders, damage: Callable[[Path], None]
+) -> None:
+    """Whatever is wrong with the file, the store is complete a moment later, says so, and keeps the file."""
+    filled(ledger, 400)
+    assert len(seqs(start)) == 400
+    damage(folders.database)
+    filled(ledger, 5)
+    running = start()
+    wait_for(lambda: running.store.applied == 405)
+    assert running.rows("SELECT count(*), min(seq), max(seq), count(DISTINCT seq) FROM facts") == [(405, 1, 405, 405)]
+    assert running.store.problem is None
+    aside = list(folders.database.parent.glob("gambit.duckdb.damaged-*"))
+    if damage not in (Path.unlink, damage_empty_file):
+        assert (running.store.rebuilds, len(aside)) == (1, 1)
+        assert any("made again from the journal" in report for report in running.reports)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Until it is so; polls, since the store tells nobody."""
+    tick = threading.Event()
+    for _ in range(int(seconds / 0.01)):
+        if condition():
+            return
+        tick.wait(0.01)
+    raise AssertionError("it never came about")
+
+
+def test_another_journal_is_another_store(start: Start, ledger: Ledger) -> None:
+    """A database of another journal, or of one that has fewer records, is not written into."""
+    filled(ledger)
+    seqs(start)
+    other = filled(Ledger(b"two"), 8)
+    running = start(ledger=other)
+    wait_for(lambda: running.store.applied == 8)
+    assert running.rows("SELECT count(*) FROM facts") == [(8,)]
+    assert running.store.rebuilds == 1
+
+
+def test_a_lost_log_is_noticed(start: Start, ledger: Ledger, folders: Folders) -> None:
+    """A database whose last changes were cut off looks sound; the mark beside it tells, and they are written again."""
+    filled(ledger, 10)
+    seqs(start)
+    before = folders.database.read_bytes()
+    filled(ledger, 10)
+    assert len(seqs(start)) == 20
+    folders.database.write_bytes(before)
+    running = start()
+    assert running.rows("SELECT count(*), max(seq) FROM facts") == [(20, 20)]
+    assert any("record 20 was in it, now 10 is the last" in report for report in running.reports)
+
+
+def test_a_file_deleted_under_the_store_is_made_again(start: Start, ledger: Ledger, folders: Folders) -> None:
+    """Deleting the open file is noticed within a second or so."""
+    filled(ledger)
+    running = start()
+    wait_for(lambda: running.store.applied == 20)
+    folders.database.unlink()
+    wait_for(lambda: running.store.rebuilds == 1 and folders.database.exists() and running.store.problem is None)
+    assert running.rows("SELECT count(*) FROM facts") == [(20,)]
+
+
+def hold(path: Path, is_held: Any, may_go: Any) -> None:
+    """Keep the file open in another process."""
+    with duckdb.connect(str(path), read_only=True):
+        is_held.set()
+        may_go.wait(60)
+
+
+def test_a_locked_file_is_waited_for_and_then_put_aside(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator who keeps the file open gets to keep it; the store goes on in a new one."""
+    monkeypatch.setattr("gambit.store.store.WAIT_S", (0.05,))
+    filled(ledger)
+    seqs(start)
+    context = multiprocessing.get_context("spawn")
+    is_held, may_go = context.Event(), context.Event()
+    holder = context.Process(target=hold, args=(folders.database, is_held, may_go))
+    holder.start()
+    try:
+        assert is_held.wait(60)
+        running = start()
+        wait_for(lambda: running.store.applied == 20 and running.store.problem is None)
+        assert any("lock" in report for report in running.reports)
+        assert len(list(folders.database.parent.glob("gambit.duckdb.locked-*"))) == 1
+    finally:
+        may_go.set()
+        holder.join()
+
+
+def test_a_full_disk_is_tried_again(start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused commit loses nothing: the file is opened anew and the same records are written again."""
+    monkeypatch.setattr("gambit.store.store.WAIT_S", (0.01,))
+    apply = Database.apply
+    refusals = iter(range(3))
+
+    def refusing(database: Database, *args: Any) -> None:
+        if next(refusals, None) is not None:
+            raise duckdb.IOException("Could not write file: No space left on device")
+        apply(database, *args)
+
+    def judged(database: Database, *args: Any) -> None:
+        with database._judging():
+            refusing(database, *args)
+
+    monkeypatch.setattr(Database, "apply", judged)
+    filled(ledger)
+    running = start()
+    running.store.sample("ts_alerts", {"ts_ns": [NOW_NS], "alerts": [1]})
+    wait_for(lambda: running.store.applied == 20 and running.store.problem is None)
+    assert running.rows("SELECT count(*) FROM facts") == [(20,)]
+    assert running.rows("SELECT count(*) FROM ts_alerts") == [(1,)]
+    assert ["No space left" in report for report in running.reports] == [True]
+    assert running.store.rebuilds == 0
+
+
+def test_old_days_leave_as_parquet(start: Start, ledger: Ledger, folders: Folders) -> None:
+    """What is older than its table is kept is exported by day, then deleted; exporting again doubles nothing."""
+    for days in range(5):
+        ledger.append("book.lost", ts_ns=NOW_NS - days * DAY_NS, venue="okx", symbol="A-B", reason=str(days))
+    running = start({"feed_event": 2})
+    wait_for(lambda: running.store.applied == 5)
+    assert [r for (r,) in running.rows("SELECT reason FROM feed_event ORDER BY 1")] in (["0", "1", "2"], list("01234"))
+    assert running.store.close()
+    running = start({"feed_event": 2})
+    assert running.rows("SELECT reason FROM feed_event ORDER BY 1") == [("0",), ("1",), ("2",)]
+    assert running.store.close()
+    folders.database.unlink()
+    for _ in range(2):
+        running = start({"feed_event": 2})
+        wait_for(lambda: running.store.applied == 5)  # noqa: B023
+        assert running.store.close()
+    exported = duckdb.sql(f"SELECT reason, day FROM '{folders.exports}/feed_event/*/*.parquet' ORDER BY 1").fetchall()
+    day = datetime.date.fromisoformat("2026-05-28")
+    assert exported == [("3", day - datetime.timedelta(3)), ("4", day - datetime.timedelta(4))]
+
+
+@pytest.mark.parametrize("table", ["orders", "nonsense", "store_cursor"])
+def test_a_retention_that_cannot_be_is_refused(folders: Folders, ledger: Ledger, table: str) -> None:
+    """Tables whose rows change later have no day to leave by."""
+    with pytest.raises(ValueError, match=rf"store.retention.{table}"):
+        Store(folders, ledger, batch_ns=1, retention={table: 3}, now_ns=lambda: 0, report=print)
