@@ -17,6 +17,7 @@ from gambit.cli.config import config_commands
 from gambit.cli.demo import demo
 from gambit.cli.doctor import doctor
 from gambit.cli.replay import replay
+from gambit.cli.sim import sim
 from gambit.cli.venues import venue_commands
 
 FAILED = 1
@@ -51,7 +52,7 @@ def gambit() -> None:
     """Cross-exchange crypto arbitrage: books, opportunities and replay at the speed of the feed."""
 
 
-for command in (replay, demo, config_commands, venue_commands, doctor):
+for command in (replay, demo, sim, config_commands, venue_commands, doctor):
     gambit.add_command(command)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from gambit.sim.accounts import MONEY_DIGITS, Account, base_units, fee_of, quote_units, reserve
-from gambit.sim.dialect import MILLI_NS, Fill, OrderTerms, Refusal, Report
+from gambit.sim.dialect import MILLI_NS, Fill, OrderTerms, Refusal, Report, ReportKind
 from gambit.sim.instruments import Instrument
 from gambit.sim.ledger import Ledger
 from gambit.sim.market import Trade
@@ -144,6 +144,49 @@ class Desk:
         self._ended(account, order, "canceled", cancel_id)
         self.on_trades(order.symbol, [])
 
+    def amend(self, account: Account, order: Order, *, lots: int = 0, price_ticks: int = 0) -> None:
+        """Change quantity (filled part included) or price of a resting order, 0 for as it is.
+
+        Less at the same price keeps the place in the queue, everything else loses it and may take.
+        Raises Refusal for an order that is over and for terms that a new order would be refused for.
+        """
+        if order.is_over:
+            raise Refusal("order_over", f"order {order.order_id} is {order.state.value}")
+        lots, price_ticks = lots or order.lots, price_ticks or order.price_ticks
+        rules, book = self.rules[order.symbol], self.books[order.symbol]
+        if rules.status != "TRADING":
+            raise Refusal("halted", f"{order.symbol}: {rules.status}")
+        if lots <= order.filled or lots < rules.min_lots:
+            raise Refusal("min_lots", f"{lots} lots are too few")
+        if price_ticks == order.price_ticks and lots <= order.lots:
+            book.shrink(order, lots, self.now_ns)
+            self._unlock(account, order)
+            self._report("amended", order, None, [])
+            self.on_trades(order.symbol, [])
+            return
+        self._relock(account, order, lots, price_ticks)
+        order.changed_ns = self.now_ns
+        self._report("amended", order, None, [])
+        self._match(account, order)
+
+    def _relock(self, account: Account, order: Order, lots: int, price_ticks: int) -> None:
+        """Set aside what an order with new terms needs, and take it out of the book; all or nothing."""
+        before = order.lots, order.price_ticks
+        balance_asset = reserve(account.fees, self.rules[order.symbol].instrument, order)[1]
+        balance = account.balance(balance_asset)
+        order.lots, order.price_ticks = lots, price_ticks
+        needed, _asset = reserve(account.fees, self.rules[order.symbol].instrument, order)
+        if balance.free + order.locked < needed:
+            order.lots, order.price_ticks = before
+            raise Refusal("funds", f"{balance_asset}: too little is free")
+        terms = order.lots, order.price_ticks
+        order.lots, order.price_ticks = before
+        self.books[order.symbol].withdraw(order)
+        order.lots, order.price_ticks = terms
+        balance.free += order.locked - needed
+        balance.locked -= order.locked - needed
+        order.locked = needed
+
     def cancel_all(self, account: Account, symbols: Iterable[str] | None = None, reason: str = "user") -> list[Order]:
         """Cancel an account's resting orders, of some symbols or of all; those that were canceled."""
         wanted = None if symbols is None else set(symbols)
@@ -272,12 +315,17 @@ class Desk:
         return max(cost, 1)
 
     def _submit(self, account: Account, order: Order) -> None:
-        book = self.books[order.symbol]
-        facts = {"symbol": order.symbol, "account": order.account, "side": "buy" if order.buys else "sell"}
-        takes = book.takeable(order)
+        takes = self.books[order.symbol].takeable(order)
         if not (order.post_only and takes):
             order.state = State.OPEN
             self._report("new", order, None, [])
+        self._match(account, order)
+
+    def _match(self, account: Account, order: Order) -> None:
+        """Let an accepted order meet the book, and deal with what is over then."""
+        book = self.books[order.symbol]
+        facts = {"symbol": order.symbol, "account": order.account, "side": "buy" if order.buys else "sell"}
+        takes = book.takeable(order)
         partial = self._faults.fire("partial", self.now_ns, facts) if takes else None
         take_max = None if partial is None else int(order.lots * partial.number_arg("share", 0.5))
         trades = book.submit(order, self.now_ns, take_max=take_max)
@@ -386,13 +434,13 @@ class Desk:
 
     def _report(
         self,
-        kind: Literal["new", "trade", "canceled", "expired", "rejected", "bust"],
+        kind: ReportKind,
         order: Order,
         fill: Fill | None,
         assets: list[str],
         cancel_id: str = "",
     ) -> None:
-        if kind == "new":
+        if kind in ("new", "amended"):
             item = self.rules[order.symbol].instrument
             assets = [item.quote if order.buys else item.base]
         self.on_report(Report(kind, order, fill, assets, self.now_ns, cancel_id))

@@ -40,6 +40,7 @@ REASONS = (
     "symbol", "tick", "lot", "min_lots", "max_lots", "min_cost", "price_band", "funds", "duplicate", "halted",
     "cancel_only", "unknown_order", "order_over", "would_take", "forced",
 )  # fmt: skip
+ReportKind = Literal["new", "trade", "amended", "canceled", "expired", "rejected", "bust"]
 Outage = Literal["limit", "ban", "maintenance", "internal"]
 
 
@@ -144,11 +145,11 @@ class Fill:
 class Report(msgspec.Struct, frozen=True):
     """Something that happened to an order: the order as it is now, its fill if it was one, the balances it touched.
 
-    Kinds: "new" (accepted), "trade", "canceled", "expired", "rejected" (after acceptance), "bust". `cancel_id` is what
-    the client called the cancel request.
+    Kinds: "new" (accepted), "trade", "amended", "canceled", "expired", "rejected" (after acceptance), "bust".
+    `cancel_id` is what the client called the cancel request.
     """
 
-    kind: Literal["new", "trade", "canceled", "expired", "rejected", "bust"]
+    kind: ReportKind
     order: Order
     fill: Fill | None
     assets: Sequence[str]

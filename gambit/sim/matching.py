@@ -230,7 +230,7 @@ class MatchingBook(Book):
         if order.post_only and takes:
             order.end(State.CANCELED, "would_take", ts_ns)
             return []
-        if order.tif == "fok" and takes < order.lots:
+        if order.tif == "fok" and takes < order.left:
             order.end(State.EXPIRED, "fok", ts_ns)
             return []
         trades = self._match(order, ts_ns, order.lots if take_max is None else min(order.lots, take_max))
@@ -252,15 +252,31 @@ class MatchingBook(Book):
         side.settle(order.price_ticks * side.sign)
         self.update_id += 1
 
+    def shrink(self, order: Order, lots: int, ts_ns: int) -> None:
+        """Make a resting order smaller; it keeps its place in the queue."""
+        order.lots = lots
+        order.changed_ns = ts_ns
+        side = self._own(order)
+        side.settle(order.price_ticks * side.sign)
+        self.update_id += 1
+
+    def withdraw(self, order: Order) -> None:
+        """Take a resting order out of its queue without ending it."""
+        side = self._own(order)
+        key = order.price_ticks * side.sign
+        side.queues[key].remove(order)
+        side.settle(key)
+        self.update_id += 1
+
     def takeable(self, order: Order) -> int:
         """Lots the order could take at once, at most its own."""
         side = self._facing(order)
         found = 0
         for key in reversed(side.keys):
-            if found >= order.lots or not self._reaches(order, side, key):
+            if found >= order.left or not self._reaches(order, side, key):
                 break
             found += side.lots[key]
-        return min(found, order.lots)
+        return min(found, order.left)
 
     def _match(self, taker: Order, ts_ns: int, lots: int) -> list[Trade]:
         side = self._facing(taker)

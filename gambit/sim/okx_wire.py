@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from gambit.sim.instruments import Instrument
 from gambit.sim.market import Book, Change, Row, Side, Top, Trade, Window
 from gambit.sim.wire import MILLI_NS, Texts, WireOptions, by_symbol, step_text
 
@@ -45,7 +46,7 @@ class OkxWire:
 
     def lists(self, ts_ns: int) -> list[tuple[str, str]]:
         """GET public/instruments."""
-        rows = ",".join([self._entry(book) for book in self._books.values()])
+        rows = ",".join([spot_entry(book.instrument) for book in self._books.values()])
         url = "https://www.okx.com/api/v5/public/instruments?instType=SPOT"
         return [(url, f'{{"code":"0","data":[{rows}],"msg":""}}')]
 
@@ -58,7 +59,7 @@ class OkxWire:
         acks = [f'{{"event":"subscribe","arg":{arg},"connId":"{self._conn_id}"}}' for arg in self._args()]
         if self._options.source == "bbo":
             return acks + [frame for book in self._books.values() for frame in self.top(book.top(ts_ns))]
-        return acks + [self._snapshot(symbol, ts_ns) for symbol in self._books]
+        return acks + [self.opening(symbol, ts_ns) for symbol in self._books]
 
     def depth_answer(self, symbol: str, ts_ns: int) -> tuple[str, str] | None:
         """Books come in band."""
@@ -112,7 +113,7 @@ class OkxWire:
             text = "The connection will soon be closed for a service upgrade. Please reconnect."
             return [f'{{"event":"notice","code":"64008","msg":"{text}","connId":"{self._conn_id}"}}']
         if name == "books5":
-            return [self._best_five(symbol, ts_ns)]
+            return [self.best_five(symbol, ts_ns)]
         if symbol not in self._seq or self._options.checksums:
             return []
         previous = self._seq[symbol]
@@ -129,7 +130,8 @@ class OkxWire:
             channels.append("trades")
         return [f'{{"channel":"{channel}","instId":"{symbol}"}}' for channel in channels for symbol in self._books]
 
-    def _snapshot(self, symbol: str, ts_ns: int) -> str:
+    def opening(self, symbol: str, ts_ns: int) -> str:
+        """The books snapshot; updates go on from it."""
         book = self._books[symbol]
         windows = (
             Window(book.bids, BOOK_DEPTHS[self._options.okx_books], tells_leaving=True),
@@ -150,7 +152,15 @@ class OkxWire:
             f'"asks":{self._rows(texts, asks)},"bids":{self._rows(texts, bids)},"ts":"{ts_ns // MILLI_NS}",{tail}}}]}}'
         )
 
-    def _best_five(self, symbol: str, ts_ns: int) -> str:
+    def rest_book(self, symbol: str, levels: int, ts_ns: int) -> str:
+        """A row of GET market/books."""
+        book, texts = self._books[symbol], self._texts[symbol]
+        bids, asks = (self._rows(texts, side.levels()[:levels]) for side in (book.bids, book.asks))
+        seq = book.update_id - self._behind[symbol]
+        return f'{{"asks":{asks},"bids":{bids},"ts":"{ts_ns // MILLI_NS}","seqId":{seq}}}'
+
+    def best_five(self, symbol: str, ts_ns: int) -> str:
+        """A books5 frame."""
         book, texts = self._books[symbol], self._texts[symbol]
         bids, asks = self._rows(texts, book.bids.levels()[:5]), self._rows(texts, book.asks.levels()[:5])
         seq = book.update_id - self._behind[symbol]
@@ -167,19 +177,24 @@ class OkxWire:
         said = [f'["{price[t]}","{qty(n)}","0","{n % 9 + 1}"]' if n else f'["{price[t]}","0","0","0"]' for t, n in rows]
         return f"[{','.join(said)}]"
 
-    def _entry(self, book: Book) -> str:
-        item = book.instrument
-        tick = step_text(item.tick, item.price_decimals)
-        lot = step_text(item.lot, item.lot_decimals)
-        least = step_text(item.min_lots * item.lot, item.lot_decimals)
-        code = 10000 + zlib.crc32(item.symbol.encode()) % 1000
-        return (
-            f'{{"instType":"SPOT","instId":"{item.symbol}","instIdCode":{code},'
-            f'"baseCcy":"{item.base}","quoteCcy":"{item.quote}","tickSz":"{tick}","lotSz":"{lot}","minSz":"{least}",'
-            f'"maxLmtSz":"9999999999","maxLmtAmt":"20000000","maxMktSz":"1000000","maxMktAmt":"1000000",'
-            f'"state":"live","ruleType":"normal","groupId":"12","tradeQuoteCcyList":["{item.quote}"],'
-            f'"listTime":"1611907686000","expTime":"","lever":"10","contTdSwTime":"","upcChg":[]}}'
-        )
+
+def instrument_code(symbol: str) -> int:
+    """The integer that WebSocket orders name a symbol by."""
+    return 10_000 + zlib.crc32(symbol.encode()) % 10_000_000
+
+
+def spot_entry(item: Instrument, state: str = "live") -> str:
+    """A spot instrument as GET public/instruments says it."""
+    tick = step_text(item.tick, item.price_decimals)
+    lot = step_text(item.lot, item.lot_decimals)
+    least = step_text(item.min_lots * item.lot, item.lot_decimals)
+    return (
+        f'{{"instType":"SPOT","instId":"{item.symbol}","instIdCode":{instrument_code(item.symbol)},'
+        f'"baseCcy":"{item.base}","quoteCcy":"{item.quote}","tickSz":"{tick}","lotSz":"{lot}","minSz":"{least}",'
+        f'"maxLmtSz":"9999999999","maxLmtAmt":"20000000","maxMktSz":"1000000","maxMktAmt":"1000000",'
+        f'"state":"{state}","ruleType":"normal","groupId":"12","tradeQuoteCcyList":["{item.quote}"],'
+        f'"listTime":"1611907686000","expTime":"","lever":"10","contTdSwTime":"","upcChg":[]}}'
+    )
 
 
 def _texts_of(side: Side, texts: Texts) -> list[tuple[str, str]]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -186,6 +188,17 @@ class Server:
                 return
             exchange.receive(session, _said(message.type, message.data), self._now_ns())
             self._flush(exchange)
+
+
+def server_context(certificate: bytes, private: bytes) -> ssl.SSLContext:
+    """A server's side of TLS with a PEM certificate (certificate.py makes one)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "certificate.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(certificate + private)
+        context.load_cert_chain(path)
+    return context
 
 
 def _said(kind: WSMsgType, data: Any) -> str | bytes | Ping | Pong:

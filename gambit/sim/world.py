@@ -17,10 +17,12 @@ from gambit.sim.exchange import Exchange
 from gambit.sim.instruments import list_instrument
 from gambit.sim.market import SECOND_NS, Market, Pace, Temper
 from gambit.sim.matching import MatchingBook
+from gambit.sim.okx_exchange import OkxExchange
 from gambit.sim.verbs import FaultOrder
 
 DIALECTS: Mapping[str, type[Dialect]] = {
     "binance": BinanceExchange,
+    "okx": OkxExchange,
 }
 SYMBOLS = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LTC-USDT", "LINK-USDT",
