@@ -2,7 +2,6 @@
 
 import math
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -15,8 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from gambit.surface.catalogue import METRICS
 from gambit.surface.metrics import NS_PER_SEC, SERIES_MAX, Declared, Registry
 from gambit.surface.vitals import Vitals
+from tests.tools import program
 
-PROMTOOL = shutil.which("promtool")
+PROMTOOL = program("promtool", "prometheus")
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is absent: apt-get install prometheus")
 
 # contract.md, "Metrics".

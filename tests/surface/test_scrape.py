@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
 import socket
 import urllib.parse
 from collections.abc import AsyncIterator
@@ -17,8 +16,9 @@ from gambit.surface import scrape
 from gambit.surface.catalogue import METRICS
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
+from tests.tools import program
 
-PROMETHEUS = shutil.which("prometheus")
+PROMETHEUS = program("prometheus", "prometheus")
 
 
 class Daemon:
