@@ -7,7 +7,7 @@ about a frame (the market does).
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -26,6 +26,9 @@ from gambit.runtime.transport import Transport
 from gambit.venues.wire import Venue, in_chunks
 
 TICK_SEC: Final = 0.1  # between two looks at sessions and books
+LEARN_SEC: Final = 5.0  # how long the start waits for an instrument list
+RELEARN_SEC: Final = 3600.0
+RELEARN_DEGRADED_SEC: Final = 30.0
 CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
 CONNECTS_SEC: Final = 300.0
 
@@ -82,7 +85,9 @@ class Feed:
         self.feeds = feeds
         self.venue = settings.venue
         self.name = settings.venue.name
-        self.gateway = Gateway(settings.venue, settings.rest, feeds.http, feeds.clock, random=feeds.random)
+        self.gateway = Gateway(
+            settings.venue, settings.rest, feeds.http, feeds.clock, random=feeds.random, sleep=feeds.sleep
+        )
         self.lines: list[Line] = []
         self.missing: tuple[str, ...] = ()
         self.attempts = Attempts(CONNECTS, CONNECTS_SEC)
@@ -94,12 +99,18 @@ class Feed:
     async def learn(self) -> None:
         """Fetch the venue's instrument list. Without one, spellings and rules go by what is known otherwise."""
         try:
-            answer = await self.gateway.fetch(self.venue.instruments_call())
+            answer = await self.gateway.fetch(self.venue.instruments_call(), patience_sec=LEARN_SEC)
         except CallFailed as error:
             self.feeds.warn(f"{error}; {self.name} goes on without an instrument list")
             self.gateway.is_degraded = True
             return
         self.take_snapshot(answer)
+
+    async def keep_learning(self) -> None:
+        """Rules of instruments change: once an hour, sooner while the venue does not answer."""
+        while True:
+            await self.feeds.sleep(RELEARN_DEGRADED_SEC if self.gateway.is_degraded else RELEARN_SEC)
+            await self.learn()
 
     def build(self) -> None:
         """Lines for the books that are wanted and listed. Raises FeedError."""
@@ -178,7 +189,6 @@ class Feed:
         now_ns = self.feeds.clock.now_ns()
         self.feeds.observer.fetched(self.name, answer.url, answer.body, now_ns)
         self.feeds.market.on_http(self.name, answer.url, answer.body, now_ns)
-        self.feeds.pulse()
 
     def fetch(self, line: Line, spelling: str) -> None:
         """Fetch a snapshot, unless one is on its way."""
@@ -193,6 +203,7 @@ class Feed:
             self.fetching.discard(spelling)
         if answer is not None:
             self.take_snapshot(answer)
+            self.feeds.pulse()
 
     def start(self, name: str, work: Coroutine[Any, Any, object]) -> None:
         """See Shop."""
@@ -204,7 +215,7 @@ class Feed:
 
     async def sleep(self, seconds: float) -> None:
         """See Shop."""
-        await asyncio.sleep(seconds)
+        await self.feeds.sleep(seconds)
 
     # ---- readings ----
 
@@ -251,7 +262,7 @@ class Feeds:
     """All venues.
 
     `pulse` is called after each socket read and whenever books changed otherwise; `on_death(name, error)` hears of a
-    task that ended by itself; `warn` takes a line for the log.
+    task that ended by itself; `warn` takes a line for the log; `sleep` waits by the clock's time.
     """
 
     def __init__(
@@ -268,6 +279,7 @@ class Feeds:
         pulse: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda _: None,
         tls: ssl.SSLContext | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.market = market
         self.transport = transport
@@ -278,6 +290,7 @@ class Feeds:
         self.pulse = pulse
         self.warn = warn
         self.tls = tls or ssl.create_default_context()
+        self.sleep = sleep
         self.supervisor = Supervisor(on_death)
         self.health = BookHealth(market)
         self.sessions: dict[int, Session] = {}  # by the market's connection
@@ -291,6 +304,7 @@ class Feeds:
             feed.build()
         self.supervisor.start("feeds", self._watch())
         for feed in self.feeds:
+            self.supervisor.start(f"{feed.name} instruments", feed.keep_learning())
             for line in feed.lines:
                 self.supervisor.start(line.name, line.run())
 
@@ -307,7 +321,7 @@ class Feeds:
     async def _watch(self) -> None:
         while True:
             self.tick(self.clock.now_ns())
-            await asyncio.sleep(TICK_SEC)
+            await self.sleep(TICK_SEC)
 
     def tick(self, now_ns: int) -> None:
         """Move the market's clock, tell what became of the books, let every session decide."""

@@ -114,10 +114,10 @@ class Gateway:
             await self.sleep(wait_ns / SEC)
         raise CallFailed(self.venue.name, call.path, failure)
 
-    async def fetch(self, call: Call) -> Answer:
+    async def fetch(self, call: Call, *, patience_sec: float = PATIENCE_SEC) -> Answer:
         """As get(), but falls back to the last good answer, flagged degraded. Raises CallFailed where there is none."""
         try:
-            answer = await self.get(call)
+            answer = await self.get(call, patience_sec=patience_sec)
         except CallFailed:
             known = self._good.get(call.path)
             if known is None:

@@ -32,7 +32,7 @@ QUIET_SEC: Final = 3.0
 DEAD_SEC: Final = 8.0
 RESYNC_SEC: Final = 5.0
 FETCH_SEC: Final = 0.5
-FROZEN_SEC: Final = 5.0
+FROZEN_SEC: Final = 10.0
 OTHERS_SEC: Final = 2.0  # "others move": one of them did within this
 IDLE_SEC: Final = 20.0
 LIFE_MARGIN_SEC: Final = 600.0
@@ -134,6 +134,10 @@ class Session:
     _replace: str = ""
     _was_refused: bool = False
 
+    @property
+    def _gap_ns(self) -> int:
+        return int(SEC / self.venue.live.sends_per_sec)
+
     # ---- what happened ----
 
     def opened(self, now_ns: int) -> None:
@@ -201,6 +205,7 @@ class Session:
         """Rules 2 and 3."""
         others_ns = max((book.moved_ns for book in books.values() if book.is_fed), default=-1)
         others_move = now_ns - others_ns <= OTHERS_SEC * SEC
+        leaves_ns = max(now_ns, self._may_send_ns) + len(self._outbox) * self._gap_ns  # what is asked for now
         lost: list[str] = []
         frozen: list[str] = []
         fetched: list[Action] = []
@@ -215,17 +220,17 @@ class Session:
             elif self._fetches(book):
                 if self._may_fetch(now_ns, watch, book):
                     fetched.append(Fetch(spelling))
-                    self._asked(watch, now_ns)
+                    self._asked(watch, leaves_ns)
             elif self._may_ask(now_ns, watch, RESYNC_SEC):
                 lost.append(spelling)
-                self._asked(watch, now_ns)
+                self._asked(watch, leaves_ns)
             watch.was_fed = book.is_fed
         if self.phase is Phase.SUBSCRIBING and all(books.get(name, UNSEEN).synced for name in self._watches):
             self.phase = Phase.LIVE
             self.has_been_live = True
         for spelling in frozen:
             self._watches[spelling].calm += 1
-            self._watches[spelling].asked_ns = now_ns
+            self._watches[spelling].asked_ns = self._watches[spelling].again_ns = leaves_ns
         self._resubscribe([*lost, *frozen])
         return fetched
 
@@ -247,8 +252,8 @@ class Session:
         patience_ns = int(FROZEN_SEC * SEC) << min(watch.calm, RARER_MOST)
         return now_ns - max(book.moved_ns, watch.asked_ns) >= patience_ns
 
-    def _asked(self, watch: _Watch, now_ns: int) -> None:
-        watch.asked_ns = watch.again_ns = now_ns
+    def _asked(self, watch: _Watch, leaves_ns: int) -> None:
+        watch.asked_ns = watch.again_ns = leaves_ns
         watch.fruitless += 1
 
     def _resubscribe(self, spellings: Sequence[str]) -> None:
@@ -282,9 +287,8 @@ class Session:
     def _sends(self, now_ns: int) -> list[Action]:
         """Rule 6."""
         sent: list[Action] = []
-        gap_ns = int(SEC / self.venue.live.sends_per_sec)
-        self._may_send_ns = max(self._may_send_ns, now_ns - gap_ns)
+        self._may_send_ns = max(self._may_send_ns, now_ns)
         while self._outbox and self._may_send_ns <= now_ns:
             sent.append(Send(self._outbox.popleft()))
-            self._may_send_ns += gap_ns
+            self._may_send_ns += self._gap_ns
         return sent

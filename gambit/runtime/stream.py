@@ -135,9 +135,12 @@ class Stream:
         reason = self.reason or reason
         if self.link is not None:
             self.observer.fact(FeedDown(venue=self.venue, conn=self.name, reason=reason))
+        try:
+            self.pulse()
+        except Exception as error:
+            self.bug = self.bug or error  # raised by whoever waits for the end
         if not self.ended.done():
             self.ended.set_result(reason)
-        self.pulse()
 
     # ---- what the session wants ----
 

@@ -101,6 +101,7 @@ class _PicowsLink(picows.WSListener):
         self.parts: list[bytes] = []  # of a message that comes in several frames
         self.parts_bytes = 0
         self.reason = ""
+        self.bug: Exception | None = None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self.transport = transport
@@ -111,13 +112,18 @@ class _PicowsLink(picows.WSListener):
         recv_ns = self.recv_ns
         if not recv_ns:
             recv_ns = self.recv_ns = self.now_ns()
-        if frame.msg_type is TEXT and frame.fin:
-            self.listener.on_message(frame.get_payload_as_bytes(), recv_ns)
-        else:
-            self.on_rare_frame(transport, frame)
-        if frame.last_in_buffer:
-            self.recv_ns = 0
-            self.listener.on_heard(recv_ns)
+        try:
+            if frame.msg_type is TEXT and frame.fin:
+                self.listener.on_message(frame.get_payload_as_bytes(), recv_ns)
+            else:
+                self.on_rare_frame(transport, frame)
+            if frame.last_in_buffer:
+                self.recv_ns = 0
+                self.listener.on_heard(recv_ns)
+        except Exception as error:  # ours; told in on_close, for picows would only log it
+            self.bug = self.bug or error
+            self.reason = self.reason or _worded(error)
+            self.close()
 
     def on_rare_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Parts of a message, binary ones, pings, the venue's close."""
@@ -145,14 +151,14 @@ class _PicowsLink(picows.WSListener):
 
     async def tell_the_end(self, transport: picows.WSTransport) -> None:
         """The one place that says how it ended."""
-        reason, bug = "the connection was lost", None
+        reason = "the connection was lost"
         try:
             await transport.wait_disconnected()
         except (picows.WSError, OSError) as error:
             reason = _worded(error)
         except Exception as error:
-            reason, bug = _worded(error), error
-        self.listener.on_close(self.reason or reason, bug)
+            reason, self.bug = _worded(error), self.bug or error
+        self.listener.on_close(self.reason or reason, self.bug)
 
     def send(self, data: bytes) -> None:
         if self.transport is not None and not self.transport.is_disconnected:

@@ -11,6 +11,8 @@ from aiohttp import WSMsgType, web
 class Exchange:
     """One server: WebSocket at /ws, REST below /api. Everything that arrives is kept with the loop's time."""
 
+    venue = "okx"
+
     def __init__(self) -> None:
         self.sockets: list[web.WebSocketResponse] = []  # open ones
         self.connects: list[float] = []
@@ -128,3 +130,32 @@ class Exchange:
         return sum(
             arg["instId"] == name for request in self.heard if request["op"] == "subscribe" for arg in request["args"]
         )
+
+
+class BinanceExchange(Exchange):
+    """Diffs on the stream, snapshots beside it."""
+
+    venue = "binance"
+
+    def listing(self, request: web.Request) -> web.Response:
+        """exchangeInfo, or a depth snapshot as of the last diff."""
+        if request.path.endswith("depth"):
+            last = self.books.setdefault(request.query["symbol"], 100)
+            return web.json_response({"lastUpdateId": last, "bids": [["99", "5"]], "asks": [["101", "5"]]})
+        rows = [
+            {"symbol": f"{base}USDT", "baseAsset": base, "quoteAsset": "USDT", "status": "TRADING", "filters": []}
+            for base in ("BTC", "ETH")
+        ]
+        return web.json_response({"symbols": rows}, headers={"X-MBX-USED-WEIGHT-1M": "20"})
+
+    async def answer(self, socket: web.WebSocketResponse, request: Any) -> None:
+        """An ack and nothing else."""
+        await socket.send_json({"result": None, "id": request["id"]})
+
+    async def update(self, name: str, *, skip: int = 0, socket: web.WebSocketResponse | None = None) -> None:
+        """A diff of one level; with `skip`, some ids before it were lost."""
+        last = self.books.setdefault(name, 100) + skip
+        self.books[name] = last + 1
+        diff = {"e": "depthUpdate", "E": 1, "s": name, "U": last + 1, "u": last + 1, "b": [["98", str(last)]], "a": []}
+        for one in self.sockets if socket is None else [socket]:
+            await one.send_json(diff)

@@ -1,93 +1,17 @@
-"""Feeds against a scripted exchange on loopback: real sockets, real time, events instead of sleeps."""
+"""Feeds against a scripted exchange on loopback: real sockets; time runs as fast as a test wants it to."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import pytest
+from aiohttp import web
 
-from gambit.config import Config
 from gambit.events.feed import BookLost, BookSynced, FeedDown, FeedUp
-from gambit.runtime.clock import SystemClock
-from gambit.runtime.feed import Feeds, FeedSettings, FeedStatus
-from gambit.runtime.http import AiohttpClient
-from gambit.runtime.stream import Observer
 from gambit.runtime.transport import PicowsTransport, Transport, WebsocketsTransport
-from gambit.runtime.wiring import build_market
-from gambit.venues import VENUES
-from tests.runtime.exchange import Exchange
+from tests.runtime.exchange import BinanceExchange, Exchange
+from tests.runtime.feeding import Setup
 
-SYMBOLS = ("BTC-USDT", "ETH-USDT")
 TRANSPORTS: tuple[Callable[[Callable[[], int]], Transport], ...] = (PicowsTransport, WebsocketsTransport)
-
-
-class Watcher(Observer):
-    """Keeps the facts; a test waits for one."""
-
-    def __init__(self) -> None:
-        self.facts: list[Any] = []
-        self.came = asyncio.Event()
-
-    def fact(self, fact: object) -> None:
-        self.facts.append(fact)
-        self.came.set()
-
-    def of(self, kind: type) -> list[Any]:
-        """The facts of a kind so far."""
-        return [fact for fact in self.facts if isinstance(fact, kind)]
-
-    async def until(self, kind: type, count: int, timeout_sec: float = 10) -> list[Any]:
-        """Wait until there were so many of a kind."""
-        async with asyncio.timeout(timeout_sec):
-            while len(self.of(kind)) < count:
-                self.came.clear()
-                await self.came.wait()
-        return self.of(kind)
-
-
-class Setup:
-    """One venue's feed and the exchange it talks to."""
-
-    def __init__(self, exchange: Exchange, transport: Callable[[Callable[[], int]], Transport], **more: Any) -> None:
-        clock = SystemClock()
-        self.exchange = exchange
-        self.watcher = Watcher()
-        self.deaths: list[tuple[str, BaseException | None]] = []
-        self.said: list[str] = []
-        self.pulses = 0
-        self.http = AiohttpClient()
-        self.market = build_market(Config(symbols=SYMBOLS), is_live=True)
-        settings = {"venue": VENUES["okx"], "symbols": SYMBOLS, "ws": exchange.url, "rest": exchange.rest, **more}
-        self.feeds = Feeds(
-            self.market,
-            [FeedSettings(**settings)],
-            transport=transport(clock.now_ns),
-            http=self.http,
-            clock=clock,
-            random=random.Random(1).random,
-            on_death=lambda name, error: self.deaths.append((name, error)),
-            observer=self.watcher,
-            pulse=self.pulse,
-            warn=self.said.append,
-        )
-
-    def pulse(self) -> None:
-        self.pulses += 1
-
-    async def synced(self) -> None:
-        """Start, and wait for both books."""
-        await self.feeds.start()
-        await self.watcher.until(BookSynced, 2)
-
-    def status(self) -> FeedStatus:
-        """Of the venue, as of now."""
-        self.feeds.health.look()
-        return self.feeds.statuses()[0]
-
-    async def stop(self) -> None:
-        await self.feeds.stop()
-        await self.http.close()
 
 
 @pytest.fixture
@@ -145,8 +69,199 @@ async def test_a_cut_connection_comes_back(setup: Setup) -> None:
 
 async def test_what_a_venue_does_not_list_is_left_out(exchange: Exchange) -> None:
     """It is said, and the others are fed."""
-    setup = Setup(exchange, PicowsTransport, symbols=("BTC-USDT", "ETH-USDT", "FOO-USDT"))
+    setup = Setup(exchange, symbols=("BTC-USDT", "ETH-USDT", "FOO-USDT"))
     await setup.synced()
     assert setup.said == ["okx does not list FOO-USDT; it is left out there"]
     assert setup.status().missing == ("FOO-USDT",)
+    await setup.stop()
+
+
+# ---- connections that go wrong ----
+
+
+async def test_a_half_open_connection_is_found(exchange: Exchange) -> None:
+    """It accepts and reads and says nothing more: found within ten seconds, and replaced (F78)."""
+    setup = Setup(exchange, speed=20)
+    await setup.synced()
+    exchange.is_deaf, since_ns = True, setup.clock.now_ns()
+    (down,) = await setup.watcher.until(FeedDown, 1)
+    assert down.reason == "nothing was heard for 8 s"
+    assert setup.clock.now_ns() - since_ns < 11_000_000_000  # ten seconds and a tick or two of a busy machine
+    exchange.is_deaf = False
+    await setup.watcher.until(BookSynced, 4)
+    await setup.stop()
+
+
+async def test_accept_then_close_is_no_storm(exchange: Exchange) -> None:
+    """At most 30 connects in five minutes, though each is accepted (F79)."""
+    setup = Setup(exchange, speed=150)
+    exchange.closes_at_once = True
+    await setup.feeds.start()
+    await setup.clock.sleep(300)
+    assert 8 <= len(exchange.connects) <= 30
+    await setup.stop()
+
+
+async def test_nobody_listens(exchange: Exchange) -> None:
+    """The reason is told; when somebody does, the books come."""
+    setup = Setup(exchange, speed=20)
+    await exchange.stop()
+    await setup.feeds.start()
+    async with asyncio.timeout(5):
+        while setup.status().reason == "":
+            await asyncio.sleep(0)
+    assert setup.status().state == "down"
+    assert setup.said[0].startswith("okx /api/v5/public/instruments?instType=SPOT: transient_network: Cannot connect")
+    await setup.stop()
+
+
+async def test_a_message_beyond_all_measure_ends_the_connection(exchange: Exchange) -> None:
+    """It is not even read; the next connection works (F71)."""
+    setup = Setup(exchange)
+    await setup.synced()
+    with pytest.raises(ConnectionError):
+        await exchange.sockets[0].send_str("x" * (17 * 1024 * 1024))
+    (down,) = await setup.watcher.until(FeedDown, 1)
+    assert "size" in down.reason
+    await setup.watcher.until(BookSynced, 4)
+    await setup.stop()
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"arg":{"channel":"books","instId":"BTC-USDT"},"data":[{"asks":[["0x10","1"]]}]}']
+)
+async def test_a_corrupt_frame_costs_books_and_no_more(setup: Setup, text: str) -> None:
+    """Unsynced at once, kept as a dead letter, back after a snapshot (F66)."""
+    await setup.synced()
+    await setup.exchange.sockets[0].send_str(text)
+    lost = await setup.watcher.until(BookLost, 1)
+    assert lost[0].reason in ("unreadable", "bad_frame")
+    await setup.watcher.until(BookSynced, 2 + len(lost))
+    assert [letter.raw for letter in setup.market.dead_letters] == [text.encode()]
+    assert setup.watcher.of(FeedDown) == []
+
+
+async def test_a_defect_of_ours_is_seen_at_once(exchange: Exchange) -> None:
+    """What a listener raises is no fault of the venue: the line's task dies, and somebody hears of it (R11)."""
+    setup = Setup(exchange)
+    await setup.synced()
+
+    def fail() -> None:
+        raise ZeroDivisionError("ours")
+
+    setup.feeds.feeds[0].lines[0].streams[0].pulse = fail
+    await exchange.update("BTC-USDT")
+    await setup.watcher.until(FeedDown, 1)
+    while not setup.deaths:
+        await asyncio.sleep(0)
+    assert [(name, repr(error)) for name, error in setup.deaths] == [("okx-0", "ZeroDivisionError('ours')")]
+    await setup.stop()
+
+
+# ---- replacements ----
+
+
+async def test_a_notice_brings_a_replacement_that_takes_over(setup: Setup) -> None:
+    """The books go over in the call that brings the new snapshot; no pulse finds one unsynced (F77)."""
+    await setup.synced()
+    old = setup.exchange.sockets[0]
+    await old.send_json({"event": "notice", "code": "64008", "msg": "Reconnect.", "connId": "c"})
+    await setup.exchange.until(lambda: len(setup.exchange.sockets) == 1 and setup.exchange.sockets[0] is not old)
+    assert len(setup.exchange.connects) == 2
+    assert {fact.reason for fact in setup.watcher.of(BookLost)} == {"taken_over"}
+    await setup.exchange.update("BTC-USDT")
+    await setup.watcher.until(FeedDown, 1)
+    status = setup.status()
+    assert (status.state, status.replaced, status.reconnects, setup.unsynced) == ("up", 1, 1, 0)
+
+
+async def test_a_replacement_that_gets_nowhere_is_given_up(exchange: Exchange) -> None:
+    """The old connection goes on as if nothing had been."""
+    setup = Setup(exchange, speed=20)
+    await setup.synced()
+    exchange.closes_at_once = True
+    await exchange.sockets[0].send_json({"event": "notice", "code": "64008", "msg": "Reconnect.", "connId": "c"})
+    await setup.watcher.until(FeedDown, 1)
+    await exchange.update("BTC-USDT")
+    assert setup.watcher.of(BookLost) == []
+    assert (setup.status().connections_up, setup.unsynced, setup.deaths) == (1, 0, [])
+    await setup.stop()
+
+
+# ---- snapshots beside the stream ----
+
+
+@pytest.fixture
+async def binance() -> AsyncIterator[Setup]:
+    """A feed of two Binance books, ten times as fast."""
+    exchange = BinanceExchange()
+    await exchange.start()
+    setup = Setup(exchange, speed=10)
+    yield setup
+    await setup.stop()
+    await exchange.stop()
+    assert setup.deaths == []
+
+
+async def fed(setup: Setup) -> None:
+    """Both books have diffs and a snapshot."""
+    await setup.feeds.start()
+    await setup.exchange.until(lambda: len(setup.exchange.heard) == 1)
+    await setup.exchange.update("BTCUSDT")
+    await setup.exchange.update("ETHUSDT")
+    await setup.watcher.until(BookSynced, 2)
+
+
+async def test_snapshots_join_the_stream(binance: Setup) -> None:
+    """One request a book, within the budget that the venue's own count corrects."""
+    await fed(binance)
+    calls = [call for call in binance.exchange.calls if "depth" in call]
+    assert calls == ["/api/v3/depth?symbol=BTCUSDT&limit=1000", "/api/v3/depth?symbol=ETHUSDT&limit=1000"]
+    assert binance.feeds.feeds[0].gateway.budget.used == 120
+    book = binance.market.book(0)
+    assert book is not None
+    assert (book["synced"], book["gaps"]) == (True, 0)
+
+
+async def test_a_gap_fetches_a_snapshot(binance: Setup) -> None:
+    """Nothing is subscribed anew (F56)."""
+    await fed(binance)
+    await binance.exchange.update("BTCUSDT", skip=3)
+    await binance.watcher.until(BookLost, 1)
+    await binance.watcher.until(BookSynced, 3)
+    assert len(binance.exchange.heard) == 1
+    assert sum("symbol=BTCUSDT" in call for call in binance.exchange.calls) == 2
+
+
+async def test_a_replacement_brings_its_snapshots_along(binance: Setup) -> None:
+    """Its diffs wait for them; then the books go over in one call (F76)."""
+    await fed(binance)
+    old = binance.exchange.sockets[0]
+    session = binance.feeds.feeds[0].lines[0].streams[0].session
+    session.opened_ns -= 86_000 * 1_000_000_000
+    await binance.exchange.until(lambda: len(binance.exchange.sockets) == 2 and len(binance.exchange.heard) == 2)
+    for _ in range(3):
+        await binance.exchange.update("BTCUSDT")
+        await binance.exchange.update("ETHUSDT")
+    await binance.exchange.until(lambda: len(binance.exchange.sockets) == 1)
+    assert binance.exchange.sockets[0] is not old
+    assert (binance.unsynced, binance.status().replaced) == (0, 1)
+    await binance.exchange.update("BTCUSDT")
+    assert {fact.reason for fact in binance.watcher.of(BookLost)} <= {"taken_over"}
+
+
+async def test_without_a_list_the_feed_goes_on(exchange: Exchange) -> None:
+    """REST fails; spellings and books do not need it, and the status says that rules may be old."""
+    setup = Setup(exchange, speed=50)
+    exchange.on_call = lambda _: web.Response(status=503, text="down")
+    await setup.synced()
+    assert 1 < len(exchange.calls) <= 6  # the start waits for five seconds and no longer
+    status = setup.status()
+    assert (status.state, status.is_degraded) == ("degraded", True)
+    assert status.rest_failures == {"vendor_5xx": len(exchange.calls)}
+    exchange.on_call = lambda _: None
+    async with asyncio.timeout(5):
+        while setup.status().state != "up":
+            await exchange.update("BTC-USDT")
+            await setup.clock.sleep(1)
     await setup.stop()
