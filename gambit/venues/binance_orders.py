@@ -65,6 +65,7 @@ from gambit.venues.reading import (
     ms_ns,
     needed_id,
     needed_text,
+    never_was,
     rows,
     same_order,
     side_of,
@@ -391,20 +392,25 @@ def _state(asked: Asked, row: Row) -> Iterator[Report]:
 def order_state(row: Row) -> OrderState:
     """An order's row; a cancel's answer names the order by origClientOrderId. Raises Malformed."""
     word = needed_text(row, "status")
-    status = told_by(STATUSES, word, "status")
+    cum_qty = at_least_zero(row, "executedQty")
     original = text_of(row, "origClientOrderId")
     return OrderState(
         client_id=original or needed_text(row, "clientOrderId"),
         venue_id=needed_id(row, "orderId"),
-        status=status,
+        status=_status(word, cum_qty),
         spelling=needed_text(row, "symbol"),
         side=side_of(row, "side"),
         qty=maybe_above_zero(row, "origQty"),
         price=maybe_above_zero(row, "price"),
-        cum_qty=at_least_zero(row, "executedQty"),
+        cum_qty=cum_qty,
         cause=_cause(word, text_of(row, "timeInForce"), is_asked=bool(original)),
         text=text_of(row, "expiryReason"),
     )
+
+
+def _status(word: str, cum_qty: Decimal) -> Status:
+    status = told_by(STATUSES, word, "status")
+    return never_was(cum_qty) if status == "refused" else status
 
 
 def _cause(word: str, tif: str, *, is_asked: bool) -> Cause:
@@ -508,15 +514,16 @@ def _execution(event: Row) -> Iterator[Report]:
             exec_ns=ms_ns(event, "T"),
             is_maker=flag(event, "m"),
         )
+    cum_qty = at_least_zero(event, "z")
     yield OrderState(
         client_id=client_id,
         venue_id=venue_id,
-        status=told_by(STATUSES, word, "status"),
+        status=_status(word, cum_qty),
         spelling=spelling,
         side=side,
         qty=maybe_above_zero(event, "q"),
         price=maybe_above_zero(event, "p"),
-        cum_qty=at_least_zero(event, "z"),
+        cum_qty=cum_qty,
         cause=_cause(word, text_of(event, "f"), is_asked=bool(original)),
         text=text_of(event, "eR") or text_of(event, "r"),
     )

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from gambit.model import Side
 from gambit.venues.decode import NotJson, Number, load_json
 from gambit.venues.failure import DATA
-from gambit.venues.orders import Answer, Asked, CancelRefused, Fault, Garbled, Refused, Report, Unclear
+from gambit.venues.orders import Answer, Asked, CancelRefused, Fault, Garbled, Refused, Report, Status, Unclear
 from gambit.venues.refusals import shown
 
 Row = Mapping[str, object]
@@ -279,3 +279,8 @@ def same_order(asked: Asked, client_id: str) -> None:
     """Raises Malformed when an answer names another order than was asked about (F19)."""
     if asked.client_id and client_id and client_id != asked.client_id:
         raise Malformed(f"asked about {asked.client_id}, answered about {client_id}")
+
+
+def never_was(cum_qty: Decimal | None) -> Status:
+    """What to call an order that its venue calls rejected: one that filled in part was none of that."""
+    return "cancelled" if cum_qty else "refused"

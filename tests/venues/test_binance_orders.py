@@ -435,7 +435,7 @@ def test_an_execution() -> None:
         ({"x": "EXPIRED", "X": "EXPIRED", "f": "IOC", "eR": "UNFILLED_IOC_QUANTITY_EXPIRED"}, "expired", "ioc"),
         ({"x": "EXPIRED", "X": "EXPIRED", "eR": "EXCHANGE_CANCELED"}, "expired", "venue"),
         ({"x": "TRADE_PREVENTION", "X": "EXPIRED_IN_MATCH", "l": "0.00400000"}, "expired", "self_trade"),
-        ({"x": "REJECTED", "X": "REJECTED", "r": "INSUFFICIENT_BALANCES"}, "refused", ""),
+        ({"x": "REJECTED", "X": "REJECTED", "r": "INSUFFICIENT_BALANCES"}, "cancelled", ""),
     ],
 )
 def test_states(changes: dict[str, Any], status: str, cause: str) -> None:
@@ -444,6 +444,12 @@ def test_states(changes: dict[str, Any], status: str, cause: str) -> None:
     assert kinds(got) == ["OrderState"]
     (state,) = states(got)
     assert (state.client_id, state.status, state.cause, state.cum_qty) == (ID, status, cause, D("0.004"))
+
+
+def test_a_rejected_order_never_was() -> None:
+    """Unless some of it was filled: quantities beat labels."""
+    (state,) = states(heard(LANGUAGE.stream(), event(x="REJECTED", X="REJECTED", z="0", l="0")).reports)
+    assert state.status == "refused"
 
 
 def test_other_events() -> None:
