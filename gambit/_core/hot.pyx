@@ -16,7 +16,7 @@ from gambit._core.market cimport (
     market_bbo, market_best, market_claim, market_drop_diffs, market_forget, market_part, market_promise,
     market_snapshot, part_complete,
 )
-from gambit._core.num cimport PAD, now_ns, readable_behind, unlikely
+from gambit._core.num cimport PAD, now_ns, prefetch_frame, readable_behind, unlikely
 from gambit._core.pairs cimport Pairs, room
 from gambit._core.scan cimport (
     HAS_PARTS, MARKS, MAX_LEVELS, MAX_PARTS, Level, Mark, Part, Scan, Scanner, scan_frame, scan_room_levels,
@@ -107,6 +107,7 @@ cdef class Hot:
         cdef int answer
         if not 0 <= conn < self.n_conns:
             raise IndexError(f"connection {conn}")
+        prefetch_frame(data, n)
         if readable_behind(<const char*>data, n):
             answer = self.run(conn, <const char*>data, n, recv_ns)
         else:

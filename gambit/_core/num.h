@@ -361,6 +361,11 @@ static inline const char *gb_expect(const char *at, const char *end, int *last) 
 /* Have the cache line at p near when it is needed; any address will do. */
 static inline void gb_prefetch(const void *p) { __builtin_prefetch(p, 1); }
 
+/* The same for the first lines of a frame of n bytes, all at once: they are read one behind the other. */
+static inline void gb_prefetch_frame(const char *p, size_t n) {
+    for (size_t k = 64; k < n && k < 512; k += 64) __builtin_prefetch(p + k, 0);
+}
+
 /* RFC 3339 in UTC ("2026-08-01T02:53:53.646219Z", 0-9 digits of fraction) to ns since 1970; -1 when it is not that. */
 static int64_t gb_rfc3339(const char *p, int n) {
     static const int before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};

@@ -48,6 +48,7 @@ cdef extern from "num.h" nogil:
     char* put_wire "gb_put_wire"(char* o, int64_t m, unsigned int dec, unsigned int wire) noexcept
     const char* string_end "gb_string_end"(const char* p) noexcept
     bint same "gb_same"(const char* p, const char* q, int n) noexcept
+    void prefetch_frame "gb_prefetch_frame"(const char* p, size_t n) noexcept
     void prefetch "gb_prefetch"(const void* p) noexcept
     const char* expect "gb_expect"(const char* at, const char* end, int* last) noexcept
     unsigned int nondigits "gb_nondigits"(const char* p) noexcept
