@@ -44,7 +44,7 @@ class Server:
         self._port_base = port_base
         self._tls = tls
         self._runners: list[web.AppRunner] = []
-        self._transports: dict[int, asyncio.Transport] = {}
+        self._transports: dict[Session, asyncio.Transport] = {}
         self._turns: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Server:
@@ -120,7 +120,7 @@ class Server:
 
     def _flush(self, exchange: Exchange) -> None:
         for session, frames in exchange.drain():
-            transport = self._transports.get(session.number)
+            transport = self._transports.get(session)
             if transport is None or not frames or transport.is_closing():
                 continue
             cut = isinstance(frames[-1], Close) and frames[-1].code == 1006
@@ -170,11 +170,11 @@ class Server:
             await socket.prepare(request)
             if request.transport is None:
                 return socket
-            self._transports[session.number] = request.transport
+            self._transports[session] = request.transport
             self._flush(exchange)
             await self._listen_to(exchange, session, socket)
         finally:
-            self._transports.pop(session.number, None)
+            self._transports.pop(session, None)
             exchange.closed(session)
         return socket
 
