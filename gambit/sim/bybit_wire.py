@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from random import Random
 
+from gambit.sim.instruments import Instrument
 from gambit.sim.market import Book, Change, Row, Top, Trade, Window
 from gambit.sim.wire import MILLI_NS, Texts, WireOptions, by_symbol, step_text
 
@@ -48,8 +49,8 @@ class BybitWire:
 
     def lists(self, ts_ns: int) -> list[tuple[str, str]]:
         """GET instruments-info."""
-        entry = self._spot_entry if self._category == "spot" else self._linear_entry
-        rows = ",".join([entry(book) for book in self._books.values()])
+        items = [book.instrument for book in self._books.values()]
+        rows = ",".join([spot_entry(item) if self._category == "spot" else _linear_entry(item) for item in items])
         url = f"https://api.bybit.com/v5/market/instruments-info?category={self._category}&status=Trading&limit=1000"
         text = (
             f'{{"retCode":0,"retMsg":"OK","result":{{"category":"{self._category}","list":[{rows}],"nextPageCursor":""}},'
@@ -138,6 +139,16 @@ class BybitWire:
         self._u[symbol] += 1 + self._rng.randrange(50)
         return [self._whole(symbol, "snapshot", ts_ns)]
 
+    def opening(self, symbol: str, ts_ns: int) -> list[str]:
+        """The snapshot a newcomer to the topic of a book gets; its u goes on where it stands."""
+        self._u.setdefault(symbol, 1000 + self._rng.randrange(9_000_000))
+        return [self._whole(symbol, "snapshot", ts_ns)]
+
+    def sides_text(self, symbol: str, levels: int) -> tuple[str, str]:
+        """The best levels of both sides as rows, best first."""
+        book, texts = self._books[symbol], self._texts[symbol]
+        return self._rows(texts, book.bids.levels()[:levels]), self._rows(texts, book.asks.levels()[:levels])
+
     def _topics(self) -> list[str]:
         kinds = [f"orderbook.{self._depth}"] if self._options.source == "depth" else []
         if self._options.tops or not kinds:
@@ -173,30 +184,31 @@ class BybitWire:
         said = [f'["{price[ticks]}","{qty(lots) if lots else 0}"]' for ticks, lots in rows]
         return f"[{','.join(said)}]"
 
-    def _spot_entry(self, book: Book) -> str:
-        item = book.instrument
-        lot = step_text(item.lot, item.lot_decimals)
-        least = step_text(item.min_lots * item.lot, item.lot_decimals)
-        return (
-            f'{{"symbol":"{spell(item.symbol)}","baseCoin":"{item.base}","quoteCoin":"{item.quote}","innovation":"0",'
-            f'"status":"Trading","marginTrading":"utaOnly","stTag":"0","lotSizeFilter":{{"basePrecision":"{lot}",'
-            f'"quotePrecision":"0.0000001","minOrderQty":"{least}","maxOrderQty":"1000000000000","minOrderAmt":"5",'
-            f'"maxOrderAmt":"8000000","maxLimitOrderQty":"1000000000000","maxMarketOrderQty":"1000000000000"}},'
-            f'"priceFilter":{{"tickSize":"{step_text(item.tick, item.price_decimals)}"}},'
-            f'"riskParameters":{{"priceLimitRatioX":"0.01","priceLimitRatioY":"0.02"}}}}'
-        )
 
-    def _linear_entry(self, book: Book) -> str:
-        item = book.instrument
-        tick = step_text(item.tick, item.price_decimals)
-        lot = step_text(item.lot, item.lot_decimals)
-        least = step_text(item.min_lots * item.lot, item.lot_decimals)
-        return (
-            f'{{"symbol":"{spell(item.symbol)}","contractType":"LinearPerpetual","status":"Trading",'
-            f'"baseCoin":"{item.base}","quoteCoin":"{item.quote}","launchTime":"1585526400000","deliveryTime":"0",'
-            f'"deliveryFeeRate":"","priceScale":"{item.price_decimals}","leverageFilter":{{"minLeverage":"1",'
-            f'"maxLeverage":"100.00","leverageStep":"0.01"}},"priceFilter":{{"minPrice":"{tick}","maxPrice":"1999999.8",'
-            f'"tickSize":"{tick}"}},"lotSizeFilter":{{"maxOrderQty":"1000000000000","minOrderQty":"{least}",'
-            f'"qtyStep":"{lot}","postOnlyMaxOrderQty":"1000000000000","maxMktOrderQty":"1000000000000",'
-            f'"minNotionalValue":"5"}},"unifiedMarginTrade":true,"fundingInterval":480,"settleCoin":"{item.quote}"}}'
-        )
+def spot_entry(item: Instrument, status: str = "Trading", min_amount: str = "5", max_qty: str = "1000000000000") -> str:
+    """A spot symbol in instruments-info."""
+    lot = step_text(item.lot, item.lot_decimals)
+    least = step_text(item.min_lots * item.lot, item.lot_decimals)
+    return (
+        f'{{"symbol":"{spell(item.symbol)}","baseCoin":"{item.base}","quoteCoin":"{item.quote}","innovation":"0",'
+        f'"status":"{status}","marginTrading":"utaOnly","stTag":"0","lotSizeFilter":{{"basePrecision":"{lot}",'
+        f'"quotePrecision":"0.0000001","minOrderQty":"{least}","maxOrderQty":"{max_qty}","minOrderAmt":"{min_amount}",'
+        f'"maxOrderAmt":"8000000","maxLimitOrderQty":"{max_qty}","maxMarketOrderQty":"{max_qty}"}},'
+        f'"priceFilter":{{"tickSize":"{step_text(item.tick, item.price_decimals)}"}},'
+        f'"riskParameters":{{"priceLimitRatioX":"0.01","priceLimitRatioY":"0.02"}}}}'
+    )
+
+
+def _linear_entry(item: Instrument) -> str:
+    tick = step_text(item.tick, item.price_decimals)
+    lot = step_text(item.lot, item.lot_decimals)
+    least = step_text(item.min_lots * item.lot, item.lot_decimals)
+    return (
+        f'{{"symbol":"{spell(item.symbol)}","contractType":"LinearPerpetual","status":"Trading",'
+        f'"baseCoin":"{item.base}","quoteCoin":"{item.quote}","launchTime":"1585526400000","deliveryTime":"0",'
+        f'"deliveryFeeRate":"","priceScale":"{item.price_decimals}","leverageFilter":{{"minLeverage":"1",'
+        f'"maxLeverage":"100.00","leverageStep":"0.01"}},"priceFilter":{{"minPrice":"{tick}","maxPrice":"1999999.8",'
+        f'"tickSize":"{tick}"}},"lotSizeFilter":{{"maxOrderQty":"1000000000000","minOrderQty":"{least}",'
+        f'"qtyStep":"{lot}","postOnlyMaxOrderQty":"1000000000000","maxMktOrderQty":"1000000000000",'
+        f'"minNotionalValue":"5"}},"unifiedMarginTrade":true,"fundingInterval":480,"settleCoin":"{item.quote}"}}'
+    )

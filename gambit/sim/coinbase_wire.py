@@ -9,13 +9,16 @@ acks and heartbeats too. market_trades gives the maker's side. Values are string
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from gambit.sim.instruments import Instrument
 from gambit.sim.market import SECOND_NS, Book, Change, Row, Top, Trade
 from gambit.sim.spelling import go_time, rfc3339
 from gambit.sim.wire import Texts, WireOptions, by_symbol, step_text
 
 TRANSIT_NS = 800_000  # between an event and the envelope's timestamp
+SEQUENCE = "@"  # in texts of a SharedCoinbaseWire; no value of the venue has it
+FLAGS = ("is_disabled", "cancel_only", "trading_disabled")
 
 
 def spell(symbol: str) -> str:
@@ -41,7 +44,7 @@ class CoinbaseWire:
 
     def lists(self, ts_ns: int) -> list[tuple[str, str]]:
         """GET market/products; this server puts blanks after commas."""
-        rows = ", ".join([self._entry(book) for book in self._books.values()])
+        rows = ", ".join([product_entry(book.instrument) for book in self._books.values()])
         url = "https://api.coinbase.com/api/v3/brokerage/market/products"
         return [(url, f'{{"products":[{rows}], "num_products":{len(self._books)}}}')]
 
@@ -85,13 +88,7 @@ class CoinbaseWire:
 
     def trade(self, event: Trade) -> list[str]:
         """market_trades with the maker's side, and the ticker."""
-        texts = self._texts[event.symbol]
-        side = "SELL" if event.taker_buys else "BUY"
-        row = (
-            f'{{"product_id":"{event.symbol}","trade_id":"{event.trade_id}","price":"{texts.price[event.price_ticks]}",'
-            f'"size":"{texts.qty(event.qty_lots)}","time":"{rfc3339(event.ts_ns, 6)}","side":"{side}"}}'
-        )
-        frames = [self._frame("market_trades", f'{{"type":"update","trades":[{row}]}}', event.ts_ns)]
+        frames = [self.trades("update", [event], event.ts_ns)]
         if self._options.tops:
             frames.append(self._ticker("update", self._books[event.symbol].top(event.ts_ns)))
         return frames
@@ -117,6 +114,27 @@ class CoinbaseWire:
             return ['{"type":"error","message":"authentication failure"}']
         return [self._snapshot(symbol, ts_ns)] if self._options.source == "depth" else []
 
+    def opening(self, symbol: str, ts_ns: int) -> list[str]:
+        """The snapshot a newcomer to a book gets."""
+        return [self._snapshot(symbol, ts_ns)]
+
+    def ticker(self, kind: str, event: Top) -> str:
+        """A touch as the ticker says it, of either kind."""
+        return self._ticker(kind, event)
+
+    def trades(self, kind: str, events: Sequence[Trade], ts_ns: int) -> str:
+        """Several trades in one message, the newest first."""
+        rows = ",".join([self._trade_row(event) for event in reversed(events)])
+        return self._frame("market_trades", f'{{"type":"{kind}","trades":[{rows}]}}', ts_ns)
+
+    def _trade_row(self, event: Trade) -> str:
+        texts = self._texts[event.symbol]
+        side = "SELL" if event.taker_buys else "BUY"
+        return (
+            f'{{"product_id":"{event.symbol}","trade_id":"{event.trade_id}","price":"{texts.price[event.price_ticks]}",'
+            f'"size":"{texts.qty(event.qty_lots)}","time":"{rfc3339(event.ts_ns, 6)}","side":"{side}"}}'
+        )
+
     def _channels(self) -> list[str]:
         channels = ["market_trades"] if self._options.trades else []
         if self._options.tops or self._options.source == "bbo":
@@ -126,10 +144,13 @@ class CoinbaseWire:
         return [*channels, "heartbeats"]
 
     def _frame(self, channel: str, event: str, ts_ns: int) -> str:
-        seq = self._next_seq
-        self._next_seq += 1
+        seq = self._sequence()
         stamp = rfc3339(ts_ns + TRANSIT_NS, 9)
         return f'{{"channel":"{channel}",{self._client}"timestamp":"{stamp}","sequence_num":{seq},"events":[{event}]}}'
+
+    def _sequence(self) -> str:
+        self._next_seq += 1
+        return str(self._next_seq - 1)
 
     def _l2(self, symbol: str, kind: str, rows: str, ts_ns: int) -> str:
         return self._frame("l2_data", f'{{"type":"{kind}","product_id":"{symbol}","updates":[{rows}]}}', ts_ns)
@@ -165,19 +186,40 @@ class CoinbaseWire:
         said = [f'"{name}":[{chr(34) + name + chr(34) if name == "heartbeats" else products}]' for name in channels]
         return self._frame("subscriptions", f'{{"subscriptions":{{{",".join(said)}}}}}', ts_ns)
 
-    @staticmethod
-    def _entry(book: Book) -> str:
-        item = book.instrument
-        tick = step_text(item.tick, item.price_decimals)
-        lot = step_text(item.lot, item.lot_decimals)
-        least = step_text(item.min_lots * item.lot, item.lot_decimals)
-        return (
-            f'{{"product_id":"{item.symbol}", "price":"{tick}", "base_increment":"{lot}", "quote_increment":"{tick}", '
-            f'"quote_min_size":"1", "quote_max_size":"150000000", "base_min_size":"{least}", '
-            f'"base_max_size":"1000000000000", "base_name":"{item.base}", "quote_name":"{item.quote}", '
-            f'"is_disabled":false, "new":false, "status":"online", "cancel_only":false, "limit_only":false, '
-            f'"post_only":false, "trading_disabled":false, "auction_mode":false, "product_type":"SPOT", '
-            f'"quote_currency_id":"{item.quote}", "base_currency_id":"{item.base}", '
-            f'"fcm_trading_session_details":null, "mid_market_price":"", "alias":"", "alias_to":[], '
-            f'"view_only":false, "price_increment":"{tick}", "display_name":"{item.symbol}", "product_venue":"CBE"}}'
-        )
+
+class SharedCoinbaseWire(CoinbaseWire):
+    """Texts for many connections: SEQUENCE stands where each of them has its own number."""
+
+    def frame(self, channel: str, event: str, ts_ns: int) -> str:
+        """A message of any channel."""
+        return self._frame(channel, event, ts_ns)
+
+    def _sequence(self) -> str:
+        return SEQUENCE
+
+
+def product_entry(
+    item: Instrument,
+    *,
+    price: str = "",
+    status: str = "online",
+    flags: Collection[str] = (),
+    quote_min: str = "1",
+    base_max: str = "1000000000000",
+) -> str:
+    """A product in the list of products; `flags` are those of FLAGS that are true."""
+    tick = step_text(item.tick, item.price_decimals)
+    lot = step_text(item.lot, item.lot_decimals)
+    least = step_text(item.min_lots * item.lot, item.lot_decimals)
+    said = {name: "true" if name in flags else "false" for name in FLAGS}
+    return (
+        f'{{"product_id":"{item.symbol}", "price":"{price or tick}", "base_increment":"{lot}", '
+        f'"quote_increment":"{tick}", "quote_min_size":"{quote_min}", "quote_max_size":"150000000", '
+        f'"base_min_size":"{least}", "base_max_size":"{base_max}", "base_name":"{item.base}", '
+        f'"quote_name":"{item.quote}", "is_disabled":{said["is_disabled"]}, "new":false, "status":"{status}", '
+        f'"cancel_only":{said["cancel_only"]}, "limit_only":false, "post_only":false, '
+        f'"trading_disabled":{said["trading_disabled"]}, "auction_mode":false, "product_type":"SPOT", '
+        f'"quote_currency_id":"{item.quote}", "base_currency_id":"{item.base}", '
+        f'"fcm_trading_session_details":null, "mid_market_price":"", "alias":"", "alias_to":[], '
+        f'"view_only":false, "price_increment":"{tick}", "display_name":"{item.symbol}", "product_venue":"CBE"}}'
+    )

@@ -64,7 +64,7 @@ class KrakenWire:
 
     def lists(self, ts_ns: int) -> list[tuple[str, str]]:
         """GET AssetPairs."""
-        rows = ",".join([self._pair_entry(book.instrument) for book in self._books.values()])
+        rows = ",".join([pair_entry(book.instrument) for book in self._books.values()])
         return [("https://api.kraken.com/0/public/AssetPairs", f'{{"error":[],"result":{{{rows}}}}}')]
 
     def requests(self) -> list[str]:
@@ -116,14 +116,7 @@ class KrakenWire:
 
     def trade(self, event: Trade) -> list[str]:
         """trade: side is the taker's."""
-        texts = self._texts[event.symbol]
-        side = "buy" if event.taker_buys else "sell"
-        price, qty = texts.price[event.price_ticks], texts.qty(event.qty_lots)
-        row = (
-            f'{{"symbol":"{spell(event.symbol)}","side":"{side}","price":{price},"qty":{qty},"ord_type":"limit",'
-            f'"trade_id":{event.trade_id},"timestamp":"{rfc3339(event.ts_ns, 6)}"}}'
-        )
-        return [f'{{"channel":"trade","type":"update","data":[{row}]}}']
+        return [self.trades("update", [event])]
 
     def beat(self, ts_ns: int) -> list[str]:
         """heartbeat."""
@@ -147,6 +140,29 @@ class KrakenWire:
         self._depths[symbol] = self._rng.choice([depth for depth in DEPTHS[:3] if depth != self._depths[symbol]])
         ack = self._ack("book", f'"depth":{self._depths[symbol]}', f',"symbol":"{spell(symbol)}"', 9, ts_ns)
         return [ack, self._snapshot(symbol, ts_ns)]
+
+    def opening(self, symbol: str, ts_ns: int) -> list[str]:
+        """The snapshot a newcomer to a book gets."""
+        return [self._snapshot(symbol, ts_ns)]
+
+    def ticker(self, kind: str, event: Top) -> list[str]:
+        """A touch as the ticker says it, of either kind."""
+        return [self._ticker(kind, event)]
+
+    def trades(self, kind: str, events: Sequence[Trade]) -> str:
+        """Several trades of one symbol in one message."""
+        return (
+            f'{{"channel":"trade","type":"{kind}","data":[{",".join([self._trade_row(event) for event in events])}]}}'
+        )
+
+    def _trade_row(self, event: Trade) -> str:
+        texts = self._texts[event.symbol]
+        side = "buy" if event.taker_buys else "sell"
+        price, qty = texts.price[event.price_ticks], texts.qty(event.qty_lots)
+        return (
+            f'{{"symbol":"{spell(event.symbol)}","side":"{side}","price":{price},"qty":{qty},"ord_type":"limit",'
+            f'"trade_id":{event.trade_id},"timestamp":"{rfc3339(event.ts_ns, 6)}"}}'
+        )
 
     def _channels(self) -> list[tuple[str, str]]:
         channels = [("instrument", "")] if self._options.announces else []
@@ -194,39 +210,52 @@ class KrakenWire:
         )
 
     def _instruments(self) -> str:
-        items = [book.instrument for book in self._books.values()]
-        assets = sorted({asset for item in items for asset in (item.base, item.quote)})
-        said = ",".join([f'{{"id":"{name}","status":"enabled","precision":10}}' for name in assets])
-        pairs = ",".join([_announced(item) for item in items])
-        return f'{{"channel":"instrument","type":"snapshot","data":{{"assets":[{said}],"pairs":[{pairs}]}}}}'
+        return instruments_text("snapshot", [(book.instrument, "online", "0.5") for book in self._books.values()])
 
-    @staticmethod
-    def _pair_entry(item: Instrument) -> str:
-        name, altname, wsname = rest_names(item.base, item.quote)
-        base, quote = REST_ASSETS.get(item.base, item.base), REST_ASSETS.get(item.quote, item.quote)
-        full_base, full_quote = LEGACY_PREFIX.get(base, "") + base, LEGACY_PREFIX.get(quote, "") + quote
-        return (
-            f'"{name}":{{"altname":"{altname}","wsname":"{wsname}","aclass_base":"currency","base":"{full_base}",'
-            f'"aclass_quote":"currency","quote":"{full_quote}","lot":"unit","cost_decimals":5,'
-            f'"pair_decimals":{item.price_decimals},"lot_decimals":{item.lot_decimals},"lot_multiplier":1,'
-            f'"leverage_buy":[2,3],"leverage_sell":[2,3],"fees":[[0,0.4],[10000,0.35]],'
-            f'"fees_maker":[[0,0.25],[10000,0.2]],"fee_volume_currency":"ZUSD","margin_call":80,"margin_stop":40,'
-            f'"ordermin":"{step_text(item.min_lots * item.lot, item.lot_decimals)}","costmin":"0.5",'
-            f'"tick_size":"{step_text(item.tick, item.price_decimals)}","status":"online"}}'
-        )
+
+def pair_entry(
+    item: Instrument, status: str = "online", cost_min: str = "0.5", fees: tuple[str, str] | None = None
+) -> str:
+    """A pair in AssetPairs, with its name; `fees` are taker's and maker's in percent."""
+    name, altname, wsname = rest_names(item.base, item.quote)
+    base, quote = asset_id(item.base), asset_id(item.quote)
+    taker, maker = ("[0,0.4],[10000,0.35]", "[0,0.25],[10000,0.2]") if fees is None else [f"[0,{fee}]" for fee in fees]
+    return (
+        f'"{name}":{{"altname":"{altname}","wsname":"{wsname}","aclass_base":"currency","base":"{base}",'
+        f'"aclass_quote":"currency","quote":"{quote}","lot":"unit","cost_decimals":5,'
+        f'"pair_decimals":{item.price_decimals},"lot_decimals":{item.lot_decimals},"lot_multiplier":1,'
+        f'"leverage_buy":[2,3],"leverage_sell":[2,3],"fees":[{taker}],'
+        f'"fees_maker":[{maker}],"fee_volume_currency":"ZUSD","margin_call":80,"margin_stop":40,'
+        f'"ordermin":"{step_text(item.min_lots * item.lot, item.lot_decimals)}","costmin":"{cost_min}",'
+        f'"tick_size":"{step_text(item.tick, item.price_decimals)}","status":"{status}"}}'
+    )
+
+
+def asset_id(asset: str) -> str:
+    """What REST calls an asset: BTC is XXBT, USD is ZUSD, newer ones are themselves."""
+    name = REST_ASSETS.get(asset, asset)
+    return LEGACY_PREFIX.get(name, "") + name
 
 
 def _wants_snapshot(channel: str) -> str:
     return "false" if channel == "trade" else "true"
 
 
-def _announced(item: Instrument) -> str:
+def instruments_text(kind: str, pairs: Sequence[tuple[Instrument, str, str]]) -> str:
+    """A message of the instrument channel: pairs with their status and least cost."""
+    assets = sorted({asset for item, _status, _cost in pairs for asset in (item.base, item.quote)})
+    said = ",".join([f'{{"id":"{name}","status":"enabled","precision":10}}' for name in assets])
+    rows = ",".join([_announced(item, status, cost) for item, status, cost in pairs])
+    return f'{{"channel":"instrument","type":"{kind}","data":{{"assets":[{said}],"pairs":[{rows}]}}}}'
+
+
+def _announced(item: Instrument, status: str, cost_min: str) -> str:
     least = decimal_text(item.min_lots * item.lot, item.lot_decimals)
     return (
-        f'{{"symbol":"{spell(item.symbol)}","base":"{item.base}","quote":"{item.quote}","status":"online",'
+        f'{{"symbol":"{spell(item.symbol)}","base":"{item.base}","quote":"{item.quote}","status":"{status}",'
         f'"qty_precision":{item.lot_decimals},"qty_increment":{short_number(item.lot, item.lot_decimals)},'
         f'"qty_min":{least},"price_precision":{item.price_decimals},'
-        f'"price_increment":{short_number(item.tick, item.price_decimals)},"cost_precision":5,"cost_min":0.5,'
+        f'"price_increment":{short_number(item.tick, item.price_decimals)},"cost_precision":5,"cost_min":{cost_min},'
         f'"marginable":true,"has_index":true}}'
     )
 

@@ -12,9 +12,12 @@ from typing import Any
 import msgspec
 
 from gambit.sim.binance_exchange import BinanceExchange
+from gambit.sim.bybit_exchange import BybitExchange
+from gambit.sim.coinbase_exchange import CoinbaseExchange
 from gambit.sim.dialect import MILLI_NS, Dialect
 from gambit.sim.exchange import Exchange
 from gambit.sim.instruments import list_instrument
+from gambit.sim.kraken_exchange import KrakenExchange
 from gambit.sim.market import SECOND_NS, Market, Pace, Temper
 from gambit.sim.matching import MatchingBook
 from gambit.sim.okx_exchange import OkxExchange
@@ -23,6 +26,9 @@ from gambit.sim.verbs import FaultOrder
 DIALECTS: Mapping[str, type[Dialect]] = {
     "binance": BinanceExchange,
     "okx": OkxExchange,
+    "bybit": BybitExchange,
+    "kraken": KrakenExchange,
+    "coinbase": CoinbaseExchange,
 }
 SYMBOLS = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LTC-USDT", "LINK-USDT",
