@@ -6,11 +6,12 @@ Rules: they hold at once, and until `for_ms` have passed where that is given.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from gambit.sim.accounts import PPM
+from gambit.sim.accounts import MONEY_DIGITS, PPM
 from gambit.sim.desk import Rules
 from gambit.sim.dialect import MILLI_NS
 from gambit.sim.verbs import BadFault, Fault
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gambit.sim.exchange import Exchange
 
 STATUSES = ("TRADING", "HALT", "CANCEL_ONLY")
-FILTERS = ("tick_multiple", "lot_multiple", "min_lots", "max_lots", "min_cost")
+FILTERS = ("tick_multiple", "lot_multiple", "min_lots", "max_lots")
 
 
 def change_standing(exchange: Exchange, fault: Fault) -> Callable[[], None]:
@@ -55,10 +56,7 @@ def _status(exchange: Exchange, fault: Fault) -> Callable[[], None]:
 
 
 def _filters(exchange: Exchange, fault: Fault) -> Callable[[], None]:
-    changes = {name: value for name, value in fault.args.items() if name != "symbol"}
-    for name, value in changes.items():
-        if name not in FILTERS or not isinstance(value, int) or value < (0 if name == "min_cost" else 1):
-            raise BadFault(f"filters: {name}={value!r}; known are {', '.join(FILTERS)}, whole numbers")
+    changes = {name: _filter(name, value) for name, value in fault.args.items() if name != "symbol"}
     rules = _rules(exchange, fault)
     before = [{name: getattr(rule, name) for name in changes} for rule in rules]
     for rule in rules:
@@ -71,6 +69,18 @@ def _filters(exchange: Exchange, fault: Fault) -> Callable[[], None]:
                 setattr(rule, name, value)
 
     return undo
+
+
+def _filter(name: str, value: object) -> int:
+    """A rule's new value: min_cost comes as an amount of quote, the others as whole numbers."""
+    if name == "min_cost":
+        try:
+            return int(Decimal(str(value)).scaleb(MONEY_DIGITS))
+        except (InvalidOperation, ValueError):
+            raise BadFault(f"filters: min_cost={value!r} is no amount") from None
+    if name not in FILTERS or not isinstance(value, int) or value < 1:
+        raise BadFault(f"filters: {name}={value!r}; known are min_cost and, whole numbers, {', '.join(FILTERS)}")
+    return value
 
 
 def _fee(exchange: Exchange, fault: Fault) -> Callable[[], None]:
