@@ -18,20 +18,28 @@ REASONS: Final = (
 RISK: Final = "risk:"  # and the gate's name
 
 
+class Pending(msgspec.Struct):
+    """An opportunity that has not ended: as a plan, or refused for a reason and waiting for its counterfactual."""
+
+    symbol: str
+    plan_id: str = ""
+    reason: str = ""
+
+
 class Funnel(msgspec.Struct):
     """Counts by reason. Changed by facts only."""
 
     seen: int = 0
-    open: dict[str, str] = {}  # opportunities that have not ended: id and symbol
+    open: dict[str, Pending] = {}  # by opp_id
     ended: dict[str, int] = {}
     counterfactual: dict[str, Decimal] = {}  # by reason, quote units
 
-    def opened(self, opp_id: str, symbol: str) -> None:
-        """One more opportunity. Raises ValueError when it was seen before."""
+    def opened(self, opp_id: str, pending: Pending) -> None:
+        """One more opportunity. Raises ValueError when it is here already."""
         if opp_id in self.open:
             raise ValueError(f"opportunity {opp_id} is in the funnel already")
         self.seen += 1
-        self.open[opp_id] = symbol
+        self.open[opp_id] = pending
 
     def apply(self, fact: OpportunityEnded) -> None:
         """Its one end. Raises KeyError for an opportunity that is not open, ValueError for an unknown reason."""

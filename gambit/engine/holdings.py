@@ -14,10 +14,9 @@ from typing import Final
 
 import msgspec
 
-from gambit.engine.order import ZERO, Execution, Order
+from gambit.engine.order import CUT, ZERO, Execution, Order
 from gambit.events.orders import BalanceCorrected, Filled
 
-CUT: Final = Decimal("1e-18")
 DAY_NS: Final = 86_400_000_000_000
 BPS: Final = Decimal(10_000)
 

@@ -38,6 +38,7 @@ from gambit.events.orders import (
 )
 
 ZERO: Final = Decimal(0)
+CUT: Final = Decimal("1e-18")  # quotients are cut here
 
 
 class Status(StrEnum):
@@ -109,6 +110,7 @@ def _table() -> Table:
         (S.PENDING_SUBMISSION, On.SENT): (S.SUBMITTED,),
         (S.PENDING_SUBMISSION, On.ACKED): (S.SUBMITTED,),  # the answer outran our own note of the send (F12)
         (S.PENDING_SUBMISSION, On.UNSENT): (S.FAILED,),
+        (S.PENDING_CANCEL, On.UNSENT): (S.FAILED,),  # halted between the intent and the send
         (S.PENDING_AMEND, On.AMENDED): back,
         (S.SUBMITTED, On.AMEND_ASKED): (S.PENDING_AMEND,),
         (S.PARTIALLY_FILLED, On.AMEND_ASKED): (S.PENDING_AMEND,),
@@ -226,7 +228,7 @@ class Order(msgspec.Struct):
     @property
     def average_price(self) -> Decimal | None:
         """Mean price of the executions."""
-        return self.filled_quote / self.filled_qty if self.filled_qty else None
+        return (self.filled_quote / self.filled_qty).quantize(CUT) if self.filled_qty else None
 
     @property
     def waits_for_fills(self) -> bool:
@@ -363,7 +365,8 @@ class Order(msgspec.Struct):
             self._move(On.REJECTED, S.FAILED, moves)
 
     def _unsent(self, moves: list[Move]) -> None:
-        if self.status is S.PENDING_SUBMISSION and self.closing is None:
+        is_untouched = not self.is_sent and not self.venue_order_id and not self.executions and self.closing is None
+        if is_untouched and (self.status, On.UNSENT) in EDGES:
             self._move(On.UNSENT, S.FAILED, moves)
         elif self.is_live:
             self._move(On.CONTRADICTION, S.IN_DOUBT, moves)
@@ -444,17 +447,26 @@ class Order(msgspec.Struct):
 class Executions(msgspec.Struct):
     """Which executions were applied: once each, by venue, account, symbol and execution id (R3), for good."""
 
-    seen: dict[str, str] = {}
+    seen: dict[str, list[str]] = {}  # every content an execution ever had
+    owners: dict[str, str] = {}  # the key of its order, "" for a foreign one; only while it stands
 
     def judge(self, fact: Filled) -> Literal["new", "known", "disputed"]:
         """Whether it is to be applied. The caller applies first and marks afterwards, so that a failure in between
-        lets the repetition through (F31)."""
-        known = self.seen.get(self.name(fact))
-        return "new" if known is None else "known" if known == self.content(fact) else "disputed"
+        lets the repetition through (F31). After a bust the old content stays known, another one is new."""
+        name = self.name(fact)
+        if self.content(fact) in self.seen.get(name, ()):
+            return "known"
+        return "disputed" if name in self.owners else "new"
 
-    def mark(self, fact: Filled) -> None:
+    def mark(self, fact: Filled, owner: str) -> None:
         """It is applied."""
-        self.seen[self.name(fact)] = self.content(fact)
+        name = self.name(fact)
+        self.seen.setdefault(name, []).append(self.content(fact))
+        self.owners[name] = owner
+
+    def bust(self, fact: Busted) -> str | None:
+        """It is taken back: whose it was; None when it does not stand."""
+        return self.owners.pop(self.name(fact), None)
 
     @staticmethod
     def name(fact: Filled | Busted) -> str:

@@ -31,6 +31,9 @@ from gambit.model import Side, TimeInForce
 MAIN_ACCOUNT = "main"
 Purpose = Literal["entry", "compensation", "sweep"]
 CancelCause = Literal["asked", "venue", "ioc", "self_trade"]
+Doubt = Literal["create", "cancel", "amend", "stream", "restart"]
+PlanEnd = Literal["nothing", "flat", "dust", "position"]
+Reopening = Literal["late_fill", "bust"]
 FoundAs = Literal["open", "filled", "canceled", "expired", "rejected"]
 
 
@@ -119,7 +122,7 @@ class PlanClosed(msgspec.Struct, frozen=True, kw_only=True):
     """An episode ended: `nothing` was traded, it is `flat`, `dust` is left, or a `position` nobody could close."""
 
     plan_id: str
-    end: Literal["nothing", "flat", "dust", "position"]
+    end: PlanEnd
     left: dict[str, Decimal]  # base assets and what is left of them, signed
     profit: dict[str, Decimal]  # by quote asset, fees in that asset included
     naked_quote_ns: Decimal  # integral of the unhedged notional over time, quote units x ns
@@ -131,7 +134,7 @@ class PlanReopened(msgspec.Struct, frozen=True, kw_only=True):
     """A late fill or a bust moved the quantities of a closed episode."""
 
     plan_id: str
-    cause: Literal["late_fill", "bust"]
+    cause: Reopening
     key: str
     schema_ver: str = "1"
 
@@ -302,7 +305,7 @@ class AmendRejected(AboutOrder, frozen=True, kw_only=True):
 class OutcomeUnknown(AboutOrder, frozen=True, kw_only=True):
     """Nobody knows what became of a request about this order (R1)."""
 
-    during: Literal["create", "cancel", "amend", "stream", "restart"]
+    during: Doubt
     reason: str
     schema_ver: str = "1"
 

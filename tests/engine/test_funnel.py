@@ -2,7 +2,7 @@
 
 import pytest
 
-from gambit.engine.funnel import Funnel
+from gambit.engine.funnel import Funnel, Pending
 from gambit.events.orders import OpportunityEnded
 from tests.engine.orders import D
 
@@ -16,19 +16,23 @@ def test_reasons_add_up() -> None:
     """Open and ended together are what was seen."""
     funnel = Funnel()
     for opp_id in "abc":
-        funnel.opened(opp_id, "BTC-USDT")
+        funnel.opened(opp_id, Pending("BTC-USDT"))
     funnel.apply(ended("a", "traded"))
     funnel.apply(ended("b", "risk:stale", "1.5"))
-    assert (funnel.ended, funnel.open, funnel.is_whole) == ({"traded": 1, "risk:stale": 1}, {"c": "BTC-USDT"}, True)
+    assert (funnel.ended, funnel.open, funnel.is_whole) == (
+        {"traded": 1, "risk:stale": 1},
+        {"c": Pending("BTC-USDT")},
+        True,
+    )
     assert funnel.counterfactual == {"risk:stale": D("1.5")}
 
 
 def test_an_opportunity_ends_once() -> None:
     """A second end, a second beginning and an unknown reason are bugs."""
     funnel = Funnel()
-    funnel.opened("a", "BTC-USDT")
+    funnel.opened("a", Pending("BTC-USDT"))
     with pytest.raises(ValueError, match="already"):
-        funnel.opened("a", "BTC-USDT")
+        funnel.opened("a", Pending("BTC-USDT"))
     with pytest.raises(ValueError, match="weather"):
         funnel.apply(ended("a", "weather"))
     funnel.apply(ended("a", "fee"))

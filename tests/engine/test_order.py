@@ -28,6 +28,7 @@ from gambit.events.orders import (
     AmendAsked,
     Amended,
     AmendRejected,
+    Busted,
     CancelAsked,
     CancelRejected,
     Expired,
@@ -291,10 +292,14 @@ def test_executions_are_admitted_once() -> None:
     fact = filled(subject, "e1", "4")
     assert index.judge(fact) == "new"
     assert index.judge(fact) == "new"  # F31: marked only after it was applied
-    index.mark(fact)
+    index.mark(fact, fact.key)
     assert index.judge(fact) == "known"
     assert index.judge(filled(subject, "e1", "4.000")) == "known"
     assert index.judge(filled(subject, "e1", "5")) == "disputed"
+    busted = Busted(venue="a", symbol="BTC-USDT", exec_id="e1")
+    assert (index.bust(busted), index.bust(busted)) == (fact.key, None)
+    assert index.judge(fact) == "known"  # a repetition from before the bust stays out
+    assert index.judge(filled(subject, "e1", "5")) == "new"
     assert index.judge(filled(order(symbol="ETH-USDT"), "e1", "4")) == "new"
     assert index.judge(filled(order(venue="b"), "e1", "4")) == "new"
 
@@ -362,7 +367,7 @@ class Life(RuleBasedStateMachine):
     def take(self, fact: Any) -> None:
         if self.index.judge(fact) == "new":
             self.tell(fact)
-            self.index.mark(fact)
+            self.index.mark(fact, fact.key)
 
     @precondition(lambda self: self.sent_facts)
     @rule(data=st.data())

@@ -1,0 +1,513 @@
+"""The desk: opportunities, facts and the passing of time in; facts to journal and commands to carry out.
+
+The contract with the shell around it:
+1. Every call gives a `Decision`. Its facts go to the journal in their order, with the time of the call; the fact that
+   was handed in is the first of them. Only then are its commands carried out (at `durability = "power"`: after the
+   facts are synced). A command whose facts could not be written is dropped, and the fact handed to the desk is Unsent.
+2. `deadline_ns` says when to call `on_time` at the latest. Nothing here reads a clock.
+3. At the send call itself the gateway asks `may_send`, with the clock of that instant; a refusal comes back as Unsent.
+4. After a restart: `replay` every record, then `resume`, then ask the venues (open orders, fills, balances), and only
+   then `consider`.
+
+What decides is gambit.engine.plan, risk, trade and hedge; what is true is gambit.engine.standing. This module asks the
+one about the other until nothing is left to do.
+"""
+
+from collections.abc import Iterable
+from decimal import localcontext
+from typing import Final
+
+import msgspec
+
+from gambit.commands import CancelOrder, Command, Notify, PlaceOrder
+from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
+from gambit.engine.conditions import Conditions
+from gambit.engine.inquiry import Inquiry
+from gambit.engine.limits import Execution, Limits
+from gambit.engine.order import Order, Status
+from gambit.engine.plan import NoPlan, Opportunity, Plan, build
+from gambit.engine.reconciliation import (
+    adoption,
+    after_balances,
+    after_fills,
+    drifted_venues,
+    is_ours,
+    missing_verdict,
+    origin,
+)
+from gambit.engine.risk import Approved, Held, check
+from gambit.engine.standing import EXACT, Standing
+from gambit.engine.sweep import sweeps
+from gambit.engine.trade import Phase, Surroundings, Trade, deadline_ns, next_facts
+from gambit.engine.trading_state import Trading
+from gambit.events import Fact
+from gambit.events.operation import TradingStateChanged
+from gambit.events.orders import (
+    Armed,
+    BalanceRead,
+    Busted,
+    CancelAsked,
+    Disarmed,
+    Doubt,
+    ExecutionDisputed,
+    Filled,
+    FillsRead,
+    ForeignOrderSeen,
+    OpportunityEnded,
+    OrderIntended,
+    OrderMissing,
+    OutcomeUnknown,
+    PlanApproved,
+    PlanClosed,
+    PlanRefused,
+    PlanStopped,
+    ScopeHalted,
+    ScopeReleased,
+    Unhedged,
+)
+
+STEPS_MAX: Final = 1000  # facts one call may lead to; more is a bug
+REFUSALS_KEPT: Final = 1000  # refused opportunities that wait for their counterfactual
+CANCELLABLE: Final = (Status.PENDING_SUBMISSION, Status.SUBMITTED, Status.PARTIALLY_FILLED)
+
+
+class DeskBroken(Exception):
+    """The desk went round in circles: a bug of ours; trading stops."""
+
+
+class Decision(msgspec.Struct):
+    """Facts to journal, in order, and commands to carry out once they are."""
+
+    facts: list[Fact] = []
+    commands: list[Command] = []
+
+
+class Desk:
+    """One desk. `standing` is what a journal was replayed into, or nothing for a new one."""
+
+    def __init__(self, rules: Execution, limits: Limits, standing: Standing | None = None) -> None:
+        self.rules = rules
+        self.limits = limits
+        self.standing = standing or Standing()
+        self.inquiry = Inquiry(rules)
+        self.refusals: list[tuple[int, int, Opportunity]] = []  # due, our latency, what was refused
+        self._decision = Decision()
+        self._now_ns = 0
+
+    # ---- what comes in ----
+
+    def consider(self, opportunity: Opportunity, conditions: Conditions, now_ns: int) -> Decision:
+        """An opportunity becomes a plan and its orders, or a refusal with a reason; a known one becomes nothing."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            if opportunity.opp_id not in self.standing.state.funnel.open:
+                self._plan(opportunity, conditions)
+                self._settle_down(conditions)
+            return self._end()
+
+    def on_fact(self, fact: Fact, conditions: Conditions, now_ns: int) -> Decision:
+        """Something happened."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            self._take(fact, conditions)
+            self._settle_down(conditions)
+            return self._end()
+
+    def on_time(self, conditions: Conditions, now_ns: int) -> Decision:
+        """Time passed."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            self._overdue_orders()
+            self._settle_down(conditions)
+            self._counterfactuals(conditions)
+            self._follow(list(sweeps(self.standing, self._around(conditions, now_ns))))
+            self._settle_down(conditions)
+            return self._end()
+
+    def resume(self, conditions: Conditions, now_ns: int) -> Decision:
+        """After a replay: whatever was under way is in doubt, and no plan of the life before sends another entry."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            self._decision.facts += self.standing.owed
+            self.standing.owed.clear()
+            for order in list(self.standing.live.values()):
+                self._note(_unknown(order, "restart", "the daemon started again"))
+            for trade in list(self.standing.open.values()):
+                if trade.is_open and not trade.stopped:
+                    self._note(PlanStopped(plan_id=trade.made.plan_id, reason="restart"))
+            for opp_id, pending in list(self.standing.state.funnel.open.items()):
+                if not pending.plan_id:
+                    self._note(OpportunityEnded(opp_id=opp_id, symbol=pending.symbol, reason=pending.reason))
+            self._settle_down(conditions)
+            return self._end()
+
+    def replay(self, fact: object, now_ns: int) -> None:
+        """One record of the journal. Raises ReplayDiffers."""
+        with localcontext(EXACT):
+            self.standing.replay(fact, now_ns)
+
+    # ---- what people want ----
+
+    def approve(self, plan: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
+        """Let a waiting plan go, after asking every gate again. Raises KeyError for a plan that does not wait."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            made = self._waiting(plan).made
+            why_not = second_thoughts(made, self.held(conditions), self.limits, self.rules, conditions, now_ns)
+            stopped = PlanStopped(plan_id=plan, reason=why_not, by=by)
+            self._note(stopped if why_not else PlanApproved(plan_id=plan, by=by))
+            self._settle_down(conditions)
+            return self._end()
+
+    def reject(self, plan: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
+        """Drop a waiting plan. Raises KeyError for a plan that does not wait."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            self._note(PlanStopped(plan_id=self._waiting(plan).made.plan_id, reason="rejected", by=by))
+            self._settle_down(conditions)
+            return self._end()
+
+    def cancel(self, key: str, by: str, now_ns: int) -> Decision:
+        """Cancel an order of ours. Raises KeyError for one that is not live."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            self._cancel(self.standing.live[key], f"asked by {by}")
+            return self._end()
+
+    def set_trading(self, state: Trading, reason: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
+        """ACTIVE, REDUCING or HALTED; whether `by` may is the caller's to know."""
+        fact = self.standing.state.trading.changed(state, reason, by)
+        return Decision() if fact is None else self.on_fact(fact, conditions, now_ns)
+
+    def arm(self, by: str, conditions: Conditions, now_ns: int) -> Decision:
+        """Live orders may leave for `arm_hours`."""
+        return self.on_fact(Armed(by=by, until_ns=now_ns + self.rules.arm_ns), conditions, now_ns)
+
+    def disarm(self, by: str, reason: str, conditions: Conditions, now_ns: int) -> Decision:
+        """Live orders may not leave any more."""
+        return self.on_fact(Disarmed(by=by, reason=reason), conditions, now_ns)
+
+    def release(self, scope: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
+        """A halted symbol or venue may trade again."""
+        return self.on_fact(ScopeReleased(scope=scope, by=by), conditions, now_ns)
+
+    # ---- readings ----
+
+    def may_send(self, intent: OrderIntended, now_ns: int) -> str | None:
+        """Why a create may not leave at this instant; None when it may (R6)."""
+        order = self.standing.state.orders.get(intent.key)
+        if order is None or not order.is_live or order.is_sent:
+            return "this order is not waiting to be sent"
+        return self.standing.state.trading.may_send(intent, self.rules.mode, now_ns)
+
+    def deadline_ns(self, conditions: Conditions, now_ns: int) -> int | None:
+        """When to call on_time at the latest; None: not before something happens."""
+        with localcontext(EXACT):
+            around = self._around(conditions, now_ns)
+            dues = [deadline_ns(trade, around) for trade in self.standing.open.values()]
+            dues += [
+                order.changed_ns + self.rules.answer_timeout_ns
+                for order in self.standing.live.values()
+                if _may_answer(order)
+            ]
+            dues += [due for due, _, _ in self.refusals]
+            dues.append(self.inquiry.deadline_ns(self.standing, now_ns))
+            return min((due for due in dues if due is not None), default=None)
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is live and nothing is left open: what a halt reports as confirmed."""
+        return not self.standing.live and not self.standing.open
+
+    def held(self, conditions: Conditions) -> Held:
+        """What the gates look at."""
+        state = self.standing.state
+        return Held(
+            holdings=state.holdings,
+            trading=state.trading,
+            live=tuple(self.standing.live.values()),
+            episodes=self.standing.episodes,
+            planned_ns=state.planned_ns,
+            foreign=tuple(state.foreign.values()),
+            marks=conditions.marks(),
+        )
+
+    # ---- details ----
+
+    def _begin(self, now_ns: int) -> None:
+        self._decision = Decision([], [])
+        self._now_ns = now_ns
+
+    def _end(self) -> Decision:
+        decision, self._decision = self._decision, Decision([], [])
+        return decision
+
+    def _around(self, conditions: Conditions, now_ns: int) -> Surroundings:
+        state = self.standing.state
+        return Surroundings(
+            orders=state.orders,
+            live=tuple(self.standing.live.values()),
+            holdings=state.holdings,
+            trading=state.trading,
+            conditions=conditions,
+            rules=self.rules,
+            limits=self.limits,
+            now_ns=now_ns,
+        )
+
+    def _note(self, fact: Fact) -> None:
+        """Make a fact true, and everything that follows from it by itself."""
+        if len(self._decision.facts) > STEPS_MAX:
+            raise DeskBroken(f"one call led to more than {STEPS_MAX} facts, the last of them {type(fact).__name__}")
+        self._decision.facts.append(fact)
+        self._decision.facts += self.standing.apply(fact, self._now_ns)
+        match fact:
+            case OrderIntended():
+                self._decision.commands.append(PlaceOrder(fact))
+            case PlanClosed():
+                self._closed(fact)
+            case Unhedged():
+                self._unhedged(fact)
+            case TradingStateChanged(state="HALTED"):
+                self._halted(fact.reason)
+
+    def _notify(self, rule_id: str, severity: str, message: str, scope: str = "") -> None:
+        notice = {"rule_id": rule_id, "severity": severity, "message": message, "scope": scope}
+        self._decision.commands.append(msgspec.convert(notice, Notify))
+
+    def _halt(self, reason: str) -> None:
+        fact = self.standing.state.trading.changed(Trading.HALTED, reason, "desk")
+        if fact is not None:
+            self._note(fact)
+
+    def _halt_scope(self, scope: str, reason: str) -> None:
+        if scope not in self.standing.state.trading.scopes:
+            self._note(ScopeHalted(scope=scope, reason=reason))
+            self._notify("scope_halted", "high", f"{scope} is halted: {reason}", scope)
+
+    def _halted(self, reason: str) -> None:
+        self._notify("halted", "critical", f"trading is halted: {reason}")
+        for order in list(self.standing.live.values()):
+            self._cancel(order, "halted")
+        for trade in list(self.standing.open.values()):
+            if trade.is_open and not trade.stopped:
+                self._note(PlanStopped(plan_id=trade.made.plan_id, reason="halted"))
+
+    def _cancel(self, order: Order, reason: str) -> None:
+        intent = order.intent
+        self._note(CancelAsked(key=intent.key, venue=intent.venue, reason=reason))
+        self._decision.commands.append(
+            CancelOrder(venue=intent.venue, symbol=intent.symbol, key=intent.key, venue_order_id=order.venue_order_id)
+        )
+
+    def _closed(self, fact: PlanClosed) -> None:
+        trade = self.standing.state.trades[fact.plan_id]
+        if trade.made.opp_id in self.standing.state.funnel.open:
+            reason = "traded" if trade.is_traded else _reason_of_stop(trade.stopped)
+            self._note(OpportunityEnded(opp_id=trade.made.opp_id, symbol=trade.made.symbol, reason=reason))
+        if fact.end == "position":
+            self._halt_scope(f"symbol:{trade.made.symbol}", f"plan {fact.plan_id} left a position")
+
+    def _unhedged(self, fact: Unhedged) -> None:
+        self._notify(
+            "unhedged", "critical", f"{fact.qty:f} {fact.asset} of plan {fact.plan_id}: {fact.reason}", fact.symbol
+        )
+        self._halt_scope(f"symbol:{fact.symbol}", f"unhedged: {fact.reason}")
+        if fact.notional > self.limits.max_imbalance_quote:
+            self._halt(f"{fact.notional:f} unhedged in {fact.symbol}: {fact.reason}")
+
+    def _plan(self, opportunity: Opportunity, conditions: Conditions) -> None:
+        made = build(opportunity, conditions, self.rules, self._now_ns)
+        if isinstance(made, NoPlan):
+            self._refuse(opportunity, unplanned(opportunity, made), conditions)
+            return
+        verdict = check(made, self.held(conditions), self.limits, conditions, self._now_ns)
+        if isinstance(verdict, Approved):
+            self._note(plan_made(verdict, self.standing, self.rules))
+            return
+        self._refuse(opportunity, refused(verdict), conditions)
+        if verdict.is_loss_limit:
+            self._halt("the daily loss limit is reached")
+
+    def _refuse(self, opportunity: Opportunity, fact: PlanRefused, conditions: Conditions) -> None:
+        self._note(fact)
+        if len(self.refusals) >= REFUSALS_KEPT:
+            self._end_refused(self.refusals.pop(0)[2], None, 0)
+        latency_ns = latency_ns_of(opportunity, conditions)
+        self.refusals.append((self._now_ns + latency_ns, latency_ns, opportunity))
+
+    def _counterfactuals(self, conditions: Conditions) -> None:
+        """What refused opportunities would have earned once our orders would have been there."""
+        due = [refusal for refusal in self.refusals if refusal[0] <= self._now_ns]
+        self.refusals = [refusal for refusal in self.refusals if refusal[0] > self._now_ns]
+        for _, latency_ns, opportunity in due:
+            timeless = msgspec.structs.replace(opportunity, recv_ns=self._now_ns)
+            self._end_refused(opportunity, build(timeless, conditions, self.rules, self._now_ns), latency_ns)
+
+    def _end_refused(self, opportunity: Opportunity, made: Plan | NoPlan | None, latency_ns: int) -> None:
+        pending = self.standing.state.funnel.open.get(opportunity.opp_id)
+        if pending is not None:
+            profit = made.expected_profit if isinstance(made, Plan) else None
+            self._note(
+                OpportunityEnded(
+                    opp_id=opportunity.opp_id, symbol=pending.symbol, reason=pending.reason, counterfactual=profit,
+                    latency_ns=latency_ns,
+                )
+            )  # fmt: skip
+
+    def _take(self, fact: Fact, conditions: Conditions) -> None:
+        """A fact from outside, and what it says about others."""
+        match fact:
+            case Filled():
+                self._take_fill(fact, is_history=False)
+            case FillsRead():
+                self._note(fact)
+                for fill in fact.fills:
+                    self._take_fill(fill, is_history=True)
+                self._follow(after_fills(fact, self.standing))
+            case BalanceRead():
+                self._note(fact)
+                self._balance_read(fact, conditions)
+            case OrderMissing():
+                self._note(fact)
+                self._follow(missing_verdict(fact, self.standing, self.rules))
+            case ForeignOrderSeen():
+                self._foreign(fact, conditions)
+            case _:
+                self._note(fact)
+
+    def _follow(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            self._note(fact)
+
+    def _take_fill(self, fact: Filled, *, is_history: bool) -> None:
+        executions = self.standing.state.executions
+        judgement = executions.judge(fact)
+        if judgement == "known":
+            return
+        if judgement == "disputed":
+            kept = executions.seen[executions.name(fact)][-1]
+            other = executions.content(fact)
+            self._note(
+                ExecutionDisputed(
+                    venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, kept=kept, refused=other
+                )
+            )  # fmt: skip
+            self._notify(
+                "execution_disputed", "high", f"{fact.venue} {fact.symbol} {fact.exec_id}: two contents", fact.venue
+            )
+            if not is_history:
+                self.inquiry.ask_fills(fact.venue, fact.symbol, self._now_ns)
+                return
+            self._note(
+                Busted(
+                    venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, reason="history", account=fact.account
+                )
+            )
+        owner = self.standing.owner(fact)
+        was_over = owner is not None and not owner.is_live
+        self._note(fact)
+        if owner is None:
+            self._notify(
+                "foreign_fill",
+                "high",
+                f"{fact.venue} {fact.symbol} {fact.exec_id}: not of an order of ours",
+                fact.venue,
+            )
+        elif was_over or owner.filled_qty > owner.qty:
+            self._notify(
+                "late_fill", "high", f"order {owner.intent.key}: executed after its end or beyond its size", fact.venue
+            )
+        for venue in drifted_venues(self.standing, self.limits):
+            self._halt_scope(f"venue:{venue}", "it charges more than its fee tier says")
+
+    def _balance_read(self, fact: BalanceRead, conditions: Conditions) -> None:
+        marks = conditions.marks()
+        for corrected in after_balances(fact, self.standing):
+            self._note(corrected)
+            if corrected.reason == "opening":
+                continue
+            text = f"{fact.venue} {corrected.asset}: {corrected.delta:f} off its executions"
+            self._notify("balance_difference", "high", text, fact.venue)
+            mark = marks.get(corrected.asset)
+            if mark is None or abs(corrected.delta) * mark > self.limits.max_balance_difference:
+                self._halt(text)
+
+    def _foreign(self, fact: ForeignOrderSeen, conditions: Conditions) -> None:
+        """An order on the account that the venue told of unasked, or in its list of open and recent ones."""
+        if is_ours(fact, self.standing):
+            return
+        parts = origin(fact, self.rules)
+        if parts is not None and parts.epoch <= self.standing.state.epoch:
+            self._follow(adoption(fact, self.standing, self.rules, conditions))
+            self._notify(
+                "order_adopted", "high", f"{fact.venue}: order {fact.client_id} is not in the journal", fact.venue
+            )
+            return
+        is_news = f"{fact.venue}|{fact.venue_order_id}" not in self.standing.state.foreign
+        self._note(fact)
+        if is_news and fact.is_open:
+            self._notify("foreign_order", "high", f"{fact.venue}: order {fact.venue_order_id} is not ours", fact.venue)
+        if parts is not None:
+            self._halt(f"epoch {parts.epoch} trades on this account, ours is {self.standing.state.epoch}")
+
+    def _settle_down(self, conditions: Conditions) -> None:
+        """Ask the open episodes for their next step until none has one; then see what is to be asked of the venues."""
+        while True:
+            around = self._around(conditions, self._now_ns)
+            steps = next((found for trade in self.standing.open.values() if (found := next_facts(trade, around))), [])
+            if not steps:
+                break
+            self._follow(steps)
+        if self.standing.state.trading.state is Trading.HALTED:
+            for order in list(self.standing.live.values()):
+                if order.status in CANCELLABLE:
+                    self._cancel(order, "halted")
+        self._ask()
+
+    def _overdue_orders(self) -> None:
+        for order in list(self.standing.live.values()):
+            if _may_answer(order) and self._now_ns >= order.changed_ns + self.rules.answer_timeout_ns:
+                self._note(_unknown(order, _during(order), "no answer in time"))
+
+    def _ask(self) -> None:
+        commands, alarms = self.inquiry.due(self.standing, self._now_ns)
+        self._decision.commands += commands
+        for key in alarms:
+            self._notify("order_in_doubt", "high", f"order {key} is in doubt and the venue does not say", key)
+
+    def _waiting(self, plan: str) -> Trade:
+        trade = self.standing.open[plan]
+        if trade.phase is not Phase.WAITING:
+            raise KeyError(plan)
+        return trade
+
+
+def _unknown(order: Order, during: Doubt, reason: str) -> OutcomeUnknown:
+    return OutcomeUnknown(key=order.intent.key, venue=order.intent.venue, during=during, reason=reason)
+
+
+def _may_answer(order: Order) -> bool:
+    """Whether an answer is due some time; an order in doubt is asked about, a resting one may rest."""
+    is_resting = order.intent.tif == "gtc" and order.status in (Status.SUBMITTED, Status.PARTIALLY_FILLED)
+    return order.status is not Status.IN_DOUBT and not is_resting
+
+
+def _during(order: Order) -> Doubt:
+    """Which request has no answer."""
+    if order.status is Status.PENDING_CANCEL:
+        return "cancel"
+    if order.status is Status.PENDING_AMEND:
+        return "amend"
+    return "stream" if order.venue_order_id or order.filled_qty else "create"
+
+
+def _reason_of_stop(stopped: str) -> str:
+    """The funnel's reason for a plan that traded nothing."""
+    if stopped in ("unapproved", "rejected"):
+        return "unapproved"
+    if stopped in ("", "restart", "lost_race"):
+        return "lost_race"
+    if stopped.startswith("risk:"):
+        return stopped
+    return "stale" if stopped == "expired" else "halted"

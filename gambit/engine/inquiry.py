@@ -1,0 +1,118 @@
+"""Which questions to ask the venues, and when: about orders in doubt, missing executions, and what is to be settled.
+
+Nothing here is state: after a restart every question is asked anew. Questions are spaced by doubling intervals; they
+never stop while there is a doubt (R1), and say so after a while.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from gambit.commands import Command, QueryFills, QueryOrder
+from gambit.engine.limits import MINUTE_NS, Execution
+from gambit.engine.order import Order, Status
+from gambit.engine.standing import Standing
+
+ALARM_TRIES: Final = 8
+FILLS_TRIES: Final = 3  # questions about an order before its executions are asked for too
+FILLS_DOUBLINGS_MAX: Final = 7
+LOOK_BACK_NS: Final = MINUTE_NS  # the venue's clock may be behind ours
+
+
+@dataclass(slots=True)
+class Wait:
+    """A question that is asked again until it is moot."""
+
+    next_ns: int
+    tries: int = 0
+
+
+class Inquiry:
+    """The questions under way."""
+
+    def __init__(self, rules: Execution) -> None:
+        self._rules = rules
+        self._orders: dict[str, Wait] = {}
+        self._markets: dict[tuple[str, str], Wait] = {}
+        self._disputed: dict[tuple[str, str], int] = {}  # since when
+        self._serial = 0
+
+    def ask_fills(self, venue: str, symbol: str, now_ns: int) -> None:
+        """The executions of a market are to be compared at once (F25)."""
+        self._disputed.setdefault((venue, symbol), now_ns)
+        self._markets[venue, symbol] = Wait(now_ns)
+
+    def due(self, standing: Standing, now_ns: int) -> tuple[list[Command], list[str]]:
+        """The questions to ask now, and the keys of orders that are in doubt for very long."""
+        commands: list[Command] = []
+        alarms: list[str] = []
+        doubtful = {key: order for key, order in standing.live.items() if order.status is Status.IN_DOUBT}
+        self._orders = {key: wait for key, wait in self._orders.items() if key in doubtful}
+        for key, order in doubtful.items():
+            wait = self._orders.setdefault(key, Wait(now_ns))
+            if now_ns >= wait.next_ns:
+                commands.append(self._order_question(order, standing))
+                self._space(order, wait, now_ns)
+                if wait.tries == ALARM_TRIES:
+                    alarms.append(key)
+        commands += self._fill_questions(standing, now_ns)
+        return commands, alarms
+
+    def deadline_ns(self, standing: Standing, now_ns: int) -> int | None:
+        """When the next question is due; None: nothing is asked."""
+        del standing, now_ns
+        dues = [wait.next_ns for wait in (*self._orders.values(), *self._markets.values())]
+        return min(dues, default=None)
+
+    def _order_question(self, order: Order, standing: Standing) -> QueryOrder:
+        intent = order.intent
+        return QueryOrder(
+            venue=intent.venue,
+            symbol=intent.symbol,
+            key=intent.key,
+            query_id=self._next_id(standing),
+            venue_order_id=order.venue_order_id,
+        )
+
+    def _next_id(self, standing: Standing) -> int:
+        """Grows for ever: answers are ordered by it (F16)."""
+        if self._serial == 0:
+            self._serial = max((order.last_query_id for order in standing.state.orders.values()), default=0)
+        self._serial += 1
+        return self._serial
+
+    def _space(self, order: Order, wait: Wait, now_ns: int) -> None:
+        wait.next_ns = now_ns + min(
+            self._rules.query_interval_ns << min(wait.tries, 20), self._rules.query_interval_max_ns
+        )
+        wait.tries += 1
+        provable_ns = order.provable_ns(self._rules.clock_margin_ns)
+        if provable_ns is not None and now_ns <= provable_ns < wait.next_ns:
+            wait.next_ns = provable_ns + 1  # the first question whose answer can be proof
+
+    def _fill_questions(self, standing: Standing, now_ns: int) -> list[Command]:
+        since: dict[tuple[str, str], int] = dict(self._disputed)
+        for order in (*standing.live.values(), *standing.unsettled.values()):
+            if self._lacks_fills(order, standing):
+                market = order.intent.venue, order.intent.symbol
+                since[market] = min(since.get(market, order.intended_ns), order.intended_ns)
+        self._markets = {market: wait for market, wait in self._markets.items() if market in since}
+        commands: list[Command] = []
+        for market, since_ns in since.items():
+            wait = self._markets.setdefault(market, Wait(now_ns))
+            if now_ns >= wait.next_ns:
+                venue, symbol = market
+                commands.append(
+                    QueryFills(
+                        venue=venue, symbol=symbol, since_ns=since_ns - LOOK_BACK_NS, query_id=self._next_id(standing)
+                    )
+                )  # fmt: skip
+                wait.next_ns = now_ns + (self._rules.query_interval_ns << min(wait.tries, FILLS_DOUBLINGS_MAX))
+                wait.tries += 1
+                self._disputed.pop(market, None)
+        return commands
+
+    def _lacks_fills(self, order: Order, standing: Standing) -> bool:
+        if order.is_live:
+            wait = self._orders.get(order.intent.key)
+            return order.waits_for_fills or (wait is not None and wait.tries >= FILLS_TRIES)
+        return not standing.state.trades[order.intent.plan_id].is_open

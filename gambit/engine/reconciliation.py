@@ -1,0 +1,135 @@
+"""Our books against the venues': what an answer proves, and the facts that close a difference.
+
+Nothing is ever edited: a missing execution is a Filled, a wrong one a Busted, a balance that is off a BalanceCorrected
+with an alert, an order that only the venue knows an adopted one or a foreign one.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from gambit.commands import KeyParts, key_parts, order_id, plan_id
+from gambit.engine.conditions import Conditions
+from gambit.engine.limits import SECOND_NS, Execution, Limits
+from gambit.engine.order import ZERO, Order, Status
+from gambit.engine.standing import Standing
+from gambit.events.orders import (
+    AbsentProven,
+    BalanceCorrected,
+    BalanceRead,
+    FillsRead,
+    ForeignOrderSeen,
+    OrderFact,
+    OrderIntended,
+    OrderMissing,
+    OrderSettled,
+    OutcomeUnknown,
+    PlanMade,
+)
+
+CLOCK_SLACK_NS: Final = 30 * SECOND_NS
+
+
+def missing_verdict(fact: OrderMissing, standing: Standing, rules: Execution) -> Iterator[AbsentProven]:
+    """R2: "no such order" is proof when the order was never seen, everything was searched, and it was asked late."""
+    order = standing.live.get(fact.key)
+    if order is None or order.status is not Status.IN_DOUBT or not fact.searched_history:
+        return
+    was_seen = bool(order.venue_order_id) or order.filled_qty > 0 or order.waits_for_fills
+    provable_ns = order.provable_ns(rules.clock_margin_ns)
+    if was_seen or provable_ns is None or fact.asked_ns <= provable_ns or fact.query_id < order.last_query_id:
+        return
+    yield AbsentProven(key=fact.key, venue=fact.venue, asked_ns=fact.asked_ns, provable_ns=provable_ns)
+
+
+def after_fills(fact: FillsRead, standing: Standing) -> Iterator[OrderSettled]:
+    """Orders that are over and whose executions the venue lists exactly as we have them."""
+    listed = {fill.exec_id for fill in fact.fills}
+    for order in list(standing.unsettled.values()):
+        intent = order.intent
+        if (intent.venue, intent.symbol) != (fact.venue, fact.symbol) or order.changed_ns >= fact.asked_ns:
+            continue
+        if order.intended_ns < fact.since_ns + CLOCK_SLACK_NS:
+            continue
+        ours = {exec_id for exec_id, execution in order.executions.items() if not execution.is_busted}
+        theirs = {fill.exec_id for fill in fact.fills if fill.key == intent.key}
+        if ours <= listed and theirs <= ours:
+            yield settlement(order, fact.query_id)
+
+
+def settlement(order: Order, query_id: int) -> OrderSettled:
+    """What an order came to, execution by execution."""
+    intent = order.intent
+    sign = 1 if intent.side == "buy" else -1
+    alive = [execution for execution in order.executions.values() if not execution.is_busted]
+    fees: dict[str, Decimal] = {}
+    for execution in alive:
+        fees[execution.fee_asset] = fees.get(execution.fee_asset, ZERO) + execution.fee
+    return OrderSettled(
+        key=intent.key,
+        venue=intent.venue,
+        order_id=intent.order_id,
+        settlement_id=f"{intent.key}-{query_id}",
+        base_net=sign * order.filled_qty - fees.get(intent.base, ZERO),
+        quote_net=-sign * order.filled_quote - fees.get(intent.quote, ZERO),
+        fees=fees,
+        exec_ids=tuple(execution.exec_id for execution in alive),
+    )
+
+
+def after_balances(fact: BalanceRead, standing: Standing) -> Iterator[BalanceCorrected]:
+    """The opening, or differences while nothing is under way on the venue; a busy moment's answer says nothing."""
+    holdings = standing.state.holdings
+    known = {name.partition("|")[2] for name in holdings.balances if name.startswith(f"{fact.venue}|")}
+    is_busy = any(order.intent.venue == fact.venue for order in standing.live.values())
+    is_busy = is_busy or holdings.last_fill_ns.get(fact.venue, -1) >= fact.asked_ns
+    if known and is_busy:
+        return
+    for asset in sorted(known | fact.free.keys() | fact.locked.keys()):
+        total = fact.free.get(asset, ZERO) + fact.locked.get(asset, ZERO)
+        delta = total - holdings.balance(fact.venue, asset)
+        if delta or not known:
+            yield BalanceCorrected(
+                venue=fact.venue, asset=asset, delta=delta, reason="difference" if known else "opening"
+            )
+
+
+def is_ours(fact: ForeignOrderSeen, standing: Standing) -> bool:
+    """Whether an order on the account is one that we intended."""
+    return fact.client_id in standing.state.orders
+
+
+def origin(fact: ForeignOrderSeen, rules: Execution) -> KeyParts | None:
+    """What its id says, if it carries our prefix."""
+    return key_parts(fact.client_id, rules.key_prefix)
+
+
+def adoption(fact: ForeignOrderSeen, standing: Standing, rules: Execution, conditions: Conditions) -> list[OrderFact]:
+    """An order with our prefix that no journal knows (its record was lost with the power): an episode of its own."""
+    state = standing.state
+    number = state.plan_number + 1
+    plan = plan_id(rules.key_prefix, state.epoch, number)
+    base, quote = fact.symbol.split("-")[:2]
+    venue = conditions.venue(fact.venue)
+    made = PlanMade(
+        plan_id=plan, number=number, epoch=state.epoch, opp_id="", raw_signal_id="", user_id=rules.user_id,
+        symbol=fact.symbol, strategy="partial", approval="auto", legs=(), total_quote=fact.qty * fact.price,
+        expected_profit=ZERO, expires_ns=0, gates=(),
+    )  # fmt: skip
+    intent = OrderIntended(
+        key=fact.client_id, venue=fact.venue, order_id=order_id(fact.client_id), plan_id=plan, user_id=rules.user_id,
+        idempotency_key=f"adopted|{fact.client_id}", symbol=fact.symbol, base=base, quote=quote, side=fact.side,
+        qty=fact.qty, price=fact.price, tif="ioc", purpose="entry", leg=-1,
+        fee_bps=ZERO if venue is None else venue.taker_fee_bps, window_ns=None,
+    )  # fmt: skip
+    doubt = OutcomeUnknown(key=fact.client_id, venue=fact.venue, during="restart", reason="adopted by its prefix")
+    return [made, intent, doubt]
+
+
+def drifted_venues(standing: Standing, limits: Limits) -> list[str]:
+    """Venues that charge more than their fee tier says."""
+    return [
+        venue
+        for venue, tally in standing.state.holdings.tallies.items()
+        if tally.fills >= limits.fee_drift_fills and tally.drift_bps > limits.max_fee_drift_bps
+    ]

@@ -1,0 +1,345 @@
+"""Where the order path stands: all of its state, made of journalled facts and of nothing else.
+
+Rules that hold here:
+1. `apply` is the only door. The same facts with the same times give the same state, byte for byte, in any process;
+   `digest` says which.
+2. What follows from a fact by the tables (the moves of orders) is stated again as OrderMoved. Live, `apply` gives those
+   out to be journalled; in a replay it holds the journal's against its own.
+3. What is only waited for (questions under way, retries) is no state: after a restart it is begun anew.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from decimal import Context, Decimal
+from typing import Any, Final
+
+import msgspec
+
+from gambit.engine.funnel import Funnel, Pending
+from gambit.engine.holdings import Holdings
+from gambit.engine.limits import DAY_NS
+from gambit.engine.order import Execution, Executions, Move, On, Order, Status, opened
+from gambit.engine.trade import Trade
+from gambit.engine.trade import opened as begun
+from gambit.engine.trading_state import TradingState
+from gambit.events.operation import DaemonStarted, TradingStateChanged
+from gambit.events.orders import (
+    AboutOrder,
+    Armed,
+    BalanceCorrected,
+    Busted,
+    Disarmed,
+    DustMoved,
+    Filled,
+    ForeignOrderSeen,
+    OpportunityEnded,
+    OrderIntended,
+    OrderMoved,
+    PlanApproved,
+    PlanClosed,
+    PlanMade,
+    PlanRefused,
+    PlanReopened,
+    PlanStopped,
+    ScopeHalted,
+    ScopeReleased,
+    Unhedged,
+)
+
+EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
+VERSION: Final = 1
+FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
+
+
+class ReplayDiffers(Exception):
+    """The journal states a move that its own facts do not make: it is not ours, or not whole, or the code changed."""
+
+
+class State(msgspec.Struct):
+    """Everything that has to survive."""
+
+    version: int = VERSION
+    epoch: int = 0
+    plan_number: int = 0
+    orders: dict[str, Order] = {}  # by key
+    trades: dict[str, Trade] = {}  # by plan_id
+    executions: Executions = msgspec.field(default_factory=Executions)
+    holdings: Holdings = msgspec.field(default_factory=Holdings)
+    funnel: Funnel = msgspec.field(default_factory=Funnel)
+    trading: TradingState = msgspec.field(default_factory=TradingState)
+    planned_ns: dict[str, list[int]] = {}  # by symbol, over the last day
+    swept_ns: dict[str, int] = {}  # by symbol
+    foreign: dict[str, ForeignOrderSeen] = {}  # open ones, by "venue|venue order id"
+    unknown_keys: int = 0  # facts about orders nobody intended
+
+
+class Standing:
+    """The state and what can be read off it."""
+
+    def __init__(self, state: State | None = None) -> None:
+        self.state = state or State()
+        self.live: dict[str, Order] = {}
+        self.open: dict[str, Trade] = {}
+        self.unsettled: dict[str, Order] = {}
+        self.episodes: dict[str, str] = {}  # raw_signal_id to plan_id, of open trades
+        self.owed: deque[OrderMoved] = deque()  # moves that the journal has not stated yet
+        for order in self.state.orders.values():
+            self._index_order(order)
+        for trade in self.state.trades.values():
+            self._index_trade(trade)
+
+    # ---- facts in ----
+
+    def apply(self, fact: object, now_ns: int) -> list[OrderMoved]:
+        """Take a fact in; the moves it made, to be journalled right behind it. Facts of other parts change nothing."""
+        handler = _HANDLERS.get(type(fact))
+        if handler is not None:
+            return list(handler(self, fact, now_ns))
+        if isinstance(fact, AboutOrder):
+            return list(self._about_order(fact, now_ns))
+        return []
+
+    def replay(self, fact: object, now_ns: int) -> None:
+        """Take a fact of the journal in. Raises ReplayDiffers where the journal and the tables disagree."""
+        if isinstance(fact, OrderMoved):
+            if not self.owed or self.owed.popleft() != fact:
+                raise ReplayDiffers(f"order {fact.key}: the journal moves it from {fact.was} to {fact.status}")
+            return
+        if self.owed and (type(fact) in _HANDLERS or isinstance(fact, AboutOrder)):
+            raise ReplayDiffers(f"order {self.owed[0].key}: its move to {self.owed[0].status} is not in the journal")
+        self.owed.extend(self.apply(fact, now_ns))
+
+    # ---- snapshots ----
+
+    def digest(self) -> str:
+        """The state's hash: BLAKE2b-256 of its canonical JSON."""
+        return hashlib.blake2b(self.snapshot(), digest_size=32).hexdigest()
+
+    def snapshot(self) -> bytes:
+        """The whole state as canonical JSON; only between facts, when no move is owed."""
+        return _encoder.encode(self.state)
+
+    @staticmethod
+    def restored(data: bytes) -> "Standing":
+        """From a snapshot. Raises ValueError for one that is damaged or of another version."""
+        state = _decoder.decode(data)
+        if state.version != VERSION:
+            raise ValueError(f"the snapshot is of version {state.version}, not {VERSION}; replay the journal instead")
+        return Standing(state)
+
+    # ---- details ----
+
+    def _index_order(self, order: Order) -> None:
+        key = order.intent.key
+        if order.is_live:
+            self.live[key] = order
+            self.unsettled.pop(key, None)
+            return
+        self.live.pop(key, None)
+        if order.filled_qty > 0 and order.status is not Status.RECONCILED:
+            self.unsettled[key] = order
+        else:
+            self.unsettled.pop(key, None)
+
+    def _index_trade(self, trade: Trade) -> None:
+        plan_id = trade.made.plan_id
+        if trade.is_open or trade.moved_by is not None:
+            self.open[plan_id] = trade
+        else:
+            self.open.pop(plan_id, None)
+        if trade.is_open:
+            self.episodes[trade.made.raw_signal_id] = plan_id
+        else:
+            self.episodes.pop(trade.made.raw_signal_id, None)
+
+    def _moved(self, order: Order, moves: list[Move]) -> Iterator[OrderMoved]:
+        intent = order.intent
+        for move in moves:
+            yield OrderMoved(
+                key=intent.key,
+                venue=intent.venue,
+                order_id=intent.order_id,
+                plan_id=intent.plan_id,
+                symbol=intent.symbol,
+                status=str(move.status),
+                was=str(move.was),
+                on=str(move.on),
+                qty_filled=order.filled_qty,
+                price=order.average_price,
+                idempotency_key=intent.idempotency_key,
+            )
+        self._index_order(order)
+
+    def _about_order(self, fact: AboutOrder, now_ns: int) -> Iterator[OrderMoved]:
+        order = self.state.orders.get(fact.key)
+        if order is None or order.intent.venue != fact.venue:
+            self.state.unknown_keys += 1
+            return
+        yield from self._moved(order, order.apply(fact, now_ns))
+
+    def _filled(self, fact: Filled, now_ns: int) -> Iterator[OrderMoved]:
+        state = self.state
+        if state.executions.judge(fact) != "new":
+            return
+        order = self.owner(fact)
+        if order is None:
+            base, quote = fact.symbol.split("-")[:2]
+            state.holdings.fill(fact, base, quote, Decimal(0), now_ns)
+            state.executions.mark(fact, "")
+            return
+        intent = order.intent
+        moves = order.apply(fact, now_ns)
+        state.holdings.fill(fact, intent.base, intent.quote, intent.fee_bps, now_ns)
+        trade = state.trades[intent.plan_id]
+        trade.execute(intent, fact.qty, fact.price, (fact.fee, fact.fee_asset), now_ns)
+        state.executions.mark(fact, intent.key)
+        self._index_trade(trade)
+        yield from self._moved(order, moves)
+
+    def owner(self, fact: Filled) -> Order | None:
+        """The order of ours that an execution says it belongs to; the side and the market have to agree."""
+        order = self.state.orders.get(fact.key)
+        if order is None:
+            return None
+        intent = order.intent
+        is_its = (intent.venue, intent.symbol, intent.side) == (fact.venue, fact.symbol, fact.side)
+        return order if is_its else None
+
+    def _busted(self, fact: Busted, now_ns: int) -> Iterator[OrderMoved]:
+        state = self.state
+        key = state.executions.bust(fact)
+        order = state.orders.get(key) if key else None
+        if order is None:
+            return
+        execution = order.executions[fact.exec_id]
+        moves = order.bust(fact.exec_id, now_ns)
+        state.holdings.bust(order, execution, now_ns)
+        self._take_back(order, execution, now_ns)
+        yield from self._moved(order, moves)
+
+    def _take_back(self, order: Order, execution: Execution, now_ns: int) -> None:
+        trade = self.state.trades[order.intent.plan_id]
+        fee = (-execution.fee, execution.fee_asset)
+        trade.execute(order.intent, -execution.qty, execution.price, fee, now_ns)
+        self._index_trade(trade)
+
+    def _plan_made(self, fact: PlanMade, now_ns: int) -> Iterator[OrderMoved]:
+        state = self.state
+        trade = begun(fact, now_ns)
+        state.trades[fact.plan_id] = trade
+        state.plan_number = max(state.plan_number, fact.number)
+        if fact.opp_id:
+            state.funnel.opened(fact.opp_id, Pending(fact.symbol, plan_id=fact.plan_id))
+            for symbol in sorted({leg.symbol for leg in fact.legs}):
+                recent = [ns for ns in state.planned_ns.get(symbol, []) if ns > now_ns - DAY_NS]
+                state.planned_ns[symbol] = [*recent, now_ns]
+        else:
+            state.swept_ns[fact.symbol] = now_ns
+        self._index_trade(trade)
+        yield from ()
+
+    def _plan_refused(self, fact: PlanRefused, now_ns: int) -> Iterator[OrderMoved]:
+        del now_ns
+        self.state.funnel.opened(fact.opp_id, Pending(fact.symbol, reason=fact.reason))
+        yield from ()
+
+    def _about_plan(self, fact: Any, now_ns: int) -> Iterator[OrderMoved]:
+        trade = self.state.trades[fact.plan_id]
+        trade.apply(fact, now_ns)
+        self._index_trade(trade)
+        if isinstance(fact, PlanClosed):
+            yield from self._verdicts(trade)
+
+    def _verdicts(self, trade: Trade) -> Iterator[OrderMoved]:
+        """At the end of an episode: failed orders are aborted, canceled ones compensated where something was."""
+        is_compensated = any(
+            self.state.orders[key].intent.purpose != "entry" and self.state.orders[key].filled_qty > 0
+            for key in trade.keys
+        )
+        for key in trade.keys:
+            order = self.state.orders[key]
+            if order.status is Status.FAILED:
+                yield from self._moved(order, order.end(On.ABORTED))
+            elif order.status in FILL_COMPENSATED and is_compensated and order.intent.purpose == "entry":
+                yield from self._moved(order, order.end(On.COMPENSATED))
+
+    def _intended(self, fact: OrderIntended, now_ns: int) -> Iterator[OrderMoved]:
+        state = self.state
+        if fact.key in state.orders:
+            raise ValueError(f"order {fact.key} is intended a second time: {fact.idempotency_key}")
+        order = opened(fact, now_ns)
+        state.orders[fact.key] = order
+        state.trades[fact.plan_id].intended(fact)
+        self._index_order(order)
+        failed = state.orders.get(fact.retry_of)
+        if failed is not None and failed.status is Status.FAILED:
+            yield from self._moved(failed, failed.end(On.RETRIED))
+
+    def _dust(self, fact: DustMoved, now_ns: int) -> Iterator[OrderMoved]:
+        self.state.holdings.move_dust(fact.asset, fact.qty)
+        self.state.trades[fact.plan_id].owe(fact.asset, -fact.qty, now_ns)
+        yield from ()
+
+    def _corrected(self, fact: BalanceCorrected, now_ns: int) -> Iterator[OrderMoved]:
+        del now_ns
+        self.state.holdings.correct(fact)
+        yield from ()
+
+    def _foreign(self, fact: ForeignOrderSeen, now_ns: int) -> Iterator[OrderMoved]:
+        del now_ns
+        name = f"{fact.venue}|{fact.venue_order_id}"
+        if fact.is_open:
+            self.state.foreign[name] = fact
+        else:
+            self.state.foreign.pop(name, None)
+        yield from ()
+
+    def _trading(self, fact: Any, now_ns: int) -> Iterator[OrderMoved]:
+        del now_ns
+        self.state.trading.apply(fact)
+        yield from ()
+
+    def _ended(self, fact: OpportunityEnded, now_ns: int) -> Iterator[OrderMoved]:
+        del now_ns
+        self.state.funnel.apply(fact)
+        yield from ()
+
+    def _started(self, fact: DaemonStarted, now_ns: int) -> Iterator[OrderMoved]:
+        del now_ns
+        if fact.epoch > self.state.epoch:
+            self.state.epoch, self.state.plan_number = fact.epoch, 0
+        yield from ()
+
+    def _stated(self, fact: OrderMoved, now_ns: int) -> Iterator[OrderMoved]:
+        """Live, moves are stated by this very class and change nothing again."""
+        del fact, now_ns
+        yield from ()
+
+
+Handler = Callable[[Standing, Any, int], Iterator[OrderMoved]]
+_HANDLERS: Final[dict[type, Handler]] = {
+    Filled: Standing._filled,
+    Busted: Standing._busted,
+    PlanMade: Standing._plan_made,
+    PlanRefused: Standing._plan_refused,
+    PlanApproved: Standing._about_plan,
+    PlanStopped: Standing._about_plan,
+    PlanClosed: Standing._about_plan,
+    PlanReopened: Standing._about_plan,
+    Unhedged: Standing._about_plan,
+    OrderIntended: Standing._intended,
+    OrderMoved: Standing._stated,
+    DustMoved: Standing._dust,
+    BalanceCorrected: Standing._corrected,
+    ForeignOrderSeen: Standing._foreign,
+    TradingStateChanged: Standing._trading,
+    Armed: Standing._trading,
+    Disarmed: Standing._trading,
+    ScopeHalted: Standing._trading,
+    ScopeReleased: Standing._trading,
+    OpportunityEnded: Standing._ended,
+    DaemonStarted: Standing._started,
+}
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(State)
