@@ -54,6 +54,15 @@ def ticker_call_over_c_loop(much: Effort) -> Ratios:
     return _call_over_c_loop("ticker", much)
 
 
+def shape_over_scanner(much: Effort) -> Ratios:
+    """A ticker frame by its shape over the same read by the scanner, clock readings included."""
+    stream = make_stream("ticker", 5, much.ticker_frames)
+    passes = {"shape": lambda: c_pass(stream), "scanner": lambda: c_pass(stream, shapes=False)}
+    spent = take_turns(passes, much.rounds)
+    warm = len(stream.frames) // 10
+    return _over(*(figures(best_of_each(spent[name], warm)) for name in ("shape", "scanner")))
+
+
 def twenty_venues_over_two(much: Effort) -> Ratios:
     streams = [make_stream("ticker", ["okx"] * n, much.ticker_frames) for n in (20, 2)]
     spent = take_turns({"20": lambda: call_pass(streams[0]), "2": lambda: call_pass(streams[1])}, much.rounds)
@@ -152,6 +161,7 @@ MEASURES: dict[str, Callable[[Effort], Ratios]] = {
     for measure in (
         depth_call_over_c_loop,
         ticker_call_over_c_loop,
+        shape_over_scanner,
         twenty_venues_over_two,
         level_over_record,
         near_over_far,

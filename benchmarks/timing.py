@@ -88,12 +88,14 @@ def call_pass(stream: Stream, *, busy: bool = False) -> Sequence[int]:
     return spent_ns
 
 
-def c_pass(stream: Stream, *, busy: bool = False) -> Sequence[int]:
-    """ns of every frame in a loop in C, in a fresh market; reading the clock is part of each.
+def c_pass(stream: Stream, *, busy: bool = False, shapes: bool = True) -> Sequence[int]:
+    """ns of every frame in a loop in C, in a fresh market; reading the clock is part of each. Without `shapes` the
+    scanner reads all frames.
 
     Raises AssertionError when a frame needed Python.
     """
     market, conns = open_market(stream, busy=busy)
+    market.hot.learn_shapes(shapes)
     took, answers = market.hot.bench([conns[k] for k in stream.venue_of], stream.frames, stream.recv_ns, 1)
     assert answers == 0, f"{answers} answers other than done"
     spent: Sequence[int] = took
