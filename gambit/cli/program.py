@@ -13,9 +13,13 @@ import click
 
 from gambit import __version__
 from gambit.cli import interrupts
+from gambit.cli.archive import backup, export, restore
 from gambit.cli.config import config_commands
+from gambit.cli.dead_letters import dead_letters
 from gambit.cli.demo import demo
 from gambit.cli.doctor import doctor
+from gambit.cli.ledger import rebuild, verify
+from gambit.cli.query import query
 from gambit.cli.replay import replay
 from gambit.cli.sim import sim
 from gambit.cli.venues import venue_commands
@@ -52,7 +56,9 @@ def gambit() -> None:
     """Cross-exchange crypto arbitrage: books, opportunities and replay at the speed of the feed."""
 
 
-for command in (replay, demo, sim, config_commands, venue_commands, doctor):
+KEPT = (query, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
+
+for command in (replay, demo, sim, config_commands, venue_commands, doctor, *KEPT):
     gambit.add_command(command)
 
 

@@ -79,6 +79,12 @@ class DeadLetterIds(Params, frozen=True):
     all: bool = False
 
 
+class Snapshot(Params, frozen=True):
+    """How old a copy of the database may be."""
+
+    max_age_sec: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 5.0
+
+
 class Backup(Params, frozen=True):
     """Where to: an absolute path that does not exist yet."""
 
@@ -99,7 +105,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "dlq.show": DeadLetterId,
     "dlq.requeue": DeadLetterIds,
     "dlq.purge": DeadLetterIds,
-    "snapshot": Nothing,
+    "snapshot": Snapshot,
     "backup": Backup,
 }
 

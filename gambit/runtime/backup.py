@@ -1,0 +1,197 @@
+"""Backups: one file with the journal, its keys, a copy of the database and the exported days; checked when restored.
+
+A backup is a tar under Zstandard. Its last member lists every other one with its BLAKE2b-256, so a backup that was cut
+off or changed is refused before anything is put in place.
+"""
+
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+import msgspec
+import zstandard
+
+from gambit.journal import JournalError, Places, Proof, places, verify
+from gambit.store import StoreError
+from gambit.store.rebuild import cursor_of
+
+MANIFEST: Final = "manifest.json"
+DATABASE: Final = "gambit.duckdb"
+_READ_BYTES: Final = 1 << 20
+_FOLDERS: Final = ("journal", "exports")
+_FILES: Final = (DATABASE, "journal.head", "journal.key", "journal.pub")
+
+
+class BackupError(Exception):
+    """A backup that cannot be made or is not what it was."""
+
+
+class Sources(NamedTuple):
+    """What a backup is made of."""
+
+    journal: Places
+    database: Path  # a copy that nobody writes
+    exports: Path
+
+
+class Restored(NamedTuple):
+    """What was restored."""
+
+    proof: Proof | None  # of the journal; None: it had none
+    database_seq: int
+    files: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The last member: the hash (hex) of every other one."""
+
+    hashes: dict[str, str]
+    version: int = 1
+
+
+def write_backup(sources: Sources, target: Path) -> None:
+    """Write a backup, in place at once and readable by its owner only; the journal may be written meanwhile.
+
+    Raises BackupError when the target exists, OSError.
+    """
+    if target.exists():
+        raise BackupError(f"{target}: exists already; a backup replaces nothing")
+    fresh = target.with_name(target.name + ".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "wb") as file:
+            with (
+                zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False) as packed,
+                tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+            ):
+                hashes = {name: _add(tar, name, path) for name, path in _members(sources)}
+                listed = msgspec.json.encode(Manifest(hashes))
+                tar.addfile(_entry(MANIFEST, len(listed)), io.BytesIO(listed))
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(fresh, target)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _members(sources: Sources) -> Iterator[tuple[str, Path]]:
+    """Names in the backup and where they are. The head comes before the segments: it is never ahead of them then."""
+    at = sources.journal
+    for path in (at.heads[0], at.key, at.key.with_suffix(".pub"), sources.database):
+        if path.exists():
+            yield (DATABASE if path == sources.database else path.name), path
+    for path in sorted(at.folder.glob("*.journal")):
+        yield f"journal/{path.name}", path
+    for path in sorted(sources.exports.glob("*/day=*/rows.parquet")):
+        yield f"exports/{path.relative_to(sources.exports)}", path
+
+
+def _entry(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = size, 0o600
+    return entry
+
+
+class _Hashed(io.RawIOBase):
+    """A file of which exactly `size` bytes are read, and their hash."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.hash = blake2b(digest_size=32)
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.hash.update(data)
+        return data
+
+
+def _add(tar: tarfile.TarFile, name: str, path: Path) -> str:
+    with path.open("rb") as file:
+        hashed = _Hashed(file)
+        tar.addfile(_entry(name, os.fstat(file.fileno()).st_size), hashed)  # a growing file: as long as it is now
+        return hashed.hash.hexdigest()
+
+
+def restore_backup(source: Path, state_dir: Path, database: Path) -> Restored:
+    """Put a backup in place of nothing: `state_dir` must hold no journal, and `database` must not exist.
+
+    Everything is unpacked beside it and proved first: the list of hashes, the journal's chain and signatures, and that
+    the database is a picture of it. Raises BackupError, OSError.
+    """
+    for path in (state_dir / "journal", state_dir / "exports", database):
+        if path.exists():
+            raise BackupError(f"{path}: exists already; move it away first, a restore replaces nothing")
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=state_dir) as folder:
+        files = _unpacked(source, Path(folder))
+        restored = _proved(source, Path(folder), files)
+        for name in (*_FOLDERS, *_FILES):
+            found = Path(folder) / name
+            if found.exists():
+                target = database if name == DATABASE else state_dir / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(found, target)
+    return restored
+
+
+def _unpacked(source: Path, folder: Path) -> int:
+    hashes: dict[str, str] = {}
+    manifest: Manifest | None = None
+    try:
+        with (
+            source.open("rb") as file,
+            zstandard.ZstdDecompressor().stream_reader(file) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as tar,
+        ):
+            for entry in tar:
+                content = tar.extractfile(entry)
+                if content is None or not _is_ours(entry.name):
+                    raise BackupError(f"{source}: {entry.name} is no part of a backup")
+                if entry.name == MANIFEST:
+                    manifest = msgspec.json.decode(content.read(), type=Manifest)
+                else:
+                    hashes[entry.name] = _extracted(content, folder / entry.name)
+    except (tarfile.TarError, zstandard.ZstdError, msgspec.MsgspecError, EOFError) as error:
+        raise BackupError(f"{source}: cannot be read to its end: {error}") from error
+    if manifest is None:
+        raise BackupError(f"{source}: its end is missing")
+    wrong = sorted(set(manifest.hashes.items()) ^ set(hashes.items()))
+    if wrong:
+        raise BackupError(f"{source}: {wrong[0][0]} is not what was backed up")
+    return len(hashes)
+
+
+def _is_ours(name: str) -> bool:
+    parts = Path(name).parts
+    is_inside = ".." not in parts and not name.startswith("/")
+    return is_inside and (name in _FILES or name == MANIFEST or (len(parts) > 1 and parts[0] in _FOLDERS))
+
+
+def _extracted(content: IO[bytes], target: Path) -> str:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    total = blake2b(digest_size=32)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as file:
+        while data := content.read(_READ_BYTES):
+            total.update(data)
+            file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return total.hexdigest()
+
+
+def _proved(source: Path, folder: Path, files: int) -> Restored:
+    try:
+        proof = verify(places(folder))
+        cursor = cursor_of(folder / DATABASE) if (folder / DATABASE).exists() else None
+    except (JournalError, StoreError) as error:
+        raise BackupError(f"{source}: {error}") from error
+    if cursor is not None and (proof is None or cursor.journal_id != proof.journal_id or cursor.seq > proof.last_seq):
+        raise BackupError(f"{source}: its database is not a picture of its journal")
+    return Restored(proof, cursor.seq if cursor else 0, files)

@@ -1,0 +1,320 @@
+"""The commands on what the daemon kept: query, export, verify, rebuild, backup, restore, dlq."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import duckdb
+import orjson
+import pytest
+
+from gambit.cli.program import gambit
+from gambit.config import load_layers
+from gambit.events import DeadLettered, DeadLettersPurged, written
+from gambit.journal.segment import segments
+from gambit.runtime.keeping import Keeping, open_keeping
+from gambit.surface.control import ControlServer
+from gambit.surface.methods import bind
+from gambit.surface.views import Requeued
+from tests.store.conftest import NOW_NS, signal
+
+RECORDS = 60
+
+
+class Ran:
+    """How a command ended."""
+
+    def __init__(self, state_dir: Path, *words: object) -> None:
+        arguments = [*map(str, words), "--set", f"daemon.state_dir={state_dir}"]
+        result = click.testing.CliRunner().invoke(gambit, arguments, standalone_mode=False)
+        self.error = result.exception
+        shown = isinstance(self.error, click.ClickException)
+        assert self.error is None or shown or isinstance(self.error, SystemExit), result.exc_info
+        self.text = result.stdout + (
+            self.error.format_message() if isinstance(self.error, click.ClickException) else ""
+        )
+        self.bytes = result.stdout_bytes
+        code = self.error.exit_code if isinstance(self.error, click.ClickException) else result.return_value
+        self.code = code or 0
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class Noon:
+    """A clock that stands still at the time of the records."""
+
+    def now_ns(self) -> int:
+        return NOW_NS
+
+    def mono_ns(self) -> int:
+        return 0
+
+
+def keeping_at(state_dir: Path) -> Keeping:
+    """Journal and store of a state directory, open."""
+    config = load_layers(None, {}, [f"daemon.state_dir={state_dir}", "store.batch_ms=1"]).config
+    return open_keeping(config, Noon(), lambda _what: None)
+
+
+async def fill(keeping: Keeping) -> None:
+    """Records of the kinds that the commands show."""
+    journal = keeping.journal
+    for number in range(RECORDS - 4):
+        journal.append("signal.raised", orjson.dumps(signal(number)), NOW_NS)
+    journal.checkpoint("state", NOW_NS)
+    for letter_id, raw in ((1, b"\x00\xff{"), (2, b'{"a":1}')):
+        letter = DeadLettered(
+            letter_id=letter_id, topic="market.normalized", venue="okx", conn="okx-1", reason="bad price",
+            recv_ns=NOW_NS, raw=raw,
+        )  # fmt: skip
+        journal.append(*written(letter), NOW_NS)
+    journal.append(*written(DeadLettersPurged(letter_ids=(1,), by="root")), NOW_NS)
+    await journal.until_synced(journal.head)
+    keeping.store.sample("candles", {"ts_ns": [NOW_NS], "symbol": ["A-B"], "venue": ["okx"], "close": [1.5]})
+
+
+@pytest.fixture
+def at_rest(tmp_path: Path) -> Path:
+    """A state directory whose daemon ended in good order."""
+    state_dir = tmp_path / "state"
+
+    async def run() -> None:
+        keeping = keeping_at(state_dir)
+        await fill(keeping)
+        assert await keeping.close()
+
+    asyncio.run(run())
+    return state_dir
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Path]:
+    """A state directory with journal, store and control socket at work in this process."""
+    state_dir = tmp_path / "state"
+    is_up, may_go = threading.Event(), threading.Event()
+
+    state_dir.mkdir(mode=0o700)
+
+    async def serve() -> None:
+        keeping = keeping_at(state_dir)
+        await fill(keeping)
+        server = ControlServer(state_dir / "gambit.sock", bind({
+            "snapshot": lambda params, _caller: keeping.snapshot(params.max_age_sec),
+            "backup": lambda params, _caller: keeping.backup(Path(params.path)),
+            "dlq.requeue": lambda params, _caller: Requeued(done=params.letter_ids, failed={9: "it is purged"}),
+            "dlq.purge": lambda params, _caller: Requeued(done=params.letter_ids),
+        }))  # fmt: skip
+        await server.start()
+        is_up.set()
+        await asyncio.to_thread(may_go.wait)
+        await server.close()
+        assert await keeping.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert is_up.wait(30)
+    yield state_dir
+    may_go.set()
+    thread.join()
+
+
+@pytest.fixture(params=["at_rest", "running"])
+def state_dir(request: pytest.FixtureRequest) -> Path:
+    """Both: every reading command works either way."""
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+def test_query_answers(state_dir: Path) -> None:
+    """Rows as a table, as CSV and as JSON lines; decimals and times as text, nothing lost."""
+    sql = "SELECT count(*) AS n, max(qty) AS qty, NULL AS none, '\\xFF'::BLOB AS raw FROM arbitrage_opportunity"
+    assert Ran(state_dir, "query", sql, "--max-age", "0s", "--json").json == {
+        "n": RECORDS - 4, "qty": "0.100000000000000001", "none": None, "raw": "ff",
+    }  # fmt: skip
+    assert Ran(state_dir, "query", sql, "--csv").text == f"n,qty,none,raw\n{RECORDS - 4},0.100000000000000001,,ff\n"
+    assert Ran(state_dir, "query", sql).text.split() == [
+        "n", "qty", "none", "raw", str(RECORDS - 4), "0.100000000000000001", "ff",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "what"), [
+    ("SELECT nonsense", "nonsense"),
+    ("SELECT * FROM '/etc/passwd'", ""),
+    ("SELECT * FROM read_csv('/etc/passwd')", "disabled"),
+    ("DELETE FROM facts", "read-only"),
+    ("COPY facts TO '/tmp/stolen.csv'", "disabled"),
+    ("ATTACH '/tmp/other.duckdb'", "disabled"),
+    ("SET enable_external_access = true", "locked"),
+    ("INSTALL httpfs", "disabled"),
+])  # fmt: skip
+def test_query_can_do_nothing_but_read(at_rest: Path, sql: str, what: str) -> None:
+    """What is not reading the store fails with what DuckDB says about it."""
+    ran = Ran(at_rest, "query", sql)
+    assert ran.code == 1
+    assert what in ran.text
+    assert not Path("/tmp/stolen.csv").exists()
+
+
+def test_query_is_limited(at_rest: Path) -> None:
+    """Time and memory end a query, not the machine."""
+    endless = "SELECT count(*) FROM range(1000000000000) a, range(1000) b WHERE a.range % 7 = b.range"
+    ran = Ran(at_rest, "query", endless, "--timeout", "0.2")
+    assert (ran.code, "stopped after 0.2 s" in ran.text) == (1, True)
+    ran = Ran(at_rest, "query", "SELECT list(range) FROM range(100000000)", "--memory", "16")
+    assert (ran.code, "emory" in ran.text) == (1, True)
+    assert "no duration" in Ran(at_rest, "query", "SELECT 1", "--max-age", "soon").text
+
+
+def test_query_reads_exported_days(at_rest: Path) -> None:
+    """Days that have left the database are a view beside its table."""
+    exported = Ran(at_rest, "export", "--table", "arbitrage_opportunity", "-o", at_rest / "exports")
+    assert exported.text.split() == [f"{at_rest}/exports/arbitrage_opportunity/day=2026-05-28/rows.parquet"]
+    ran = Ran(at_rest, "query", "SELECT count(*) AS n FROM arbitrage_opportunity_archive", "--json")
+    assert ran.json == {"n": RECORDS - 4}
+
+
+def test_export_writes_days(state_dir: Path, tmp_path: Path) -> None:
+    """Twice gives the same; a day before `--since` is left out; a table that is none is named."""
+    for _ in range(2):
+        assert Ran(state_dir, "export", "--table", "candles", "-o", tmp_path / "out").code == 0
+    assert duckdb.sql(f"SELECT close FROM '{tmp_path}/out/candles/*/*.parquet'").fetchall() == [(1.5,)]
+    ran = Ran(state_dir, "export", "--table", "candles", "--since", "2026-05-29", "-o", tmp_path / "later")
+    assert (ran.code, ran.text) == (0, "")
+    assert "no table nonsense" in Ran(state_dir, "export", "--table", "nonsense", "-o", tmp_path / "out").text
+    assert "no day" in Ran(state_dir, "export", "--table", "candles", "--since", "May", "-o", tmp_path / "out").text
+
+
+def test_verify_proves(state_dir: Path) -> None:
+    """It says what it proved, for people and for programs."""
+    found = Ran(state_dir, "verify", "--json").json
+    assert (found["first_seq"], found["last_seq"], found["checkpoints"], found["torn_bytes"]) == (1, RECORDS, 1, 0)
+    assert f"whole: records 1 to {RECORDS} in 1 segments" in Ran(state_dir, "verify").text
+
+
+def test_verify_names_what_is_wrong(at_rest: Path) -> None:
+    """A flipped byte: exit code 1, the file, the offset, the record."""
+    (segment,) = segments(at_rest / "journal")
+    data = bytearray(segment.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.path.write_bytes(data)
+    ran = Ran(at_rest, "verify")
+    assert ran.code == 1
+    assert str(segment.path) in ran.text
+    assert "its hash does not match its bytes" in ran.text
+    assert "there is no journal yet" in Ran(at_rest / "elsewhere", "verify").text
+
+
+def test_rebuild_agrees(state_dir: Path) -> None:
+    """The database made from the journal alone has the same rows."""
+    ran = Ran(state_dir, "rebuild")
+    assert (ran.code, "all rows agree" in ran.text) == (0, True)
+    rows = {one["table"]: one["rows"] for one in Ran(state_dir, "rebuild", "--json").json}
+    assert (rows["facts"], rows["arbitrage_opportunity"], rows["dead_letters"]) == (RECORDS, RECORDS - 4, 2)
+
+
+def test_rebuild_finds_and_mends(at_rest: Path) -> None:
+    """A changed row and a missing one are counted and named; --replace mends both and keeps the samples."""
+    with duckdb.connect(str(at_rest / "gambit.duckdb")) as connection:
+        connection.execute("UPDATE arbitrage_opportunity SET qty = 1 WHERE seq = 7")
+        connection.execute("DELETE FROM dead_letters WHERE letter_id = 2")
+    ran = Ran(at_rest, "rebuild", "--json")
+    wrong = {one["table"]: one for one in ran.json if one["only_there"] or one["only_rebuilt"]}
+    assert ran.code == 1
+    assert wrong.keys() == {"arbitrage_opportunity", "dead_letters"}
+    assert (wrong["arbitrage_opportunity"]["only_there"], wrong["arbitrage_opportunity"]["first_seq"]) == (1, 7)
+    assert "2 tables differ" in Ran(at_rest, "rebuild").text
+    assert "made again from 60 records" in Ran(at_rest, "rebuild", "--replace").text
+    assert "all rows agree" in Ran(at_rest, "rebuild").text
+    assert Ran(at_rest, "query", "SELECT close FROM candles", "--json").json == {"close": 1.5}
+
+
+def test_rebuild_replaces_nothing_under_a_daemon(running: Path) -> None:
+    """The daemon's own database is not swapped under it."""
+    ran = Ran(running, "rebuild", "--replace")
+    assert (ran.code, "stop the daemon first" in ran.text) == (1, True)
+
+
+def test_backup_and_restore(state_dir: Path, tmp_path: Path) -> None:
+    """What comes back is what went in, proved; nothing that is there is overwritten."""
+    file = tmp_path / "backup"
+    assert Ran(state_dir, "backup", "-o", file).code == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "exists already" in Ran(state_dir, "backup", "-o", file).text
+    back = tmp_path / "back"
+    assert f"journal whole up to record {RECORDS}" in Ran(back, "restore", file).text
+    assert "a restore replaces nothing" in Ran(back, "restore", file).text
+    assert f"records 1 to {RECORDS}" in Ran(back, "verify").text
+    assert "all rows agree" in Ran(back, "rebuild").text
+
+    async def reopened() -> int:
+        keeping = keeping_at(back)
+        assert await keeping.close()
+        return keeping.store.applied
+
+    assert asyncio.run(reopened()) == RECORDS
+
+
+def test_a_spoiled_backup_restores_nothing(at_rest: Path, tmp_path: Path) -> None:
+    """Cut off, flipped or something else altogether: a clear error, and the state directory stays empty."""
+    file = tmp_path / "backup"
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    whole = file.read_bytes()
+    for spoiled in (b"", whole[: len(whole) // 2], whole[:-3], b"what is this?" * 100, *flipped(whole)):
+        file.write_bytes(spoiled)
+        ran = Ran(tmp_path / "back", "restore", file)
+        assert ran.code == 1, len(spoiled)
+        assert str(file) in ran.text
+        assert list((tmp_path / "back").iterdir()) == []
+
+
+def flipped(data: bytes) -> Iterator[bytes]:
+    """With one byte another, at a few places."""
+    for at in range(20, len(data), len(data) // 5):
+        changed = bytearray(data)
+        changed[at] ^= 0x55
+        yield bytes(changed)
+
+
+def test_dead_letters_are_listed_and_shown(state_dir: Path) -> None:
+    """Those that were not purged, with every byte; a purged one can still be looked at."""
+    listed = Ran(state_dir, "dlq", "list", "--json").json
+    assert [(one["letter_id"], one["reason"], one["bytes"]) for one in listed] == [(2, "bad price", 7)]
+    assert "bad price" in Ran(state_dir, "dlq", "list").text
+    assert Ran(state_dir, "dlq", "list", "--venue", "kraken").text == "no dead letters\n"
+    assert '{"a":1}' in Ran(state_dir, "dlq", "show", 2).text
+    assert Ran(state_dir, "dlq", "show", 1, "--json").json["purged_by"] == "root"
+    assert Ran(state_dir, "dlq", "show", 1, "--raw").bytes == b"\x00\xff{"
+    assert "no dead letter 77" in Ran(state_dir, "dlq", "show", 77).text
+
+
+def test_dead_letters_are_the_daemons(running: Path) -> None:
+    """Requeue and purge go through the control socket; what could not be done is said."""
+    assert Ran(running, "dlq", "purge", 2).text == "1 dead letters purged\n"
+    ran = Ran(running, "dlq", "requeue", 2, 9, "--json")
+    assert (ran.code, ran.json) == (1, {"done": [2, 9], "failed": {"9": "it is purged"}})
+    assert "--all" in Ran(running, "dlq", "purge").text
+
+
+def test_without_a_daemon_there_is_nobody_to_ask(at_rest: Path) -> None:
+    """Exit code 3, as everywhere."""
+    assert Ran(at_rest, "dlq", "requeue", "--all").code == 3
+
+
+def test_nothing_was_kept_yet(tmp_path: Path) -> None:
+    """Every command says so instead of making something up."""
+    for words in (
+        ["query", "SELECT 1"],
+        ["verify"],
+        ["dlq", "list"],
+        ["rebuild"],
+        ["export", "--table", "facts", "-o", tmp_path],
+    ):
+        ran = Ran(tmp_path / "none", *words)
+        assert (ran.code, "there is no" in ran.text) == (1, True), words
+    assert "nothing to back up" in Ran(tmp_path / "none", "backup", "-o", tmp_path / "b").text
