@@ -14,9 +14,12 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from gambit.sim.accounts import Credentials, FeeRule, money_text, secret_text
+from gambit.sim.accounts import Account, Credentials, FeeRule, money_text, secret_text
+from gambit.sim.bybit_orders import BybitOrders
+from gambit.sim.bybit_signing import BybitKeys, check_time
 from gambit.sim.bybit_wire import BybitWire, spell, spot_entry
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Reply, Report, Request, Session
+from gambit.sim.bybit_words import Denied, denial, execution_words, order_words, wallet_words
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Refusal, Reply, Report, Request, Session
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
 from gambit.sim.wire import WireOptions, step_text
@@ -30,18 +33,23 @@ REPEAT_NS = 3 * SECOND_NS  # of silence, after which orderbook.1 says the same a
 REQUESTS_PER_5S = 600
 BAN_S = 600
 LISTED_MAX = 1000
+REQUEST_ID_MAX = 36
+PRIVATE_TOPICS = ("order", "order.spot", "execution", "execution.spot", "wallet")
+OPERATION = re.compile(r'"op"\s*:\s*"order\.([a-z-]+)"')
 STATUSES = {"TRADING": "Trading", "HALT": "Closed", "CANCEL_ONLY": "Delivering"}
 
 
 class BybitSession(Session):
     """A connection of one of three kinds, told apart by path."""
 
-    __slots__ = ("args_size", "conn_id", "heard_ns", "idle_ns")
+    __slots__ = ("args_size", "conn_id", "heard_ns", "idle_ns", "request_ids", "topics")
 
     def __init__(self, request: Request, now_ns: int, conn_id: str) -> None:
         super().__init__(request, now_ns)
         self.conn_id = conn_id
         self.args_size = 0
+        self.topics: list[str] = []  # private ones
+        self.request_ids: set[str] = set()  # of order entry
         self.heard_ns = now_ns
         wanted = re.search(r"max_active_time=(\d+)s", request.query)
         self.idle_ns = min(max(int(wanted[1]), 30), 600) * SECOND_NS if wanted else IDLE_NS
@@ -68,9 +76,11 @@ class BybitExchange:
         self._wires = {
             depth: BybitWire(self.venue, books, WireOptions(depth=depth), exchange.seed + depth) for depth in DEPTHS
         }
+        self._keys = BybitKeys(exchange)
+        self._orders = BybitOrders(exchange, self._symbols)
         self._told_ns: dict[str, int] = {}  # when orderbook.1 of a symbol spoke last
         self._tops: dict[str, Channel] = {}
-        self._connections = 0
+        self._connections = self._pushes = 0
 
     def credentials(self, account: str, seed: int) -> Credentials:
         """An HMAC key."""
@@ -106,6 +116,12 @@ class BybitExchange:
             self._pong(session, said, now_ns)
         elif op in ("subscribe", "unsubscribe") and session.path == PUBLIC:
             self._subscribe(session, said, joins=op == "subscribe")
+        elif op == "auth" and session.path != PUBLIC:
+            self._login(session, said, now_ns)
+        elif op in ("subscribe", "unsubscribe") and session.path == PRIVATE:
+            self._listen(session, said, joins=op == "subscribe")
+        elif op.startswith("order.") and session.path == TRADE:
+            self._operate(session, said, op, now_ns)
         else:
             self._say(session, said, success=False, ret_msg="error:invalid op", op=op)
 
@@ -213,8 +229,14 @@ class BybitExchange:
     # --- REST
 
     def action(self, request: Request | str | bytes) -> str:
-        """Nothing yet has one."""
-        return ""
+        """By path, or by op."""
+        if isinstance(request, Request):
+            if request.method == "GET":
+                return "query" if self._orders.get(request.path) is not None else ""
+            return _action(request.path.removeprefix("/v5/order/")) if request.path.startswith("/v5/order/") else ""
+        text = request if isinstance(request, str) else request.decode(errors="replace")
+        found = OPERATION.search(text)
+        return _action(found[1]) if found else ""
 
     def http(self, request: Request, now_ns: int) -> Reply:
         """A REST request."""
@@ -222,16 +244,45 @@ class BybitExchange:
         if used > REQUESTS_PER_5S:
             self._exchange.block("ban", BAN_S)
             return self.outage("ban", BAN_S, now_ns)
+        if request.method == "GET" and request.body:
+            return Reply("Forbidden", 403, content_type="text/html")
+        headers: dict[str, str] = {}
+        try:
+            result, extra = self._answer(request, headers, now_ns)
+        except Denied as denied:
+            return Reply(self._envelope(denied.code, denied.message, "{}", now_ns), denied.status, headers)
+        return Reply(self._envelope(0, "OK", result, now_ns, extra), 200, headers)
+
+    def _answer(self, request: Request, headers: dict[str, str], now_ns: int) -> tuple[str, Any]:
+        """Result as text and retExtInfo; `headers` are filled in; raises Denied."""
         params = dict(parse_qsl(request.query, keep_blank_values=True))
-        code, message, result = 0, "OK", None
+        name = request.path.removeprefix("/v5/order/")
         if request.method == "GET":
-            result = self._market(request.path, params, now_ns)
-        if isinstance(result, tuple):
-            code, message = result
-            result = "{}"
-        if result is None:
-            return Reply(self._envelope(10404, "Not Found", "{}", now_ns), 404)
-        return Reply(self._envelope(code, message, result, now_ns))
+            query = self._orders.get(request.path)
+            if query is None:
+                return self._market(request.path, params, now_ns), {}
+            account = self._keys.check(request, now_ns)
+            self._charge(name, account, headers)
+            try:
+                return _text(query(account, params)), {}
+            except Refusal as refusal:
+                raise denial(refusal) from refusal
+        if request.method != "POST" or name == request.path or not self._orders.knows(name):
+            raise Denied(10404, "Not Found", 404)
+        account = self._keys.check(request, now_ns)
+        said = _object(request.body)
+        if said is None:
+            raise Denied(10001, "params error: body is no JSON object")
+        rows = said.get("request")
+        self._charge(name, account, headers, len(rows) if isinstance(rows, list) else 1)
+        result, extra = self._orders.operate(name, account, said)
+        return _text(result), extra
+
+    def _charge(self, name: str, account: Account, headers: dict[str, str], count: int = 1) -> None:
+        spent = self._orders.charge(name, account, count)
+        headers |= spent.headers()
+        if spent.used > spent.limit:
+            raise Denied(10006, "Too many visits!")
 
     def outage(self, kind: Outage, seconds: int, now_ns: int) -> Reply:
         """10006 with the time it ends, 403 without JSON, 503, 10016."""
@@ -245,12 +296,12 @@ class BybitExchange:
         return Reply(text, 503 if kind == "maintenance" else 200)
 
     @staticmethod
-    def _envelope(code: int, message: str, result: str, now_ns: int) -> str:
-        ms = now_ns // MILLI_NS
-        return f'{{"retCode":{code},"retMsg":"{message}","result":{result},"retExtInfo":{{}},"time":{ms}}}'
+    def _envelope(code: int, message: str, result: str, now_ns: int, extra: Any = None) -> str:
+        tail = f'"retExtInfo":{_text(extra or {})},"time":{now_ns // MILLI_NS}'
+        return f'{{"retCode":{code},"retMsg":{_text(message)},"result":{result},{tail}}}'
 
-    def _market(self, path: str, params: dict[str, str], now_ns: int) -> str | tuple[int, str] | None:
-        """The result of a public endpoint, an error, or None for no such endpoint."""
+    def _market(self, path: str, params: dict[str, str], now_ns: int) -> str:
+        """The result of a public endpoint; raises Denied."""
         if path == "/v5/market/time":
             return _text({"timeSecond": str(now_ns // SECOND_NS), "timeNano": str(now_ns)})
         answers = {
@@ -259,11 +310,11 @@ class BybitExchange:
             "/v5/market/tickers": self._tickers,
         }
         if path not in answers:
-            return None
+            raise Denied(10404, "Not Found", 404)
         if params.get("category") != "spot":
-            return 10001, "params error: Category is invalid"
+            raise Denied(10001, "params error: Category is invalid")
         if "symbol" in params and params["symbol"] not in self._symbols:
-            return 10001, "Not supported symbols"
+            raise Denied(10001, "Not supported symbols")
         return answers[path](params, now_ns)
 
     def _wanted(self, params: dict[str, str]) -> list[str]:
@@ -280,10 +331,10 @@ class BybitExchange:
                 rows.append(spot_entry(item, status, money_text(rules.min_cost), most))
         return f'{{"category":"spot","list":[{",".join(rows)}]}}'
 
-    def _book(self, params: dict[str, str], now_ns: int) -> str | tuple[int, str]:
+    def _book(self, params: dict[str, str], now_ns: int) -> str:
         limit = params.get("limit", "1")
         if "symbol" not in params or not limit.isdecimal() or not 1 <= int(limit) <= LISTED_MAX:
-            return 10001, "params error"
+            raise Denied(10001, "params error")
         symbol = self._symbols[params["symbol"]]
         self._exchange.flush(symbol)
         bids, asks = self._wires[1000].sides_text(symbol, int(limit))
@@ -314,11 +365,98 @@ class BybitExchange:
         return _text(said)
 
     def report(self, report: Report) -> None:
-        """Nobody can order yet."""
+        """The execution, order and wallet topics."""
+        exchange, order = self._exchange, report.order
+        account = exchange.accounts[order.account]
+        said: list[tuple[str, Any]] = []
+        if report.fill is not None and report.kind == "trade":
+            said.append(("execution", execution_words(exchange.desk, report.fill)))
+        if report.kind != "bust":
+            said.append(("order", order_words(exchange.desk, order)))
+        said.append(("wallet", wallet_words(account, list(report.assets))))
+        for session in self._sessions():
+            if session.account is not account:
+                continue
+            for kind, words in said:
+                for topic in session.topics:
+                    if topic.partition(".")[0] == kind:
+                        exchange.push(session, self._pushed(topic, words, report), report)
+
+    def _pushed(self, topic: str, words: Any, report: Report) -> str:
+        self._pushes += 1
+        head = {"id": f"{report.order.order_id}-{self._pushes}", "topic": topic}
+        return _text(head | {"creationTime": report.ts_ns // MILLI_NS, "data": [words]})
 
     def expire(self, session: Session) -> None:
-        """Forgotten silently."""
+        """The login is forgotten silently."""
         session.logout()
+
+    def _login(self, session: BybitSession, said: dict[str, Any], now_ns: int) -> None:
+        args = said.get("args")
+        code, message = 0, ""
+        try:
+            session.login(self._keys.check_login(args if isinstance(args, list) else [], now_ns))
+        except Denied as denied:
+            code, message = denied.code, denied.message
+        if session.path == TRADE:
+            words = {"retCode": code, "retMsg": message or "OK", "op": "auth", "connId": session.conn_id}
+            session.send(_text(words))
+        else:
+            self._say(session, said, success=not code, ret_msg=message, op="auth")
+
+    def _listen(self, session: BybitSession, said: dict[str, Any], *, joins: bool) -> None:
+        """Private topics; all-in-one and categorised ones do not go into one request."""
+        op = "subscribe" if joins else "unsubscribe"
+        args = said.get("args")
+        names = [str(name) for name in args] if isinstance(args, list) else []
+        wrong = next((f"error:handler not found,topic:{name}" for name in names if name not in PRIVATE_TOPICS), "")
+        if session.account is None:
+            wrong = "error:Request not authorized"
+        elif {"order", "execution"} & set(names) and {"order.spot", "execution.spot"} & set(names):
+            wrong = "error:all-in-one and categorised topics in one request"
+        if not wrong:
+            kept = [name for name in session.topics if name not in names]
+            session.topics = kept + names if joins else kept
+        self._say(session, said, success=not wrong, ret_msg=wrong, op=op)
+
+    def _operate(self, session: BybitSession, said: dict[str, Any], op: str, now_ns: int) -> None:
+        """Order entry: one answer, when all that it pushes is on its way."""
+        answer: dict[str, Any] = {"reqId": said["reqId"]} if "reqId" in said else {}
+        header: dict[str, str] = {}
+        code, message = 0, "OK"
+        data: Any = {}
+        extra: dict[str, Any] = {}
+        try:
+            data, extra = self._operated(session, said, op.removeprefix("order."), header, now_ns)
+        except Denied as denied:
+            code, message = denied.code, denied.message
+        header |= {"Traceid": f"{now_ns:032x}", "Timenow": str(now_ns // MILLI_NS)}
+        answer |= {"retCode": code, "retMsg": message, "op": op, "data": data, "retExtInfo": extra}
+        session.send(_text(answer | {"header": header, "connId": session.conn_id}))
+
+    def _operated(
+        self, session: BybitSession, said: dict[str, Any], name: str, header: dict[str, str], now_ns: int
+    ) -> tuple[Any, dict[str, Any]]:
+        if session.account is None:
+            raise Denied(10005, "Permission denied, please check your API key permissions.")
+        request_id, args, sent = str(said.get("reqId") or ""), said.get("args"), said.get("header")
+        if len(request_id) > REQUEST_ID_MAX or request_id in session.request_ids:
+            raise Denied(20006, "reqId is duplicated")
+        if not isinstance(args, list) or not isinstance(sent, dict) or not args or not isinstance(args[0], dict):
+            raise Denied(10001, "params error: args or header invalid")
+        if not self._orders.knows(name) or name == "cancel-all":
+            raise Denied(10404, "op is not found")
+        check_time(str(sent.get("X-BAPI-TIMESTAMP", "")), str(sent.get("X-BAPI-RECV-WINDOW", "")), now_ns)
+        if request_id:
+            session.request_ids.add(request_id)
+        rows = args[0].get("request")
+        self._charge(name, session.account, header, len(rows) if isinstance(rows, list) else 1)
+        return self._orders.operate(name, session.account, args[0])
+
+
+def _action(name: str) -> str:
+    kind = name.removesuffix("-batch").removesuffix("-all")
+    return {"create": "place", "cancel": "cancel", "amend": "amend"}.get(kind, "")
 
 
 def _object(frame: str | bytes) -> dict[str, Any] | None:

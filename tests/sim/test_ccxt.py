@@ -49,6 +49,14 @@ def okx(entry: dict[str, str]) -> Any:
     return client(ccxtpro.okx, entry, addresses, {"fetchMarkets": {"types": ["spot"]}})
 
 
+def bybit(entry: dict[str, str]) -> Any:
+    rest, ws = entry["rest"], entry["ws_private"].removesuffix("/private")
+    private = {"spot": {"unified": f"{ws}/private"}, "contract": f"{ws}/private", "trade": f"{ws}/trade"}
+    addresses = {"public": rest, "private": rest, "ws": {"public": {"spot": entry["ws"]}, "private": private}}
+    options = {"enableUnifiedAccount": True, "enableUnifiedMargin": False, "fetchMarkets": {"types": ["spot"]}}
+    return client(ccxtpro.bybit, entry, addresses, options)
+
+
 def client(made: Callable[[dict[str, Any]], Any], entry: dict[str, str], urls: Any, options: Any) -> Any:
     """A ccxt.pro exchange at the simulated addresses."""
     exchange = made(
@@ -65,7 +73,7 @@ def client(made: Callable[[dict[str, Any]], Any], entry: dict[str, str], urls: A
     return exchange
 
 
-CLIENTS = {"binance": binance, "okx": okx}
+CLIENTS = {"binance": binance, "okx": okx, "bybit": bybit}
 
 
 class Place:

@@ -44,7 +44,7 @@ def test_instrument_lists_say_the_rules_in_force(venue):
     """Increments, minimums and status as the desk applies them, also while a fault has changed them."""
     talk = Talk(venue)
     assert LISTS[venue](talk).items() >= EXPECTED[venue].items()
-    talk.strike("filters", args={"symbol": "ETH-USDT", "tick_multiple": 2, "min_cost": 7 * 10**18}, for_ms=1000)
+    talk.strike("filters", args={"symbol": "ETH-USDT", "tick_multiple": 2, "min_cost": "7"}, for_ms=1000)
     talk.strike("status", args={"symbol": "ETH-USDT"}, for_ms=1000)
     assert LISTS[venue](talk).items() >= CHANGED[venue].items()
     talk.pass_ms(1100)
