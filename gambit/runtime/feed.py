@@ -7,8 +7,8 @@ about a frame (the market does).
 import asyncio
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from gambit.engine.market import Market
@@ -16,14 +16,17 @@ from gambit.runtime.backoff import SEC, Attempts
 from gambit.runtime.breaker import Circuit
 from gambit.runtime.clock import Clock
 from gambit.runtime.gateway import Answer, CallFailed, Gateway
+from gambit.runtime.generic import GenericFeed
 from gambit.runtime.health import SYNCED, BookHealth, State
 from gambit.runtime.http import Http
 from gambit.runtime.line import Line
 from gambit.runtime.session import Session
+from gambit.runtime.status import FeedError, FeedSettings, FeedStatus
 from gambit.runtime.stream import Observer, Stream
 from gambit.runtime.supervision import Supervisor
 from gambit.runtime.transport import Transport
-from gambit.venues.wire import Venue, in_chunks
+from gambit.venues.generic import Generic
+from gambit.venues.wire import in_chunks
 
 TICK_SEC: Final = 0.1  # between two looks at sessions and books
 LEARN_SEC: Final = 5.0  # how long the start waits for an instrument list
@@ -31,50 +34,6 @@ RELEARN_SEC: Final = 3600.0
 RELEARN_DEGRADED_SEC: Final = 30.0
 CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
 CONNECTS_SEC: Final = 300.0
-
-
-class FeedError(Exception):
-    """A feed that cannot begin as configured; the text says what to change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedSettings:
-    """What is wanted of one venue."""
-
-    venue: Venue
-    symbols: Sequence[str]
-    ws: str
-    rest: str
-    source: str = "depth"
-    depth: int = 0
-    is_slow_path: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedStatus:
-    """A venue's feed as the outside sees it."""
-
-    venue: str
-    state: str  # up: all books synced; syncing: not all; degraded: up, but on old REST answers; down: no connection
-    reason: str  # why it is not up: what ended a connection last, or what the venue said
-    connections: int  # that are wanted
-    connections_up: int
-    books: int
-    books_synced: int
-    missing: tuple[str, ...]  # symbols that the venue does not list
-    frames: int
-    last_frame_age_sec: float | None
-    reconnects: int
-    replaced: int
-    resubscribed: int
-    resyncs: int
-    resync_reasons: Mapping[str, int]
-    rest_calls: int
-    rest_failures: Mapping[str, int]  # by category
-    circuit_open: bool
-    is_degraded: bool
-    is_slow_path: bool
-    notices: tuple[str, ...]
 
 
 class Feed:
@@ -163,6 +122,7 @@ class Feed:
             clock=feeds.clock,
             observer=feeds.observer,
             pulse=feeds.pulse,
+            look=feeds.look,
             holds=holds,
         )
         feeds.sessions[conn] = session
@@ -217,6 +177,9 @@ class Feed:
         """See Shop."""
         await self.feeds.sleep(seconds)
 
+    async def close(self) -> None:
+        """Its streams are closed by then; the HTTP client is everybody's."""
+
     # ---- readings ----
 
     def status(self, states: Sequence[State], lost: Counter[tuple[str, str]], now_ns: int) -> FeedStatus:
@@ -253,7 +216,7 @@ class Feed:
             rest_failures={str(category): count for category, count in self.gateway.failures.items() if count},
             circuit_open=self.gateway.breaker.state is not Circuit.CLOSED,
             is_degraded=self.gateway.is_degraded,
-            is_slow_path=self.settings.is_slow_path,
+            is_slow_path=False,
             notices=tuple(notices),
         )
 
@@ -294,7 +257,7 @@ class Feeds:
         self.supervisor = Supervisor(on_death)
         self.health = BookHealth(market)
         self.sessions: dict[int, Session] = {}  # by the market's connection
-        self.feeds = [Feed(one, self) for one in settings]
+        self.feeds = [GenericFeed(one, self) if isinstance(one.venue, Generic) else Feed(one, self) for one in settings]
         market.on_control = self._on_control
 
     async def start(self) -> None:
@@ -317,6 +280,8 @@ class Feeds:
         ends = [stream.ended for stream in streams if stream.link is not None]
         if ends:
             await asyncio.wait(ends, timeout=1.0)
+        for feed in self.feeds:
+            await feed.close()
 
     async def _watch(self) -> None:
         while True:
@@ -326,12 +291,16 @@ class Feeds:
     def tick(self, now_ns: int) -> None:
         """Move the market's clock, tell what became of the books, let every session decide."""
         self.market.on_time(now_ns)
-        for fact in self.health.look():
-            self.observer.fact(fact)
+        self.look()
         for feed in self.feeds:
             for line in feed.lines:
                 line.step(now_ns, self.health.states)
         self.pulse()
+
+    def look(self) -> None:
+        """Tell what became of the books since the last look."""
+        for fact in self.health.look():
+            self.observer.fact(fact)
 
     def _on_control(self, conn: int, fact: Any) -> None:
         session = self.sessions.get(conn)

@@ -57,9 +57,11 @@ class Stream:
         clock: Clock,
         observer: Observer,
         pulse: Callable[[], None],
+        look: Callable[[], None],
         holds: bool = False,
     ) -> None:
-        """With `holds`, messages wait for attach()."""
+        """With `holds`, messages wait for attach(); `look` tells what became of the books."""
+        self.look = look
         self.holds = holds
         self.market = market
         self.session = session
@@ -111,6 +113,7 @@ class Stream:
             now_ns = self.clock.now_ns()
             self.market.disconnect(self.conn, now_ns)
             self.observer.closed(self.venue, self.name, now_ns)
+            self.look()
 
     # ---- what the transport tells ----
 

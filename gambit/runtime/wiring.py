@@ -1,6 +1,6 @@
 """Builds the objects and hands each its collaborators; the only place that knows configuration and engine both."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from gambit.config import Config
@@ -9,9 +9,11 @@ from gambit.engine.limits import HOUR_NS, MS, SECOND_NS, Execution, Limits, blac
 from gambit.engine.market import Market
 from gambit.engine.params import AliasParams, EngineParams, GroupParams, VenueParams
 from gambit.model import DeadLetter
-from gambit.runtime.feed import FeedError, FeedSettings
+from gambit.runtime.status import FeedError, FeedSettings
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
+from gambit.venues.generic import Generic
+from gambit.venues.wire import Venue
 
 
 def engine_params(config: Config, symbols: Sequence[str] | None = None, *, is_live: bool = False) -> EngineParams:
@@ -61,7 +63,19 @@ def build_market(
 ) -> Market:
     """A market of all venues for a configuration, to replay into or to feed live."""
     params = engine_params(config, symbols, is_live=is_live)
-    return Market(params, VENUES, decode, on_dead_letter=on_dead_letter)
+    return Market(params, languages(config), decode, on_dead_letter=on_dead_letter)
+
+
+def languages(config: Config) -> Mapping[str, Venue]:
+    """Every venue with an adapter of its own, and those of the configuration that are reached over ccxt."""
+    others = {name: Generic(name) for name, venue in config.venues.items() if _ccxt_name(name, venue)}
+    return {**VENUES, **others}
+
+
+def _ccxt_name(name: str, venue: VenueSettings) -> str:
+    """The library's name of an exchange with `adapter = "ccxt"` or `"ccxt:NAME"`; empty for all others."""
+    adapter, _, other = venue.adapter.partition(":")
+    return (other or name) if adapter == "ccxt" else ""
 
 
 def feed_settings(config: Config) -> list[FeedSettings]:
@@ -70,11 +84,13 @@ def feed_settings(config: Config) -> list[FeedSettings]:
 
 
 def _feed_of(config: Config, name: str, venue: VenueSettings) -> FeedSettings:
-    language = VENUES.get(name)
-    if language is None or venue.adapter not in ("", name):
-        raise FeedError(f"venues.{name}: no adapter {venue.adapter or name}; there are {', '.join(VENUES)}")
+    language = languages(config).get(name)
+    ccxt_name = _ccxt_name(name, venue)
+    if language is None or not (ccxt_name or venue.adapter in ("", name)):
+        known = ", ".join(VENUES)
+        raise FeedError(f"venues.{name}: no adapter {venue.adapter or name}; there are {known}, and ccxt for any other")
     live = language.live
-    if venue.testnet and not live.test_ws and not venue.ws_url:
+    if venue.testnet and not (live.test_ws or venue.ws_url or ccxt_name):
         raise FeedError(f"venues.{name}.testnet: {name} has no test network; give ws_url and rest_url, or leave it out")
     depth = venue.depth or 0
     try:
@@ -88,6 +104,8 @@ def _feed_of(config: Config, name: str, venue: VenueSettings) -> FeedSettings:
         rest=venue.rest_url or (live.test_rest if venue.testnet else live.rest),
         source=venue.source,
         depth=depth,
+        is_testnet=venue.testnet,
+        adapter=ccxt_name,
     )
 
 

@@ -113,7 +113,7 @@ class Setup:
 
     def status(self) -> FeedStatus:
         """Of the venue, as of now."""
-        self.feeds.health.look()
+        self.feeds.look()
         return self.feeds.statuses()[0]
 
     async def stop(self) -> None:

@@ -1,0 +1,140 @@
+"""Other exchanges over ccxt: their books come into the market, marked as the slow path."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gambit.config.settings import Config, VenueSettings
+from gambit.events.feed import BookLost, BookSynced, FeedDown
+from gambit.runtime.clock import SystemClock
+from gambit.runtime.feed import Feeds
+from gambit.runtime.status import FeedError
+from gambit.runtime.transport import PicowsTransport
+from gambit.runtime.wiring import build_market, feed_settings
+from gambit.venues.decode import decode
+from gambit.venues.generic import Generic, book_frame, listing
+from tests.runtime.feeding import Watcher
+from tests.runtime.others import ASKS, BIDS, MOVED, Others
+
+pytest.importorskip("ccxt")
+NO_HTTP: Any = None  # the library makes its own requests
+
+
+@pytest.fixture
+async def others() -> AsyncIterator[Others]:
+    """The exchanges."""
+    found = await Others().start()
+    yield found
+    await found.stop()
+
+
+def config(others: Others, name: str, adapter: str = "ccxt") -> Config:
+    """One exchange over ccxt, at the local addresses."""
+    venue = VenueSettings(adapter=adapter, ws_url=others.ws, rest_url=others.rest)
+    return Config(symbols=("BTC-USDT",), venues={name: venue})
+
+
+class Other:
+    """The feed of one exchange."""
+
+    def __init__(self, settings: Config) -> None:
+        clock = SystemClock()
+        self.deaths: list[Any] = []
+        self.said: list[str] = []
+        self.watcher = Watcher()
+        self.market = build_market(settings, is_live=True)
+        self.feeds = Feeds(
+            self.market,
+            feed_settings(settings),
+            transport=PicowsTransport(clock.now_ns),
+            http=NO_HTTP,
+            clock=clock,
+            random=random.Random(1).random,
+            on_death=lambda name, error: self.deaths.append((name, error)),
+            observer=self.watcher,
+            warn=self.said.append,
+        )
+
+    async def until_bids(self, bids: list[list[str]]) -> None:
+        """Wait until the book's bids are these."""
+        async with asyncio.timeout(10):
+            while (self.market.book(0) or {}).get("bids") != bids:
+                await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        await self.feeds.stop()
+        assert self.deaths == []
+
+
+@pytest.mark.parametrize("name", ["kucoin", "gate", "bitget"])
+async def test_its_books_are_those_of_the_exchange(others: Others, name: str) -> None:
+    """Snapshot and change, in exact numbers; instruments too; a lost connection loses the book and gets it back."""
+    other = Other(config(others, name))
+    await other.feeds.start()
+    await other.until_bids([MOVED, *BIDS])
+    book = other.market.book(0)
+    assert book is not None
+    assert (book["asks"], book["venue"], book["symbol"], book["quarantined"]) == (ASKS, name, "BTC-USDT", 0)
+    other.feeds.look()
+    (status,) = other.feeds.statuses()
+    assert (status.state, status.is_slow_path, status.connections_up, status.books_synced) == ("up", True, 1, 1)
+    tick = other.market.venue(name).catalog.by_symbol["BTC-USDT"].tick
+    assert tick == Decimal("0.01" if name == "bitget" else "0.1")
+    await others.sockets[0].close()
+    await other.watcher.until(FeedDown, 1)
+    await other.watcher.until(BookLost, 1)
+    await other.watcher.until(BookSynced, 2)
+    await other.stop()
+
+
+async def test_an_exchange_that_does_not_answer(others: Others) -> None:
+    """Its failures are told by category; when it answers, the book comes."""
+    others.fails = True
+    other = Other(config(others, "my-gate", "ccxt:gate"))
+    await other.feeds.start()
+    assert other.said[0].startswith("my-gate: markets: ExchangeNotAvailable")
+    (status,) = other.feeds.statuses()
+    assert (status.state, status.is_degraded) == ("down", True)
+    assert set(status.rest_failures) == {"vendor_5xx"}
+    others.fails = False
+    await other.until_bids([MOVED, *BIDS])
+    await other.stop()
+
+
+@pytest.mark.parametrize(
+    ("adapter", "more", "message"),
+    [
+        ("ccxt:nowhere", {}, "venues.x: ccxt streams no exchange named nowhere"),
+        ("other", {}, "venues.x: no adapter other; there are binance, .*, and ccxt for any other"),
+        ("ccxt:gate", {"source": "bbo"}, 'venues.x.depth: x has no source = "bbo"; leave it out'),
+    ],
+)
+async def test_what_cannot_be_reached_is_said(adapter: str, more: dict[str, Any], message: str) -> None:
+    """Before anything is connected to."""
+    settings = Config(symbols=("BTC-USDT",), venues={"x": VenueSettings(adapter=adapter, **more)})
+    with pytest.raises(FeedError, match=message):
+        Other(settings)
+
+
+def test_frames_are_read_by_both_readers() -> None:
+    """The wording of our own frames, through the careful decoder as well."""
+    frame = book_frame("BTC/USDT", 7, 1_700_000_000_000, [[64012.3, 0.5]], [[64012.4, 1e-05]])
+    assert frame == (
+        b'{"channel":"book","type":"snapshot","symbol":"BTC/USDT","u":7,"ts":1700000000000,'
+        b'"b":[[64012.3,0.5]],"a":[[64012.4,0.00001]]}'
+    )
+    part = decode(Generic("x").wire, frame).parts[0]
+    assert len(part.levels) == 2
+
+
+def test_lists_are_read_back() -> None:
+    """What was learnt goes through the market like everybody's list, so that a recording has it."""
+    venue = Generic("x")
+    assert venue.instruments("generic/instruments", listing([])) == []
+    assert venue.instruments("other", b"") is None
+    with pytest.raises(ValueError, match="Expected `array`"):
+        venue.instruments("generic/instruments", b"{")
