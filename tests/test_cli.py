@@ -352,24 +352,29 @@ def test_progress_is_for_terminals(long_capture: Path, tmp_path: Path) -> None:
     assert errors.endswith("\r")
 
 
-def test_colours_are_for_terminals() -> None:
+def test_colours_are_for_terminals(tmp_path: Path) -> None:
     """The demo is coloured on a terminal, not in a pipe and not against NO_COLOR."""
     words = ["demo", "--for", "1s"]
-    terminal = {**ENVIRONMENT, "TERM": "xterm"}
+    terminal = {**ENVIRONMENT, "TERM": "xterm", "XDG_STATE_HOME": str(tmp_path)}
     assert "\x1b[" in on_terminal(words, terminal)[0]
     assert "\x1b[" not in on_terminal(words, {**terminal, "NO_COLOR": "1"})[0]
-    assert "\x1b[" not in gambit(*words).stdout
+    assert "\x1b[" not in gambit(*words, env={"XDG_STATE_HOME": str(tmp_path)}).stdout
 
 
-def test_demo_shows_opportunities_and_sums_up() -> None:
-    """The demo finds something, for people and for programs."""
-    done = gambit("demo", "--for", "20s", "--seed", "5")
+def test_demo_is_a_daemon_that_shows_opportunities_and_sums_up(tmp_path: Path) -> None:
+    """The demo comes up by itself, finds something, and ends in order; for people and for programs."""
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    lines = [json.loads(line) for line in gambit("demo", "--for", "8s", "--json", env=env).stdout.splitlines()]
+    assert {line["event"] for line in lines} >= {"ready", "raised", "closed", "summary"}
+    assert lines[0]["event"] == "ready"
+    assert lines[0]["books"] == lines[0]["books_synced"] == 2 * len(VENUES)
+    assert lines[-1]["event"] == "summary"
+    assert all(lines[-1]["venues"][venue]["gaps"] == 0 for venue in VENUES)
+    assert all(book["synced"] for book in lines[-1]["books"])
+    done = gambit("demo", "--for", "3s", "--seed", "5", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(venue in done.stdout for venue in VENUES)
-    assert "Best opportunities" in done.stdout
-    lines = [json.loads(line) for line in gambit("demo", "--for", "20s", "--seed", "5", "--json").stdout.splitlines()]
-    assert lines[-1]["event"] == "summary"
-    assert {line["event"] for line in lines} >= {"raised", "summary"}
+    assert "Books at the end" in done.stdout
 
 
 def test_venues_list() -> None:

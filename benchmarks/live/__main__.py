@@ -1,4 +1,4 @@
-"""``python -m benchmarks.live``: sender's socket to signal, paced and in bursts, plain and TLS, as a table of ratios."""
+"""``python -m benchmarks.live``: sender's socket to signal, paced and in bursts, plain and TLS."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from benchmarks.live.contestants import NAMES, read
 from benchmarks.live.sender import Schedule, send
 from benchmarks.report import machine
 
-_CTX = multiprocessing.get_context("spawn")
+CONTEXT = multiprocessing.get_context("spawn")
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run every contestant over every schedule and print p50 and p99 in microseconds, and p50 over the bare reader's."""
+    """Run every contestant over every schedule; print p50 and p99 in us, and p50 over the bare reader's."""
     asked = _options(words)
     print(machine())
     with tempfile.TemporaryDirectory() as folder:
         pem = _certificate(Path(folder))
         for label, schedule in _schedules(asked.frames):
             for secure in asked.tls:
-                stream = _one_venue(schedule)
+                stream = one_venue(schedule)
                 print(f"\n{label}, {'TLS' if secure else 'plain'}: {schedule.count} OKX depth frames of 20 + 20 levels")
                 _table(stream, schedule, pem if secure else "", asked.only or list(NAMES), asked.rounds)
     return 0
@@ -49,7 +49,7 @@ def _schedules(frames: int) -> list[tuple[str, Schedule]]:
     ]
 
 
-def _one_venue(schedule: Schedule) -> Stream:
+def one_venue(schedule: Schedule) -> Stream:
     """OKX frames of the first venue only; the second stands still and is what the first is compared with."""
     from dataclasses import replace
 
@@ -77,14 +77,14 @@ def _table(stream: Stream, schedule: Schedule, pem: str, names: list[str], round
 def _race(name: str, stream: Stream, schedule: Schedule, pem: str) -> tuple[float, float] | None:
     """(p50, p99) of one contestant in microseconds; None when its library is not there."""
     opening = [opening.body for opening in stream.openings[0]]
-    ours, theirs = _CTX.Pipe()
-    sender = _CTX.Process(target=send, args=(theirs, opening, stream.frames, schedule, pem), daemon=True)
+    ours, theirs = CONTEXT.Pipe()
+    sender = CONTEXT.Process(target=send, args=(theirs, opening, stream.frames, schedule, pem), daemon=True)
     sender.start()
     port = ours.recv()
-    hear, tell = _CTX.Pipe()
+    hear, tell = CONTEXT.Pipe()
     scheme = "wss" if pem else "ws"
     arguments = (name, tell, f"{scheme}://127.0.0.1:{port}/", stream, len(opening), None)
-    reader = _CTX.Process(target=read, args=arguments, daemon=True)
+    reader = CONTEXT.Process(target=read, args=arguments, daemon=True)
     reader.start()
     tell.close()
     try:

@@ -1,27 +1,31 @@
-"""`gambit demo`: a look at gambit in seconds, on exchanges that it simulates itself."""
+"""`gambit demo`: a real daemon on exchanges that gambit simulates itself, on this machine, with play money."""
 
-import io
+import asyncio
 import json
+import os
 import re
-import tempfile
-from collections.abc import Callable
+import shutil
+import socket
+import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gambit.cli import interrupts
-from gambit.cli.options import load_config, with_config, with_json
+from gambit.cli.options import Failure, load_config, with_config, with_json
 from gambit.cli.paint import Paint
-from gambit.cli.progress import Progress
+from gambit.cli.run import run_loop
 from gambit.cli.summary import EventLog, summary_lines
 
 if TYPE_CHECKING:
     from gambit.config import Config
+    from gambit.runtime.daemon import Daemon
+    from gambit.runtime.exchanges import Exchanges
 
 VENUES = ("binance", "okx", "bybit", "kraken", "coinbase")
-SECONDS_MAX = 3600.0
+SECONDS_MAX = 24 * 3600.0
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 # The embedded default, the same settings as configs/demo.toml (a test compares them).
@@ -31,15 +35,19 @@ SETTINGS = (
     "engine.min_liquidity_depth = 1000",
     "engine.max_notional = 10000",
     *(f"venues.{venue}.taker_fee_bps = 1" for venue in VENUES),
+    "risk.trades_per_day = 0",
+    "risk.trades_per_hour = 0",
 )
 
 
-def duration(ctx: click.Context, param: click.Parameter, text: str) -> float:
+def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
     """`500ms`, `30s`, `2m`, `1h` or plain seconds, as seconds."""
+    if text is None:
+        return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", text.strip())
     seconds = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
     if not 0 < seconds <= SECONDS_MAX:
-        raise click.BadParameter(f"{text!r} is not a duration up to 1h, such as 30s or 2m", ctx, param)
+        raise click.BadParameter(f"{text!r} is not a duration up to 24h, such as 30s or 2m", ctx, param)
     return seconds
 
 
@@ -47,63 +55,176 @@ def duration(ctx: click.Context, param: click.Parameter, text: str) -> float:
 @click.option(
     "--for",
     "seconds",
-    default="30s",
-    show_default=True,
     callback=duration,
     metavar="DURATION",
-    help="Length of the simulated market.",
+    help="End by itself after this long, with a summary. Default: run until Ctrl-C.",
 )
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Another seed, another market."
 )
 @with_config
 @with_json
-def demo(seconds: float, seed: int, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
-    """Simulate five exchanges, find the arbitrage between them, and sum it up.
+def demo(seconds: float | None, seed: int, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
+    """Start five simulated exchanges on this machine and the daemon against them.
 
-    The exchanges' frames are written to a capture in their real wire formats and replayed through the same adapters,
-    books and engine that `gambit replay` uses. --for is the length of the simulated market.
+    The exchanges speak the real wire protocols over real sockets; the daemon is the same that `gambit run` starts. In
+    another terminal: gambit status, gambit top, gambit opportunities.
     """
-    config = load_config(config_path, overrides, embedded=() if config_path else SETTINGS).config
-    paint = Paint.for_stdout()
-    if not as_json:
-        click.echo(paint.faint(f"{len(VENUES)} simulated exchanges, {seconds:g} s of market, seed {seed}"))
-    log = EventLog(paint)
-    stats = _run(seconds, seed, config, _print_json if as_json else partial(_print_event, log))
-    if as_json:
-        click.echo(json.dumps({"event": "summary", **stats}))
-    else:
-        click.echo("\n".join([*log.rest(), *summary_lines(stats, paint)]))
-    return 0
+    loaded = load_config(config_path, overrides, embedded=() if config_path else SETTINGS)
+    show = _Show(Paint.for_stdout(), as_json=as_json)
+    return run_loop(partial(_main, loaded.config, seconds, seed, show))
 
 
-def _run(seconds: float, seed: int, config: "Config", show: Callable[[dict[str, object]], None]) -> dict[str, Any]:
-    """Make the capture, replay it, show each event as it comes; the replay's counts."""
-    from gambit.runtime.replay import replay
-    from gambit.sim.capture import make_capture
+async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show") -> int:
+    from gambit.bootstrap import Options
+    from gambit.bootstrap.running import run_daemon
+    from gambit.runtime.exchanges import Exchanges
 
-    with interrupts.heeded(), tempfile.TemporaryDirectory(prefix="gambit-demo-") as folder:
-        capture = Path(folder, "demo.jsonl")
-        symbols = config.symbols or ("BTC-USDT", "ETH-USDT")
-        make_capture(capture, venues=VENUES, symbols=symbols, seconds=seconds, seed=seed)
-        with Progress.on_terminal(is_shared=True) as progress:
-            result = replay(
-                [capture],
-                config,
-                symbols=None,
-                emit="stats",
-                out=io.BytesIO(),
-                on_progress=progress.update,
-                warn=progress.print,
-                observe=show,
+    venues = [name for name in VENUES if name not in config.venues or config.venues[name].enabled]
+    symbols = config.symbols or ("BTC-USDT", "ETH-USDT")
+    show.starting(venues, seed)
+    async with Exchanges(venues, symbols, seed, os.environ) as exchanges:
+        live = pointed(config, exchanges, symbols)
+        options = Options(listeners=[show.event])
+        around = _Around(exchanges, seconds, show)
+        return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
+
+
+def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) -> "Config":
+    """The configuration with the simulated exchanges' addresses, in a state folder of the demonstration's own, which
+    begins empty: the exchanges do not remember either."""
+    import msgspec
+
+    from gambit.config import VenueSettings
+
+    folder = Path(config.daemon.state_dir, "demo")
+    _clear(folder)
+    known = config.venues
+    venues = {
+        one.venue: msgspec.structs.replace(known.get(one.venue, VenueSettings()), ws_url=one.ws, rest_url=one.rest)
+        for one in exchanges.exchanges
+    }
+    daemon = msgspec.structs.replace(config.daemon, state_dir=str(folder))
+    metrics = config.metrics
+    if not _is_free(metrics.host, metrics.port):
+        metrics = msgspec.structs.replace(metrics, port=0)
+    return msgspec.structs.replace(config, daemon=daemon, venues=venues, symbols=tuple(symbols), metrics=metrics)
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there; a demonstration takes another port then."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _clear(folder: Path) -> None:
+    """Empty the demonstration's folder, unless one is running in it."""
+    from gambit.runtime.process import AlreadyRunning, holder
+
+    pid = holder(folder) if folder.exists() else None
+    if pid is not None:
+        raise AlreadyRunning(folder, pid or None)
+    try:
+        shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+    except OSError as error:
+        raise Failure(f"gambit: {error.filename}: cannot be cleared for the demonstration: {error.strerror}") from error
+
+
+class _Around:
+    """What goes on around the daemon of a demonstration: its time, its exchanges, its summary."""
+
+    def __init__(self, exchanges: "Exchanges", seconds: float | None, show: "_Show") -> None:
+        self._exchanges = exchanges
+        self._seconds = seconds
+        self._show = show
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = 0.0
+
+    def ready(self, daemon: "Daemon") -> None:
+        """The daemon is ready."""
+        self._started = time.monotonic()
+        daemon.before_end.append(partial(self._end, daemon))
+        self._show.ready(daemon)
+        self._tasks = [asyncio.create_task(self._watch(daemon), name="demo: exchanges")]
+        if self._seconds is not None:
+            self._tasks.append(asyncio.create_task(self._limit(daemon, self._seconds), name="demo: time"))
+
+    async def _watch(self, daemon: "Daemon") -> None:
+        daemon.trouble(await self._exchanges.ended())
+        daemon.stop("the simulated exchanges are gone")
+
+    async def _limit(self, daemon: "Daemon", seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        daemon.stop(f"{seconds:g} s are over")
+
+    def _end(self, daemon: "Daemon") -> None:
+        """Sum up, while the books still stand."""
+        for task in self._tasks:
+            task.cancel()
+        self._show.summary(daemon, time.monotonic() - self._started)
+
+
+class _Show:
+    """What a person sees, or with --json a program reads."""
+
+    def __init__(self, paint: Paint, *, as_json: bool) -> None:
+        self._paint = paint
+        self._as_json = as_json
+        self._log = EventLog(paint)
+        self._is_over = False
+
+    def starting(self, venues: Sequence[str], seed: int) -> None:
+        """The exchanges are being started."""
+        if not self._as_json:
+            text = f"starting {len(venues)} simulated exchanges ({', '.join(venues)}), seed {seed}"
+            click.echo(self._paint.faint(text))
+
+    def ready(self, daemon: "Daemon") -> None:
+        """The daemon is ready; what to do now."""
+        parts = daemon.parts
+        feeds = parts.feeds.statuses()
+        books = sum(feed.books for feed in feeds)
+        synced = sum(feed.books_synced for feed in feeds)
+        if self._as_json:
+            self._print({"event": "ready", "books": books, "books_synced": synced, "metrics": parts.scrape_address()})
+            return
+        took = (parts.clock.now_ns() - parts.readings.started_ns) / 1e9
+        paint = self._paint
+        click.echo(
+            "\n".join(
+                [
+                    paint.strong(f"ready in {took:.1f} s: {len(feeds)} exchanges, {synced} of {books} books synced"),
+                    f"  metrics    {parts.scrape_address()}",
+                    "  look       gambit status · gambit top · gambit opportunities   (in another terminal)",
+                    "  end        Ctrl-C",
+                    "",
+                ]
             )
-    return dict(result.stats)
+        )
 
+    def event(self, event: dict[str, Any]) -> None:
+        """A signal or an episode's end."""
+        if self._is_over:
+            return
+        if self._as_json:
+            self._print(event)
+            return
+        for line in self._log.take(event):
+            click.echo(line)
 
-def _print_json(event: dict[str, object]) -> None:
-    click.echo(json.dumps(event))
+    def summary(self, daemon: "Daemon", seconds: float) -> None:
+        """The run in numbers; what ends with it is not told any more."""
+        self._is_over = True
+        stats = daemon.parts.tally.stats(daemon.parts.readings.frames(), seconds, latencies=True)
+        if self._as_json:
+            self._print({"event": "summary", **stats})
+        else:
+            click.echo("\n".join([*self._log.rest(), *summary_lines(stats, self._paint)]))
 
-
-def _print_event(log: EventLog, event: dict[str, object]) -> None:
-    for line in log.take(event):
-        click.echo(line)
+    def _print(self, event: dict[str, Any]) -> None:
+        click.echo(json.dumps(event))

@@ -21,6 +21,8 @@ from gambit.cli.doctor import doctor
 from gambit.cli.ledger import rebuild, verify
 from gambit.cli.query import query
 from gambit.cli.replay import replay
+from gambit.cli.run import record
+from gambit.cli.run import run as run_command
 from gambit.cli.sim import sim
 from gambit.cli.venues import venue_commands
 
@@ -56,9 +58,11 @@ def gambit() -> None:
     """Cross-exchange crypto arbitrage: books, opportunities and replay at the speed of the feed."""
 
 
+LIVE = (demo, run_command, record, sim)
 KEPT = (query, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
+STILL = (replay, config_commands, venue_commands, doctor)
 
-for command in (replay, demo, sim, config_commands, venue_commands, doctor, *KEPT):
+for command in (*LIVE, *KEPT, *STILL):
     gambit.add_command(command)
 
 

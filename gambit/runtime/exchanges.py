@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
 import msgspec
 
+from gambit.sim.world import Scenario
+
+DISLOCATIONS_PER_S: Final = 0.3  # per coin: something to see every few seconds
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 5.0
 ERROR_KEPT: Final = 4000  # characters of what it said last
@@ -33,11 +37,10 @@ class Exchange(msgspec.Struct, frozen=True):
 class Exchanges:
     """`gambit sim` as a child; an async context manager. Raises ExchangesError when it does not come up."""
 
-    def __init__(self, venues: Sequence[str], words: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, venues: Sequence[str], symbols: Sequence[str], seed: int, env: Mapping[str, str]) -> None:
         self._venues = tuple(venues)
-        self._command = [
-            sys.executable, "-m", "gambit", "sim", "--venues", ",".join(venues), "--port-base", "0", *words,
-        ]  # fmt: skip
+        self._scenario = Scenario(symbols=tuple(symbols), dislocations_per_s=DISLOCATIONS_PER_S)
+        self._seed = seed
         self._env = dict(env)
         self._process: asyncio.subprocess.Process | None = None
         self._said = ""
@@ -45,26 +48,34 @@ class Exchanges:
         self.exchanges: list[Exchange] = []
 
     async def __aenter__(self) -> Self:
-        # A group of its own: Ctrl-C on the terminal is for the daemon, which then ends its exchanges in order.
+        with tempfile.NamedTemporaryFile(prefix="gambit-scenario-", suffix=".json") as file:
+            file.write(msgspec.json.encode(self._scenario))
+            file.flush()
+            await self._start(file.name)
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    while len(self.exchanges) < len(self._venues):
+                        self.exchanges.append(await self._next())
+            except BaseException as error:
+                await self._end()
+                if isinstance(error, TimeoutError):
+                    raise ExchangesError(f"the simulated exchanges did not come up in {START_SECONDS:g} s") from error
+                raise
+        return self
+
+    async def _start(self, scenario: str) -> None:
+        """A group of its own: Ctrl-C on the terminal is for the daemon, which then ends its exchanges in order. When
+        the daemon is killed, the end of their standard input ends them."""
+        words = ["--venues", ",".join(self._venues), "--port-base", "0", "--seed", str(self._seed), "--attached"]
         self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.DEVNULL,
+            *(sys.executable, "-m", "gambit", "sim", *words, "--scenario", scenario),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=self._env,
             start_new_session=True,
         )
         self._reader = asyncio.create_task(self._listen(), name="simulated exchanges: stderr")
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                while len(self.exchanges) < len(self._venues):
-                    self.exchanges.append(await self._next())
-        except BaseException as error:
-            await self._end()
-            if isinstance(error, TimeoutError):
-                raise ExchangesError(f"the simulated exchanges did not come up in {START_SECONDS:g} s") from error
-            raise
-        return self
 
     async def _next(self) -> Exchange:
         process = self._process

@@ -6,40 +6,43 @@ gambit.surface.views, by name; nothing here knows a socket.
 
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from gambit._core.latency import PyHistogram
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.runtime.clock import Clock
+from gambit.runtime.feed import Feeds, FeedStatus
 
 SECOND_NS: Final = 1_000_000_000
 PAGE_BYTES: Final = resource.getpagesize()
 
 
-class Feeds(Protocol):
-    """Per venue, what its feed says of itself."""
-
-    def status(self) -> Mapping[str, Mapping[str, Any]]: ...
-
-
 class OpportunityQuery(Protocol):
     """Filters of `opportunities`."""
 
-    symbol: str | None
-    venue: str | None
-    since_ns: int | None
-    open_only: bool
-    limit: int
+    @property
+    def symbol(self) -> str | None: ...
+    @property
+    def venue(self) -> str | None: ...
+    @property
+    def since_ns(self) -> int | None: ...
+    @property
+    def open_only(self) -> bool: ...
+    @property
+    def limit(self) -> int: ...
 
 
 class BookQuery(Protocol):
     """Filters of `books`."""
 
-    symbol: str | None
-    venue: str | None
-    limit: int
+    @property
+    def symbol(self) -> str | None: ...
+    @property
+    def venue(self) -> str | None: ...
+    @property
+    def limit(self) -> int: ...
 
 
 class Readings:
@@ -69,6 +72,10 @@ class Readings:
         frames = {name: hot.venue_counts(state.index)["frames"] for name, state in self.market.venues.items()}
         self._rates.add(self.clock.mono_ns(), {**frames, "": sum(frames.values()), "signals": self.board.raised})
 
+    def frames(self) -> int:
+        """Frames of all venues so far."""
+        return sum(self.market.hot.venue_counts(state.index)["frames"] for state in self.market.venues.values())
+
     def status(self) -> dict[str, Any]:
         """The whole at a glance (contract.md, `gambit status`)."""
         states = self.market.pairs.states()
@@ -76,7 +83,7 @@ class Readings:
             **self.life(),
             "started_ns": self.started_ns,
             "uptime_sec": (self.clock.now_ns() - self.started_ns) / SECOND_NS,
-            "venues": [self._venue(name, feed, states) for name, feed in self.feeds.status().items()],
+            "venues": [self._venue(feed) for feed in self.feeds.statuses()],
             "books": len(states),
             "books_synced": sum(state[0] for state in states),
             "opportunities_open": len(self.board.open),
@@ -91,18 +98,25 @@ class Readings:
     def _stages(self) -> dict[str, dict[str, int]]:
         return {stage: _spread(summary) for stage, summary in self.market.hot.latencies().items()}
 
-    def _venue(self, name: str, feed: Mapping[str, Any], states: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-        own = [state for state, listing in zip(states, self.market.listings, strict=True) if listing.venue == name]
-        venue = self.market.venues.get(name)
-        counts = self.market.hot.venue_counts(venue.index) if venue else {"frames": 0, "quarantined": 0}
+    def _venue(self, feed: FeedStatus) -> dict[str, Any]:
+        venue = self.market.venues.get(feed.venue)
         return {
-            "venue": name,
-            "frames": counts["frames"],
-            "frame_errors": counts["quarantined"],
-            "frames_per_sec": self._rates.of(name),
-            "books": len(own),
-            "books_synced": sum(state[0] for state in own),
-            **feed,
+            "venue": feed.venue,
+            "state": feed.state,
+            "reason": feed.reason,
+            "connections": feed.connections,
+            "connections_up": feed.connections_up,
+            "books": feed.books,
+            "books_synced": feed.books_synced,
+            "missing": feed.missing,
+            "frames": feed.frames,
+            "frames_per_sec": self._rates.of(feed.venue),
+            "frame_errors": self.market.hot.venue_counts(venue.index)["quarantined"] if venue else 0,
+            "reconnects": feed.reconnects,
+            "resyncs": feed.resyncs,
+            "last_frame_age_sec": feed.last_frame_age_sec,
+            "circuit_open": feed.circuit_open,
+            "is_slow_path": feed.is_slow_path,
         }
 
     def opportunities(self, query: OpportunityQuery) -> list[dict[str, Any]]:

@@ -178,6 +178,11 @@ class Garbage:
         gc.disable()
         self._full_ns = mono_ns
 
+    def release(self) -> None:
+        """Back to Python's own way, so that the interpreter can take everything down in order at its end."""
+        gc.unfreeze()
+        gc.enable()
+
     def turn(self, mono_ns: int) -> bool:
         """When nothing presses, about once a second: collect if it is worth it; says whether it did."""
         if mono_ns - self._full_ns >= FULL_NS:

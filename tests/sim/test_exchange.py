@@ -437,8 +437,8 @@ def test_count_probability_time_and_skip():
 @pytest.mark.parametrize(
     "fields",
     [{"kind": "nonsense"}, {"kind": "gap", "count": 0}, {"kind": "gap", "probability": 2.0},
-     {"kind": "gap", "for_ms": 0}, {"kind": "status", "args": {"status": "ASLEEP"}}, {"kind": "filters", "args": {"tick_multiple": -1}},
-     {"kind": "fee", "match": {"account": "nobody"}}],
+     {"kind": "gap", "for_ms": 0}, {"kind": "status", "args": {"status": "ASLEEP"}},
+     {"kind": "filters", "args": {"tick_multiple": -1}}, {"kind": "fee", "match": {"account": "nobody"}}],
 )  # fmt: skip
 def test_a_fault_that_cannot_be(fields):
     """It is refused with what is wrong."""

@@ -1,0 +1,96 @@
+"""``python -m benchmarks.live.flood``: how many depth frames a CPU-second takes from socket to evaluated book."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+
+from benchmarks.live.__main__ import CONTEXT, one_venue
+from benchmarks.live.sender import Schedule, send
+from benchmarks.peers.ours import open_market
+from benchmarks.report import machine
+from gambit.runtime.clock import SystemClock
+from gambit.runtime.transport import Link, PicowsTransport
+
+BURST = 200
+WARM = 500
+
+
+def main(words: list[str] | None = None) -> int:
+    """Flood a reader from another process and print frames per CPU-second of the reading one."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.live.flood", description=__doc__)
+    parser.add_argument("--frames", type=int, default=40_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args(words)
+    print(machine())
+    for busy in (False, True):
+        best = max(flood(asked.frames, busy=busy) for _ in range(asked.rounds))
+        label = "every pair walked at every frame" if busy else "default thresholds"
+        print(f"{label}: {best[0]:,.0f} frames a CPU-second, {best[1]:,.0f} frames a second")
+    return 0
+
+
+def flood(frames: int, *, busy: bool) -> tuple[float, float]:
+    """(frames per CPU-second, frames per second) of OKX depth frames of 20 + 20 levels on 400 + 400."""
+    import uvloop
+
+    schedule = Schedule(BURST, 1, WARM, frames)
+    stream = one_venue(schedule)
+    opening = [opening.body for opening in stream.openings[0]]
+    ours, theirs = CONTEXT.Pipe()
+    sender = CONTEXT.Process(target=send, args=(theirs, opening, stream.frames, schedule, ""), daemon=True)
+    sender.start()
+    port = ours.recv()
+    market, conns = open_market(stream, busy=busy)
+    reader = _Reader(market, conns[0], len(opening), len(stream.frames))
+
+    async def run() -> tuple[float, float]:
+        reader.ended = asyncio.get_running_loop().create_future()
+        await PicowsTransport(SystemClock().now_ns).open(f"ws://127.0.0.1:{port}/", reader, None)
+        await reader.opened.wait()
+        ours.send("go")
+        return await reader.ended
+
+    cpu, wall = uvloop.run(run())
+    ours.recv_bytes()
+    ours.send("enough")
+    sender.join()
+    return len(stream.frames) / cpu, len(stream.frames) / wall
+
+
+class _Reader:
+    """Counts frames through the market, and times from the first to the last."""
+
+    def __init__(self, market, conn: int, opening: int, total: int) -> None:  # type: ignore[no-untyped-def]
+        self.market = market
+        self.conn = conn
+        self.left_to_open = opening
+        self.left = total
+        self.opened = asyncio.Event()
+        self.ended: asyncio.Future[tuple[float, float]]
+        self.cpu = self.wall = 0.0
+
+    def on_open(self, link: Link) -> None: ...
+
+    def on_message(self, data: bytes, recv_ns: int) -> None:
+        self.market.on_frame(self.conn, data, recv_ns)
+        if self.left_to_open:
+            self.left_to_open -= 1
+            if not self.left_to_open:
+                self.opened.set()
+                self.cpu, self.wall = time.process_time(), time.perf_counter()
+            return
+        self.left -= 1
+        if not self.left:
+            self.ended.set_result((time.process_time() - self.cpu, time.perf_counter() - self.wall))
+
+    def on_heard(self, recv_ns: int) -> None:
+        if self.market.pairs.pending[0]:
+            self.market.opportunities()
+
+    def on_close(self, reason: str, bug: Exception | None) -> None: ...
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,292 @@
+"""Builds the daemon: reads top to bottom, each object made once and handed its collaborators; the only wiring."""
+
+import os
+import platform
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gambit import __version__
+from gambit._core.latency import PyHistogram
+from gambit.bootstrap.commands import handlers
+from gambit.bootstrap.gauges import Gauges, Lags
+from gambit.config import Config
+from gambit.engine.board import Board
+from gambit.engine.market import Market
+from gambit.events.operation import DaemonStarted
+from gambit.journal import Journal, Policy, open_journal, places
+from gambit.runtime.clock import Clock
+from gambit.runtime.daemon import Daemon, Log, Parts
+from gambit.runtime.feed import Feeds, FeedSettings
+from gambit.runtime.http import AiohttpClient
+from gambit.runtime.ledger import Ledger
+from gambit.runtime.operations import Readings
+from gambit.runtime.pulse import Event, Pulse
+from gambit.runtime.recorder import Recorder, config_hash
+from gambit.runtime.sampler import Row, Sampler, columns
+from gambit.runtime.stream import Observer
+from gambit.runtime.tally import Tally
+from gambit.runtime.ticks import TickReader
+from gambit.runtime.trading import TradingSwitch
+from gambit.runtime.transport import PicowsTransport
+from gambit.runtime.wiring import build_market, feed_settings
+from gambit.store import Folders, Store
+from gambit.surface.catalogue import METRICS
+from gambit.surface.control import ControlServer
+from gambit.surface.methods import TOPICS, bind
+from gambit.surface.metrics import Registry
+from gambit.surface.scrape import ScrapeServer
+from gambit.surface.vitals import Vitals
+
+SAMPLE_NS = 1_000_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Options:
+    """What a run has beside its configuration."""
+
+    record_to: Path | None = None
+    listeners: Sequence[Callable[[Event], None]] = ()
+    env: Mapping[str, str] | None = None
+
+
+@dataclass(slots=True)
+class _Hot:
+    """The market and what listens to it."""
+
+    market: Market
+    board: Board
+    tally: Tally
+    latency: PyHistogram
+    pulse: Pulse
+    ticks: TickReader
+
+
+def build(config: Config, clock: Clock, log: Log, options: Options) -> Daemon:
+    """A daemon, ready to run on the running loop; its journal is open and proved.
+
+    Raises JournalError, FeedError, RecorderError, OSError.
+    """
+    state_dir = Path(config.daemon.state_dir)
+    settings = feed_settings(config)
+    registry = Registry(METRICS)
+    journal = _journal(config, state_dir, clock)
+    ledger = Ledger(journal, clock)
+    recorder = _recorder(config, clock, log, options)
+    hot = _hot(config, clock, log, ledger, registry)
+    store = _store(config, state_dir, journal, clock, log)
+    http = AiohttpClient()
+    feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
+    control = ControlServer(
+        socket_path(config),
+        bind(handlers(lambda: daemon, registry)),
+        topics=TOPICS,
+        on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
+    )
+    scrape = _Scrape(registry, config, lambda: daemon)
+    hot.pulse.listeners = [
+        *([recorder.decided] if recorder is not None else []),
+        _signals(registry),
+        lambda event: control.publish("arb.signal", event),
+        hot.tally.take,
+        *options.listeners,
+    ]
+    daemon = Daemon(
+        Parts(
+            clock=clock,
+            log=log,
+            market=hot.market,
+            journal=journal,
+            ledger=ledger,
+            store=store,
+            http=http,
+            feeds=feeds,
+            pulse=hot.pulse,
+            sampler=Sampler(hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=Lags(registry), on_rows=_sampled(store)),
+            readings=Readings(hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon)),
+            tally=hot.tally,
+            switch=TradingSwitch(state_dir, clock.now_ns, ledger.fact),
+            servers=(control, scrape),
+            recorder=recorder,
+            started=_started(config, journal),
+            on_lag=registry["gambit_loop_lag_seconds"].histogram().observe,
+            scrape_address=scrape.address,
+        )
+    )
+    _collect(registry, daemon, control, hot.ticks)
+    return daemon
+
+
+def _hot(config: Config, clock: Clock, log: Log, ledger: Ledger, registry: Registry) -> _Hot:
+    """The market with its readers; every stage is timed."""
+    market = build_market(config, on_dead_letter=ledger.dead_letter, is_live=True)
+    market.hot.measure(True)
+    board, latency = Board(), PyHistogram()
+    pulse = Pulse(
+        market,
+        clock,
+        ledger.journal,
+        board,
+        on_latency=_latencies(registry, latency),
+        on_defect=lambda error: log.error("a listener of signals failed", error=repr(error)),
+    )
+    return _Hot(market, board, Tally(market), latency, pulse, TickReader(market.pairs))
+
+
+def _feeds(
+    settings: Sequence[FeedSettings],
+    hot: _Hot,
+    http: AiohttpClient,
+    clock: Clock,
+    log: Log,
+    observer: Observer,
+    daemon: Callable[[], Daemon],
+) -> Feeds:
+    return Feeds(
+        hot.market,
+        settings,
+        transport=PicowsTransport(clock.now_ns),
+        http=http,
+        clock=clock,
+        random=random.SystemRandom().random,
+        on_death=lambda name, error: daemon().on_death(name, error),
+        observer=observer,
+        pulse=hot.pulse,
+        warn=lambda text: log.warning(text),
+    )
+
+
+def _collect(registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader) -> None:
+    registry["gambit_build_info"].of(__version__, platform.python_version(), daemon.parts.started.mode).set(1)
+    registry.collect(Gauges(registry, daemon, daemon.parts.clock, control, [ticks]))
+    registry.collect(Vitals(registry))
+
+
+def socket_path(config: Config) -> Path:
+    """Where the control socket of a configuration is."""
+    return Path(config.daemon.control_socket or Path(config.daemon.state_dir, "gambit.sock"))
+
+
+def daemon_life(daemon: Daemon) -> dict[str, Any]:
+    """What only the daemon knows, for its readings."""
+    parts = daemon.parts
+    kept = parts.switch.kept
+    return {
+        "state": daemon.state,
+        "ready": daemon.is_ready,
+        "reasons": [*daemon.problems, *daemon.unready()],
+        "trading_state": kept.state,
+        "trading_reason": kept.reason,
+        "mode": parts.started.mode,
+        "version": __version__,
+        "pid": os.getpid(),
+        "journal": {
+            "head": parts.journal.head,
+            "written": parts.journal.written,
+            "synced": parts.journal.synced,
+            "failed": parts.journal.failed,
+        },
+        "store": {"applied": parts.store.applied, "lag_records": parts.store.lag, "failed": parts.store.problem},
+        "dead_letters": sum(parts.market.dead_letter_counts.values()),
+        "metrics_address": parts.scrape_address(),
+    }
+
+
+class Watcher(Observer):
+    """What feeds tell: facts to the journal, frames to the recording where there is one."""
+
+    def __init__(self, ledger: Ledger, recorder: Recorder | None) -> None:
+        self.fact = ledger.fact  # type: ignore[assignment,method-assign]
+        if recorder is not None:
+            self.records = True
+            for name in ("opened", "closed", "sent", "received", "fetched"):
+                setattr(self, name, getattr(recorder, name))
+
+
+class _Scrape:
+    """The scrape endpoint as a server of the daemon, at the configured place."""
+
+    def __init__(self, registry: Registry, config: Config, daemon: Callable[[], Daemon]) -> None:
+        self._place = config.metrics.host, config.metrics.port
+        self._server = ScrapeServer(
+            registry, health=lambda: daemon().problems, ready=lambda: [] if daemon().is_ready else daemon().unready()
+        )
+
+    async def start(self) -> None:
+        await self._server.start(*self._place)
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    def address(self) -> str:
+        """Where it listens, as a URL; empty before it does."""
+        host, port = self._server.address
+        return f"http://{host}:{port}/metrics" if port else ""
+
+
+def _journal(config: Config, state_dir: Path, clock: Clock) -> Journal:
+    policy = Policy(
+        durability=config.journal.durability,
+        fsync_interval_ns=config.journal.fsync_interval_ms * 1_000_000,
+    )
+    return open_journal(places(state_dir), policy, clock.now_ns())
+
+
+def _recorder(config: Config, clock: Clock, log: Log, options: Options) -> Recorder | None:
+    if options.record_to is None:
+        return None
+    return Recorder(
+        options.record_to,
+        config,
+        clock.now_ns(),
+        lambda text: log.error("the recording ended", reason=text),
+    )
+
+
+def _started(config: Config, journal: Journal) -> DaemonStarted:
+    """The journal's next sequence number is the epoch: it grows with every start and needs no file of its own."""
+    return DaemonStarted(
+        version=__version__,
+        pid=os.getpid(),
+        epoch=journal.head + 1,
+        mode=config.execution.mode,
+        config_hash=config_hash(config),
+    )
+
+
+def _latencies(registry: Registry, latency: PyHistogram) -> Callable[[int], None]:
+    metric = registry["gambit_tick_to_signal_seconds"].histogram()
+
+    def observe(ns: int) -> None:
+        latency.add(ns)
+        metric.observe(ns)
+
+    return observe
+
+
+def _signals(registry: Registry) -> Callable[[Event], None]:
+    family = registry["gambit_signals_total"]
+
+    def count(event: Event) -> None:
+        if event["event"] == "raised":
+            family.of(event["symbol"], event["venue_buy"], event["venue_sell"]).add()
+
+    return count
+
+
+def _store(config: Config, state_dir: Path, journal: Journal, clock: Clock, log: Log) -> Store:
+    at = Path(config.store.path or state_dir / "gambit.duckdb")
+    return Store(
+        Folders(at, state_dir / "snapshots", state_dir / "exports"),
+        journal,
+        batch_ns=config.store.batch_ms * 1_000_000,
+        retention=config.store.retention,
+        now_ns=clock.now_ns,
+        report=lambda text: log.warning(text),
+    )
+
+
+def _sampled(store: Store) -> Callable[[str, list[Row]], None]:
+    return lambda table, rows: store.sample(table, columns(rows))

@@ -1,0 +1,104 @@
+"""Collectors: at each scrape they copy what the parts count for themselves into the metrics."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gambit.runtime.clock import Clock
+from gambit.runtime.daemon import Daemon
+from gambit.runtime.ticks import TickReader
+from gambit.surface.control import ControlServer
+from gambit.surface.metrics import Registry
+
+STATES = ("ACTIVE", "REDUCING", "HALTED")
+ERROR_CATEGORY = "data_inconsistency"
+
+
+class Lags:
+    """How long frames were on their way, per venue, into the histogram of the metrics."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._family = registry["gambit_ingestion_lag_seconds"]
+        self._bounds = np.array(self._family.declared.bounds, np.int64)
+
+    def __call__(self, venue: str, lags_ns: NDArray[np.int64]) -> None:
+        histogram = self._family.histogram(venue)
+        places = np.searchsorted(self._bounds, lags_ns, side="left")
+        counts = np.bincount(places, minlength=len(self._bounds) + 1)
+        histogram.load(
+            [had + int(more) for had, more in zip(histogram.counts, counts, strict=True)],
+            histogram.total + int(np.maximum(lags_ns, 0).sum()),
+        )
+
+
+class Gauges:
+    """Everything of a daemon that is read when somebody scrapes; hand it to Registry.collect."""
+
+    def __init__(
+        self, registry: Registry, daemon: Daemon, clock: Clock, control: ControlServer, ticks: Sequence[TickReader]
+    ) -> None:
+        self.registry = registry
+        self.daemon = daemon
+        self.clock = clock
+        self.control = control
+        self.ticks = ticks
+
+    def __call__(self) -> None:
+        self._feeds()
+        self._books()
+        self._dead_letters()
+        self._keeping()
+        self._outside()
+
+    def _feeds(self) -> None:
+        reg, market = self.registry, self.daemon.parts.market
+        for feed in self.daemon.parts.feeds.statuses():
+            reg["gambit_frames_total"].of(feed.venue).set(feed.frames)
+            reg["gambit_feed_up"].of(feed.venue).set(feed.connections_up)
+            reg["gambit_feed_connects_total"].of(feed.venue).set(feed.connections + feed.reconnects)
+            reg["gambit_circuit_open"].of(feed.venue).set(int(feed.circuit_open))
+            for reason, count in feed.resync_reasons.items():
+                reg["gambit_book_resyncs_total"].of(feed.venue, reason).set(count)
+            for category, count in feed.rest_failures.items():
+                reg["gambit_http_requests_total"].of(feed.venue, category).set(count)
+            good = feed.rest_calls - sum(feed.rest_failures.values())
+            reg["gambit_http_requests_total"].of(feed.venue, "ok").set(max(0, good))
+            state = market.venues.get(feed.venue)
+            if state is not None:
+                bad = market.hot.venue_counts(state.index)["quarantined"]
+                reg["gambit_frame_errors_total"].of(feed.venue, ERROR_CATEGORY).set(bad)
+
+    def _books(self) -> None:
+        reg, market, now_ns = self.registry, self.daemon.parts.market, self.clock.now_ns()
+        for listing, state in zip(market.listings, market.pairs.states(), strict=True):
+            reg["gambit_book_synced"].of(*listing).set(int(state[0]))
+            reg["gambit_book_age_seconds"].of(*listing).set(now_ns - state[2] if state[2] >= 0 else float("nan"))
+
+    def _dead_letters(self) -> None:
+        family = self.registry["gambit_dlq_total"]
+        for (_venue, reason), count in self.daemon.parts.market.dead_letter_counts.items():
+            family.of("market.normalized", reason).set(count)
+
+    def _keeping(self) -> None:
+        reg, parts = self.registry, self.daemon.parts
+        reg["gambit_opportunities_open"].of().set(len(parts.readings.board.open))
+        reg["gambit_ring_overruns_total"].of("ticks").set(sum(reader.lost for reader in self.ticks))
+        reg["gambit_journal_seq"].of().set(parts.journal.head)
+        reg["gambit_journal_failed"].of().set(int(parts.journal.failed is not None))
+        reg["gambit_journal_unsynced_records"].of().set(parts.journal.head - parts.journal.synced)
+        reg["gambit_store_lag_records"].of().set(parts.store.lag)
+        reg["gambit_store_samples_dropped_total"].of().set(parts.store.dropped)
+        for state in STATES:
+            reg["gambit_trading_state"].of(state).set(int(parts.switch.state == state))
+        reg["gambit_ready"].of().set(int(self.daemon.is_ready))
+        reg["gambit_uptime_seconds"].of().set(self.clock.now_ns() - parts.readings.started_ns)
+
+    def _outside(self) -> None:
+        reg, counts = self.registry, self.control.counts
+        reg["gambit_ws_subscribers"].of().set(self.control.subscribers)
+        reg["gambit_ws_conflated_total"].of().set(counts.conflated)
+        reg["gambit_ws_cut_total"].of().set(counts.cut)
+        reg["gambit_control_connections"].of().set(self.control.connections)
+        reg["gambit_control_requests_total"].of("ok").set(counts.requests - counts.errors)
+        reg["gambit_control_requests_total"].of("error").set(counts.errors)

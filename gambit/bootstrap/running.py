@@ -1,0 +1,158 @@
+"""The process around a daemon: lock, limits, log, signals, watchdog, garbage, the loop's temper; then the daemon runs.
+
+What ends a run is its return value: 0 for a clean end, 1 when the daemon ended because something of ours broke.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+from typing import Final
+
+from gambit.bootstrap import Options, build
+from gambit.config import Config
+from gambit.runtime.clock import SystemClock
+from gambit.runtime.daemon import Daemon
+from gambit.runtime.lag import measure_lag
+from gambit.runtime.logs import Logs, Sink
+from gambit.runtime.notify import Notifier
+from gambit.runtime.process import (
+    Garbage,
+    InstanceLock,
+    forbid_core_dumps,
+    pin,
+    prepare_state_dir,
+    raise_file_limit,
+)
+from gambit.runtime.progress import Progress
+from gambit.runtime.signals import Signals
+from gambit.runtime.starts import Starts, is_safe_mode_due
+
+LIMITS_SEC: Final = {"loop": 10.0, "books": 60.0}
+TURN_SEC: Final = 1.0
+
+Ready = Callable[[Daemon], None]
+
+
+async def run_daemon(
+    config: Config,
+    environ: MutableMapping[str, str],
+    options: Options,
+    *,
+    on_ready: Ready = lambda _daemon: None,
+    quiet: bool = False,
+) -> int:
+    """Run a daemon until a signal or the control socket ends it; `quiet` logs only what somebody has to look at.
+
+    Raises ProcessError, JournalError, FeedError, OSError when it cannot start.
+    """
+    state_dir = Path(config.daemon.state_dir)
+    prepare_state_dir(state_dir)
+    lock = InstanceLock(state_dir)
+    lock.acquire()
+    notifier = Notifier.from_environment(environ)
+    clock = SystemClock()
+    logs = _logs(config, clock, quiet=quiet)
+    starts = Starts(state_dir)
+    try:
+        forbid_core_dumps()
+        raise_file_limit()
+        crashes = starts.begin(clock.now_ns())
+        if config.daemon.cpu is not None:
+            pin(config.daemon.cpu)
+        daemon = build(config, clock, logs.logger(), options)
+        if is_safe_mode_due(crashes):
+            daemon.trouble(f"{crashes} crashes within a minute: safe mode, no orders; `gambit resume` ends it")
+        async with _Around(daemon, config, clock, notifier, logs):
+            await daemon.run(lambda: _ready(daemon, notifier, on_ready))
+        starts.ended_well()
+    finally:
+        logs.sink.close()
+        lock.release()
+    return 1 if daemon.problems else 0
+
+
+def _ready(daemon: Daemon, notifier: Notifier, on_ready: Ready) -> None:
+    synced = sum(feed.books_synced for feed in daemon.parts.feeds.statuses())
+    notifier.ready(f"running, {synced} books synced")
+    on_ready(daemon)
+
+
+def _logs(config: Config, clock: SystemClock, *, quiet: bool) -> Logs:
+    fd = sys.stderr.fileno()
+    level = config.daemon.log_level
+    logs = Logs(
+        Sink(fd),
+        clock.now_ns,
+        level="warning" if quiet and level == "info" else level,
+        style=config.daemon.log_format,
+        is_coloured=os.isatty(fd) and not os.environ.get("NO_COLOR"),
+    )
+    logs.take_over()
+    return logs
+
+
+class _Around:
+    """What goes on beside the daemon while it runs: signals, watchdog, loop lag, garbage, a hot loop."""
+
+    def __init__(self, daemon: Daemon, config: Config, clock: SystemClock, notifier: Notifier, logs: Logs) -> None:
+        self.daemon = daemon
+        self.config = config
+        self.clock = clock
+        self.notifier = notifier
+        self.log = logs.logger()
+        self.progress = Progress(LIMITS_SEC, clock.mono_ns)
+        self.garbage = Garbage()
+        self.signals = Signals(stop=daemon.stop, reload=self._reload, halt=self._halt)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_hot = False
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.signals.install(loop)
+        self.garbage.settle(self.clock.mono_ns())
+        self._tasks = [
+            loop.create_task(self._turn(), name="turns"),
+            loop.create_task(measure_lag(self.clock.mono_ns, self.daemon.on_lag), name="loop lag"),
+            loop.create_task(
+                self.notifier.watch(self.progress.reasons, lambda why: self.log.error("stalled", parts=list(why))),
+                name="watchdog",
+            ),
+        ]
+        if self.config.daemon.busy_poll:
+            self._is_hot = True
+            loop.call_soon(self._spin, loop)
+
+    def _spin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A loop that always has something to run never sleeps in the kernel: frames are seen as they come."""
+        if self._is_hot:
+            loop.call_soon(self._spin, loop)
+
+    async def _turn(self) -> None:
+        while True:
+            self.progress.beat("loop")
+            parts = self.daemon.parts
+            feeds = parts.feeds.statuses()
+            self.progress.expect("books", any(feed.connections_up for feed in feeds))
+            self.progress.saw("books", sum(feed.frames for feed in feeds))
+            self.garbage.turn(self.clock.mono_ns())
+            await asyncio.sleep(TURN_SEC)
+
+    def _reload(self) -> None:
+        self.log.warning("nothing was reloaded: this configuration has no setting that can change while running")
+
+    def _halt(self, by: str) -> None:
+        try:
+            self.daemon.parts.switch.change("HALTED", by, by)
+        except OSError as error:
+            self.log.error("the halt is not on disk", error=str(error))
+
+    async def __aexit__(self, *_: object) -> None:
+        self.notifier.stopping("the end was asked for")
+        self._is_hot = False
+        self.garbage.release()
+        self.signals.remove()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,77 @@
+"""`gambit run`: the daemon in the foreground. `gambit record`: the same, and everything it hears on disk."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gambit.cli.options import Failure, load_config, with_config
+
+if TYPE_CHECKING:
+    from gambit.bootstrap import Options
+    from gambit.config import Config
+
+
+@click.command("run")
+@with_config
+def run(config_path: Path | None, overrides: tuple[str, ...]) -> int:
+    """Run the daemon in the foreground until Ctrl-C, SIGTERM or `gambit stop`.
+
+    Real market data of the venues of the configuration; `execution.mode = "paper"` (the default) sends no orders.
+    """
+    from gambit.bootstrap import Options
+
+    return serve(load_config(config_path, overrides).config, Options())
+
+
+@click.command("record")
+@with_config
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="A new or empty folder for the session.",
+)
+def record(config_path: Path | None, overrides: tuple[str, ...], output: Path) -> int:
+    """Run the daemon and write down every frame with its receive time, and every decision.
+
+    DIR/frames.jsonl.zst is a capture that `gambit replay` reads; `gambit replay --verify DIR` proves that the frames
+    give the recorded decisions byte for byte.
+    """
+    from gambit.bootstrap import Options
+
+    return serve(load_config(config_path, overrides).config, Options(record_to=output))
+
+
+def serve(config: "Config", options: "Options") -> int:
+    """Run a daemon with this configuration; what keeps it from starting is a message and exit code 1."""
+    from gambit.bootstrap.running import run_daemon
+
+    if not any(venue.enabled for venue in config.venues.values()):
+        raise click.UsageError(
+            "the configuration names no venue to connect to: add [venues.binance] and others, as configs/paper.toml has"
+        )
+    return run_loop(lambda: run_daemon(config, os.environ, options))
+
+
+def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run a coroutine on uvloop; errors of starting become messages."""
+    import uvloop
+
+    from gambit.journal import JournalError
+    from gambit.runtime.exchanges import ExchangesError
+    from gambit.runtime.feed import FeedError
+    from gambit.runtime.process import ProcessError
+    from gambit.runtime.recorder import RecorderError
+    from gambit.surface.socketfile import SocketFileError
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main())
+    except (ProcessError, JournalError, FeedError, RecorderError, ExchangesError, SocketFileError) as error:
+        raise Failure(f"gambit: {error}") from error

@@ -1,0 +1,264 @@
+"""One run of gambit: what is started in which order, what readiness means, and how it ends.
+
+    journal open -> store follows -> servers listen -> feeds connect -> ready -> ... -> feeds end -> last decisions are
+    written -> store catches up -> servers close -> journal closes
+
+A task that ends by itself, or a journal that takes no more, is told at once: the daemon stays up to be looked at, and
+trading is halted (reliability.md R11, I24).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from gambit.engine.market import Market
+from gambit.events.operation import DaemonStarted, DaemonStopped
+from gambit.runtime.clock import Clock
+from gambit.runtime.feed import Feeds
+from gambit.runtime.ledger import Ledger
+from gambit.runtime.operations import Readings
+from gambit.runtime.pulse import Pulse
+from gambit.runtime.sampler import Sampler
+from gambit.runtime.supervision import Supervisor
+from gambit.runtime.tally import Tally
+from gambit.runtime.trading import TradingSwitch
+
+SAMPLE_SEC: Final = 0.25
+READY_SEC: Final = 20.0  # a venue that is not synced by then is given up for readiness, not for good
+CATCH_UP_SEC: Final = 5.0  # the store's time for the last records
+
+
+class Server(Protocol):
+    """Something that listens: control socket, scrape endpoint."""
+
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """The database that follows the journal."""
+
+    applied: int
+    problem: str | None
+
+    @property
+    def lag(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    def start(self) -> None: ...
+    def close(self, timeout_s: float) -> bool: ...
+
+
+class Journal(Protocol):
+    """What closes last."""
+
+    head: int
+
+    @property
+    def written(self) -> int: ...
+    @property
+    def synced(self) -> int: ...
+    @property
+    def failed(self) -> str | None: ...
+
+    async def until_synced(self, seq: int) -> None: ...
+    async def until_failed(self) -> str: ...
+    async def close(self) -> None: ...
+
+
+class Client(Protocol):
+    """The HTTP client of the gateways."""
+
+    async def close(self) -> None: ...
+
+
+class Recorder(Protocol):
+    """A recording that ends with the feeds."""
+
+    def close(self) -> None: ...
+
+
+class Log(Protocol):
+    """Where lines for people go."""
+
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """What a daemon is made of; bootstrap builds and connects them."""
+
+    clock: Clock
+    log: Log
+    market: Market
+    journal: Journal
+    ledger: Ledger
+    store: Store
+    http: Client
+    feeds: Feeds
+    pulse: Pulse
+    sampler: Sampler
+    readings: Readings
+    tally: Tally
+    switch: TradingSwitch
+    servers: Sequence[Server]
+    recorder: Recorder | None
+    started: DaemonStarted
+    on_lag: Callable[[int], None]
+    scrape_address: Callable[[], str]
+
+
+class Daemon:
+    """Runs the parts. `state` is starting, running or stopping; `problems` say what is wrong with it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.state = "starting"
+        self.is_ready = False
+        self.problems: list[str] = []
+        self.stopping = asyncio.Event()
+        self.before_end: list[Callable[[], None]] = []  # called while everything still stands
+        self.on_lag = parts.on_lag
+        self._reason = ""
+        self._supervisor = Supervisor(self.on_death)
+
+    def stop(self, reason: str) -> None:
+        """Ask for the end."""
+        if not self.stopping.is_set():
+            self._reason = reason
+            self.stopping.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """From start to end. Raises what a part raises when it cannot start; what was started is stopped then too."""
+        parts = self.parts
+        parts.ledger.fact(parts.started)
+        parts.log.info("starting", version=parts.started.version, pid=parts.started.pid, epoch=parts.started.epoch)
+        try:
+            parts.store.start()
+            for server in parts.servers:
+                await server.start()
+            self._supervisor.start("journal watch", self._watch_journal())
+            self._supervisor.start("sampler", self._sample())
+            await parts.feeds.start()
+            await self._until_ready()
+            if not self.stopping.is_set():
+                self.state = "running"
+                self._tell_ready()
+                on_ready()
+                await self.stopping.wait()
+        finally:
+            self.state = "stopping"
+            parts.log.info("stopping", reason=self._reason)
+            for look in self.before_end:
+                look()
+            await self._end()
+            parts.log.info("stopped", journal=parts.journal.head)
+
+    def _tell_ready(self) -> None:
+        feeds = self.parts.feeds.statuses()
+        self.parts.log.info(
+            "ready",
+            venues=len(feeds),
+            books=sum(feed.books for feed in feeds),
+            synced=sum(feed.books_synced for feed in feeds),
+            mode=self.parts.started.mode,
+            trading=self.parts.switch.state,
+            metrics=self.parts.scrape_address(),
+        )
+
+    async def _until_ready(self) -> None:
+        """Every book of every enabled venue synced, or READY_SEC over, or the end asked for."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_SEC
+        while not self.stopping.is_set() and loop.time() < deadline:
+            if not self.unready():
+                break
+            await asyncio.sleep(0.02)
+        self.is_ready = not self.stopping.is_set()
+        for reason in self.unready():
+            self.parts.log.warning("given up for readiness", reason=reason)
+
+    def unready(self) -> list[str]:
+        """Which venues are not synced, and why."""
+        return [
+            f"{feed.venue}: {feed.books_synced} of {feed.books} books synced"
+            + (f" ({feed.reason})" if feed.reason else "")
+            for feed in self.parts.feeds.statuses()
+            if feed.books_synced < feed.books or not feed.books
+        ]
+
+    # ---- running ----
+
+    async def _sample(self) -> None:
+        """Ticks into samples and candles; counters into rates."""
+        turns = 0
+        while True:
+            self.parts.sampler.turn(self.parts.clock.now_ns())
+            if turns % 4 == 0:
+                self.parts.readings.turn()
+            turns += 1
+            await asyncio.sleep(SAMPLE_SEC)
+
+    async def _watch_journal(self) -> None:
+        reason = await self.parts.journal.until_failed()
+        self.trouble(f"the journal takes no more records: {reason}")
+        await asyncio.Event().wait()  # a failed journal is told once
+
+    def on_death(self, name: str, error: BaseException | None) -> None:
+        """A task ended that should not have."""
+        self.trouble(f"the task {name} ended: {error!r}" if error else f"the task {name} ended")
+
+    def trouble(self, text: str) -> None:
+        """Something of ours is broken: say so everywhere, and let nobody trade."""
+        self.problems.append(text)
+        self.parts.log.error(text)
+        if self.parts.switch.state != "HALTED":
+            try:
+                self.parts.switch.change("HALTED", text, "gambit")
+            except OSError as error:
+                self.parts.log.error("the halt is not on disk", error=str(error))
+
+    # ---- ending ----
+
+    async def _end(self) -> None:
+        """In the order of the data, each part even when another fails; the first failure is raised at the end."""
+        parts = self.parts
+        failures: list[BaseException] = []
+        for step in (self._end_feeds, self._write_last, self._end_store, self._end_servers, parts.journal.close):
+            try:
+                await step()
+            except Exception as error:
+                failures.append(error)
+                parts.log.error("a part did not stop well", part=step.__name__, error=repr(error))
+        if failures:
+            raise failures[0]
+
+    async def _end_feeds(self) -> None:
+        await self.parts.feeds.stop()
+        await self._supervisor.stop()
+        await self.parts.http.close()
+
+    async def _write_last(self) -> None:
+        parts = self.parts
+        parts.pulse()
+        if parts.recorder is not None:
+            await asyncio.to_thread(parts.recorder.close)
+        parts.sampler.turn(parts.clock.now_ns())
+        parts.sampler.finish()
+        if parts.journal.failed is None:
+            parts.ledger.fact(DaemonStopped(reason=self._reason or "failed to start"))
+
+    async def _end_store(self) -> None:
+        """The store follows what is synced; so the last records are synced first."""
+        parts = self.parts
+        if parts.journal.failed is None:
+            await parts.journal.until_synced(parts.journal.head)
+        if not await asyncio.to_thread(parts.store.close, CATCH_UP_SEC):
+            parts.log.warning("the store did not catch up; it will after the next start", lag=parts.store.lag)
+
+    async def _end_servers(self) -> None:
+        for server in reversed(self.parts.servers):
+            await server.close()

@@ -1,0 +1,60 @@
+"""The way of facts into the journal, and of dead letters, which are bounded in number and size on that way."""
+
+from typing import Final, Protocol
+
+from gambit.events import Fact, written
+from gambit.events.feed import DeadLettered
+from gambit.model import DeadLetter
+from gambit.runtime.clock import Clock
+
+LETTERS_A_SECOND: Final = 50  # a venue that sends rubbish must not fill the disk; the others are counted
+RAW_BYTES_MAX: Final = 256 * 1024
+SECOND_NS: Final = 1_000_000_000
+
+
+class Journal(Protocol):
+    """What is appended to."""
+
+    head: int
+
+    def append(self, kind: str, body: bytes, ts_ns: int) -> int: ...
+
+
+class Ledger:
+    """Writes facts down as they happen; gives the sequence number."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self.journal = journal
+        self.clock = clock
+        self.letters = 0
+        self.letters_counted_only = 0
+        self._window_ns = 0
+        self._in_window = 0
+
+    def fact(self, fact: Fact) -> int:
+        """Write a fact down."""
+        kind, body = written(fact)
+        return self.journal.append(kind, body, self.clock.now_ns())
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Keep a frame that could not be used, unless too many come at once; its id is its place in the journal."""
+        now_ns = self.clock.now_ns()
+        if now_ns - self._window_ns >= SECOND_NS:
+            self._window_ns, self._in_window = now_ns, 0
+        self._in_window += 1
+        if self._in_window > LETTERS_A_SECOND:
+            self.letters_counted_only += 1
+            return
+        self.letters += 1
+        cut = f" (the first {RAW_BYTES_MAX} of {len(letter.raw)} bytes)" if len(letter.raw) > RAW_BYTES_MAX else ""
+        self.fact(
+            DeadLettered(
+                letter_id=self.journal.head + 1,
+                topic="market.normalized",
+                venue=letter.venue,
+                conn=letter.conn,
+                reason=letter.reason + cut,
+                recv_ns=letter.recv_ns,
+                raw=letter.raw[:RAW_BYTES_MAX],
+            )
+        )

@@ -1,0 +1,77 @@
+"""The trading state: ACTIVE, REDUCING or HALTED (orders.md, "Trading state and kill switch"), durable.
+
+It lives in a small file that is replaced and synced before the change counts, so that a kill survives a SIGKILL; the
+journal gets the same change as a fact. A file that cannot be read means HALTED: nobody trades on a guess.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import msgspec
+
+from gambit.events import Fact
+from gambit.events.operation import TradingStateChanged
+
+State = Literal["ACTIVE", "REDUCING", "HALTED"]
+STATES: Final[tuple[State, ...]] = get_args(State)
+FILE: Final = "trading_state.json"
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What the file holds."""
+
+    state: State
+    reason: str
+    by: str
+    since_ns: int
+
+
+class TradingSwitch:
+    """The state and the only way to change it. `tell` takes the change as a fact."""
+
+    def __init__(self, state_dir: Path, now_ns: Callable[[], int], tell: Callable[[Fact], object]) -> None:
+        self._path = state_dir / FILE
+        self._now_ns = now_ns
+        self._tell = tell
+        self.kept = self._read()
+
+    @property
+    def state(self) -> State:
+        """The state in force."""
+        return self.kept.state
+
+    def change(self, to: State, reason: str, by: str) -> TradingStateChanged:
+        """Put a state in force; it is on disk when this returns. Raises OSError, and then is HALTED in memory."""
+        was = self.kept.state
+        kept = Kept(to, reason, by, self._now_ns())
+        self.kept = (
+            kept if to == "HALTED" else Kept("HALTED", "the change to the trading state is not on disk yet", by, 0)
+        )
+        self._write(kept)
+        self.kept = kept
+        fact = TradingStateChanged(state=to, was=was, reason=reason, by=by)
+        self._tell(fact)
+        return fact
+
+    def _read(self) -> Kept:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return Kept("ACTIVE", "", "", self._now_ns())
+        except (OSError, msgspec.DecodeError) as error:
+            return Kept("HALTED", f"{self._path} cannot be read: {error}", "gambit", self._now_ns())
+
+    def _write(self, kept: Kept) -> None:
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(kept))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,95 @@
+"""A daemon and the exchanges it lives on, in one loop, for tests that look at both."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from gambit.bootstrap import Options, build
+from gambit.config import Config
+from gambit.config.loading import load_layers
+from gambit.runtime.clock import SystemClock
+from gambit.runtime.daemon import Daemon
+from gambit.sim.server import Server
+from gambit.sim.world import DIALECTS, Scenario, World
+
+SYMBOLS = ("BTC-USDT", "ETH-USDT")
+PATIENCE_SEC = 20.0
+
+
+class Lines:
+    """A log that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.lines.append(("info", event, fields))
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.lines.append(("warning", event, fields))
+
+    def error(self, event: str, **fields: Any) -> None:
+        self.lines.append(("error", event, fields))
+
+    def of(self, level: str) -> list[str]:
+        """The events of a level."""
+        return [event for its, event, _ in self.lines if its == level]
+
+
+def config_for(server: Server, state_dir: Path, *settings: str, symbols: Sequence[str] = SYMBOLS) -> Config:
+    """Settings of a daemon on these exchanges: low thresholds, free ports, a state folder of its own."""
+    state_dir.mkdir(mode=0o700, exist_ok=True)
+    names = ", ".join(f'"{symbol}"' for symbol in symbols)
+    lines = [
+        f'daemon.state_dir = "{state_dir}"',
+        f"symbols = [{names}]",
+        "metrics.port = 0",
+        "engine.min_spread_bps = 5",
+        "engine.min_liquidity_depth = 1000",
+        *settings,
+    ]
+    for venue in server.world.exchanges:
+        entry = server.entry(venue)
+        lines += [f'venues.{venue}.ws_url = "{entry["ws"]}"', f'venues.{venue}.rest_url = "{entry["rest"]}"']
+        lines += [f"venues.{venue}.taker_fee_bps = 1"]
+    return load_layers(None, {}, lines).config
+
+
+@asynccontextmanager
+async def exchanges(scenario: Scenario | None = None, seed: int = 1) -> AsyncIterator[Server]:
+    """All simulated venues, listening."""
+    world = World(list(DIALECTS), scenario or Scenario(symbols=SYMBOLS), seed=seed, start_ns=time.time_ns())
+    async with Server(world, time.time_ns) as server:
+        yield server
+
+
+@asynccontextmanager
+async def running(config: Config, options: Options | None = None) -> AsyncIterator[tuple[Daemon, Lines]]:
+    """A daemon that is ready; it is stopped at the end, and must stop well."""
+    log = Lines()
+    daemon = build(config, SystemClock(), log, options or Options())
+    ready = asyncio.Event()
+    run = asyncio.create_task(daemon.run(ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    try:
+        async with asyncio.timeout(PATIENCE_SEC):
+            await asyncio.wait({run, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if run.done():
+            run.result()
+            raise AssertionError("the daemon ended before it was ready")
+        yield daemon, log
+    finally:
+        waiting.cancel()
+        daemon.stop("the test is over")
+        async with asyncio.timeout(PATIENCE_SEC):
+            await run
+
+
+async def until(what: Any, patience_sec: float = PATIENCE_SEC) -> None:
+    """Wait until what() is true; the daemon has no event for everything a test wants to see."""
+    async with asyncio.timeout(patience_sec):
+        while not what():
+            await asyncio.sleep(0.02)
