@@ -31,7 +31,10 @@ from gambit.venues.orders import (
     Keys,
     Lane,
     Limit,
+    Line,
+    OrderLanguage,
     OrderState,
+    Placing,
     Ref,
     Report,
     RestRequest,
@@ -99,7 +102,7 @@ _BANNED: Final = re.compile(r"banned until (\d{13})\b")
 _SIDES: Final[Mapping[Side, str]] = {"buy": "BUY", "sell": "SELL"}
 
 
-class BinanceOrders:
+class BinanceOrders(OrderLanguage):
     """An account at Binance spot. Raises signing.UnusableKey for a secret that cannot sign."""
 
     name = "binance"
@@ -170,24 +173,9 @@ class BinanceOrders:
         asked = asked_for("fees", at, instrument)
         return self._request("GET", "/api/v3/account/commission", params, 20, Lane.READ, asked)
 
-    def cancel_all_after(self, seconds: int, at: Stamp) -> None:  # noqa: ARG002
-        """Spot has no such thing."""
-        return
-
-    def token(self, at: Stamp) -> None:  # noqa: ARG002
-        """No tokens: every request is signed."""
-        return
-
-    def use_token(self, text: str) -> None:
-        """There is none to use."""
-
     def stream(self) -> "BinanceLine":
         """The WebSocket API; orders are entered over it too."""
         return BinanceLine(self)
-
-    def entry(self) -> None:
-        """The stream's line."""
-        return
 
     def read(self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """What an HTTP answer says."""
@@ -224,7 +212,7 @@ class BinanceOrders:
         return checked_client_id(self.name, ref.client_id, CLIENT_ID)
 
 
-class BinancePlacing:
+class BinancePlacing(Placing):
     """The constant parts of a limit order, as a form and as a frame."""
 
     def __init__(self, language: BinanceOrders, instrument: Instrument, side: Side, terms: Terms) -> None:
@@ -280,7 +268,7 @@ class BinancePlacing:
         return Frame(data, Lane.CREATE, asked)
 
 
-class BinanceLine:
+class BinanceLine(Line):
     """A connection to the WebSocket API: subscribed to the account's events, open for orders."""
 
     path = "/ws-api/v3"

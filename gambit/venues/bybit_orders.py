@@ -33,7 +33,10 @@ from gambit.venues.orders import (
     Keys,
     Lane,
     Limit,
+    Line,
+    OrderLanguage,
     OrderState,
+    Placing,
     Ref,
     Report,
     RestRequest,
@@ -99,7 +102,7 @@ _ENDED_BY_ITSELF: Final = ("EC_NoImmediateQtyToFill", "EC_CancelForNoFullFill")
 SUBSCRIBE: Final = packed({"op": "subscribe", "args": ["order.spot", "execution.spot", "wallet"]})
 
 
-class BybitOrders:
+class BybitOrders(OrderLanguage):
     """An account at Bybit spot."""
 
     name = "bybit"
@@ -173,17 +176,6 @@ class BybitOrders:
         query = f"category=spot&symbol={percent_encoded(instrument.spelling)}"
         return self._get("/v5/account/fee-rate", query, asked_for("fees", at, instrument))
 
-    def cancel_all_after(self, seconds: int, at: Stamp) -> None:  # noqa: ARG002
-        """For institutions only: a normal account has none."""
-        return
-
-    def token(self, at: Stamp) -> None:  # noqa: ARG002
-        """No tokens."""
-        return
-
-    def use_token(self, text: str) -> None:
-        """There is none to use."""
-
     def stream(self) -> "BybitLine":
         """The private line."""
         return BybitLine(self, "/v5/private", SUBSCRIBE)
@@ -223,7 +215,7 @@ class BybitOrders:
         return checked_client_id(self.name, ref.client_id, CLIENT_ID)
 
 
-class BybitPlacing:
+class BybitPlacing(Placing):
     """The constant parts of a limit order."""
 
     def __init__(self, language: BybitOrders, instrument: Instrument, side: Side, terms: Terms) -> None:
@@ -260,7 +252,7 @@ class BybitPlacing:
         return Asked(what="place", nonce=at.nonce, now_ns=at.now_ns, spelling=self.spelling, client_id=client_id)
 
 
-class BybitLine:
+class BybitLine(Line):
     """The private line, or the one for orders; both are logged on, the first then subscribes."""
 
     def __init__(self, language: BybitOrders, path: str, subscribe: bytes) -> None:

@@ -33,8 +33,11 @@ from gambit.venues.orders import (
     Keys,
     Lane,
     Limit,
+    Line,
     NoSuchWay,
+    OrderLanguage,
     OrderState,
+    Placing,
     Ref,
     Report,
     RestRequest,
@@ -104,7 +107,7 @@ SUBSCRIBE: Final = packed(
 )
 
 
-class OkxOrders:
+class OkxOrders(OrderLanguage):
     """An account at OKX spot. `codes` are the markets' instIdCodes by spelling and may grow; without one the line takes
     no orders for a market. `mode` is "cash", or "cross" for accounts in a multi-currency mode."""
 
@@ -191,20 +194,9 @@ class OkxOrders:
         asked = asked_for("cancel_all_after", at)
         return self.request("POST", "/api/v5/trade/cancel-all-after", body, 1, Lane.CANCEL, asked)
 
-    def token(self, at: Stamp) -> None:  # noqa: ARG002
-        """No tokens."""
-        return
-
-    def use_token(self, text: str) -> None:
-        """There is none to use."""
-
     def stream(self) -> "OkxLine":
         """The private line; orders are entered over it too."""
         return OkxLine(self)
-
-    def entry(self) -> None:
-        """The stream's line."""
-        return
 
     def read(self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> Answer:  # noqa: ARG002
         """What an HTTP answer says."""
@@ -241,7 +233,7 @@ class OkxOrders:
         return checked_client_id(self.name, ref.client_id, CLIENT_ID)
 
 
-class OkxPlacing:
+class OkxPlacing(Placing):
     """The constant parts of a limit order. `banAmend`: the venue must not make it smaller to fit the balance."""
 
     def __init__(self, language: OkxOrders, instrument: Instrument, side: Side, terms: Terms) -> None:
@@ -275,7 +267,7 @@ class OkxPlacing:
         return f'{self.steps.qty(qty)}","px":"{self.steps.price(price)}","clOrdId":"{client_id}"'
 
 
-class OkxLine:
+class OkxLine(Line):
     """The private connection: logon, then subscriptions; orders once that is done."""
 
     path = "/ws/v5/private"

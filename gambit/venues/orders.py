@@ -378,7 +378,8 @@ class Line(Protocol):
 
 class OrderLanguage(Protocol):
     """One account's order language at one venue. Methods that make requests raise ValueError for what the venue does
-    not take. `window_ns` is how long after its Stamp a create may still be carried out; None: nobody knows."""
+    not take. `window_ns` is how long after its Stamp a create may still be carried out; None: nobody knows. The methods
+    with a body answer for the venues to which the question means nothing."""
 
     name: str
     addresses: Addresses
@@ -393,9 +394,9 @@ class OrderLanguage(Protocol):
         """By the client id, or by the venue's where it insists. Raises NoSuchWay where that is not known."""
         ...
 
-    def cancel_frame(self, instrument: Instrument, ref: Ref, at: Stamp) -> Frame:
+    def cancel_frame(self, instrument: Instrument, ref: Ref, at: Stamp) -> Frame:  # noqa: ARG002
         """The same over the entry line. Raises NoSuchWay."""
-        ...
+        raise NoSuchWay(f"{self.name} takes no orders over a line")
 
     def query(self, instrument: Instrument, ref: Ref, since_ns: int, at: Stamp, page: str = "") -> RestRequest:
         """What became of an order that was sent at `since_ns` or later; follow the pages until it is found."""
@@ -417,18 +418,20 @@ class OrderLanguage(Protocol):
         """The account's fees on a market."""
         ...
 
-    def cancel_all_after(self, seconds: int, at: Stamp) -> RestRequest | None:
+    def cancel_all_after(self, seconds: int, at: Stamp) -> RestRequest | None:  # noqa: ARG002
         """The dead-man switch: the venue cancels everything in so many seconds, 0 turns it off; None where the venue
         has none."""
-        ...
+        return None
 
-    def token(self, at: Stamp) -> RestRequest | None:
+    def token(self, at: Stamp) -> RestRequest | None:  # noqa: ARG002
         """The request of a session token, where lines need one; `use_token` takes the answer's."""
-        ...
+        return None
 
     def use_token(self, text: str) -> None:
         """Lines and entry frames made from now on carry this token."""
-        ...
+
+    def prepare(self, at: Stamp) -> None:
+        """Does what of the next create can be done before it is known; to be called when nothing is urgent."""
 
     def read(self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """What an HTTP answer says; header names in lower case. Never raises."""
@@ -440,7 +443,7 @@ class OrderLanguage(Protocol):
 
     def entry(self) -> Line | None:
         """A new connection for order entry; where that is the same connection as the stream, or there is none, None."""
-        ...
+        return None
 
 
 class NoSuchWay(ValueError):

@@ -218,9 +218,9 @@ def test_requests(request_: Any, method: str, target: str, weight: int, lane: st
 
 def test_nothing_like_a_dead_man_switch() -> None:
     """Spot has none, and no tokens."""
-    assert LANGUAGE.cancel_all_after(60, AT) is None  # type: ignore[func-returns-value]
-    assert LANGUAGE.token(AT) is None  # type: ignore[func-returns-value]
-    assert LANGUAGE.entry() is None  # type: ignore[func-returns-value]
+    assert LANGUAGE.cancel_all_after(60, AT) is None
+    assert LANGUAGE.token(AT) is None
+    assert LANGUAGE.entry() is None
 
 
 def test_an_ioc_that_filled_in_part() -> None:

@@ -173,7 +173,7 @@ def test_cancels() -> None:
         "reqId": str(AT.nonce), "header": {"X-BAPI-TIMESTAMP": str(MS), "X-BAPI-RECV-WINDOW": "5000"},
         "op": "order.cancel", "args": [order],
     }  # fmt: skip
-    assert LANGUAGE.cancel_all_after(60, AT) is None  # type: ignore[func-returns-value]
+    assert LANGUAGE.cancel_all_after(60, AT) is None
 
 
 def test_an_ack_is_the_gateways() -> None:
