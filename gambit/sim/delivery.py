@@ -74,7 +74,7 @@ class Delivery:
     def send(self, channel: Channel, texts: list[str], now_ns: int) -> None:
         """Hand texts of a channel to all its subscribers."""
         seal = self.dialect.seal
-        is_troubled = any(self._faults.any(verb) for verb in TEXT_VERBS)
+        is_troubled = not self._faults.is_calm and any(map(self._faults.any, TEXT_VERBS))
         for session in channel.subscribers:
             for text in texts:
                 self.texts += 1

@@ -31,7 +31,7 @@ from gambit.sim.dialect import (
     Session,
 )
 from gambit.sim.ledger import Ledger
-from gambit.sim.market import SECOND_NS, Event, Trade
+from gambit.sim.market import SECOND_NS, Event, Top, Trade
 from gambit.sim.matching import MatchingBook
 from gambit.sim.standing import change_standing
 from gambit.sim.verbs import STANDING, Fault, FaultOrder, Faults
@@ -130,8 +130,11 @@ class Exchange:
         """What the market did to a book, which now stands at the last of it."""
         book = self.books[symbol]
         for event in events:
-            self._tell(event)
-        self._tops[symbol] = book.bids.best(), book.asks.best()
+            if self.offset_ns:
+                event = msgspec.structs.replace(event, ts_ns=event.ts_ns + self.offset_ns)
+            if isinstance(event, Top):
+                self._tops[symbol] = event.bid, event.ask
+            self._delivery.hear(event, self.now_ns)
         if self.faults.any("cross") and self.faults.fire("cross", self.now_ns, {"symbol": symbol}):
             book.cross()
             self.flush(symbol)
@@ -383,11 +386,6 @@ class Exchange:
             if session.account is not None and self.faults.fire("expire_session", ts_ns, session.facts):
                 self.dialect.expire(session)
         self.dialect.beat(self.clock_ns)
-
-    def _tell(self, event: Event) -> None:
-        if self.offset_ns:
-            event = msgspec.structs.replace(event, ts_ns=event.ts_ns + self.offset_ns)
-        self._delivery.hear(event, self.now_ns)
 
     def _traded(self, symbol: str, trades: list[Trade]) -> None:
         """An account changed a book: trades and the new touch are told at once, levels with the next Change."""

@@ -19,6 +19,8 @@ from gambit.sim.instruments import STABLE, Instrument
 
 SECOND_NS = 1_000_000_000
 FIRST_TRADE_ID = 1_000_000
+FLICKER_ROWS = 5
+FLICKER_DEPTH = 24  # levels a side that flicker
 Row = tuple[int, int]  # price ticks, absolute quantity in lots (0: the level is gone)
 
 
@@ -95,6 +97,7 @@ class Temper(msgspec.Struct, frozen=True):
     dislocations_per_s: float = 0.35  # per traded base and quote
     dislocation_bps: tuple[float, float] = (8.0, 70.0)
     dislocation_s: tuple[float, float] = (0.2, 5.0)
+    flicker_share: float = 0.0  # of steps only change the size of FLICKER_ROWS levels near the touch
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -195,6 +198,17 @@ class Book:
             self._refill(side, gap)
         self.update_id += 1 + len(self.bids.rows) + len(self.asks.rows)
         return trades
+
+    def flicker(self) -> None:
+        """Change the size of a few levels and nothing else: what most of a busy book's messages are about."""
+        rng = self._rng.random
+        for _ in range(FLICKER_ROWS):
+            where = rng() * 2.0
+            side = self.bids if where < 1.0 else self.asks
+            back = 1 + int(where % 1.0 * FLICKER_DEPTH)
+            if back <= len(side.keys):
+                side.put(side.keys[-back], self._size())
+        self.update_id += 1 + FLICKER_ROWS
 
     def trade(self, ts_ns: int) -> list[Trade]:
         """Let somebody take some of a best level; nothing when the side is nearly empty."""
@@ -402,13 +416,17 @@ class Market:
 
     def _step(self, book: Book, ts_ns: int) -> list[Event]:
         events: list[Event] = []
-        before = book.bids.best(), book.asks.best()
-        if self._rng.random() < self._temper.trade_share:
-            events += book.trade(ts_ns)
-        events += book.step(self._mid(book, ts_ns), ts_ns)
-        top = book.top(ts_ns)
-        if (top.bid, top.ask) != before:
-            events.append(top)
+        bids, asks = book.bids, book.asks
+        before = bids.best(), asks.best()
+        share = self._temper.flicker_share
+        if share and self._rng.random() < share:
+            book.flicker()
+        else:
+            if self._rng.random() < self._temper.trade_share:
+                events += book.trade(ts_ns)
+            events += book.step(self._mid(book, ts_ns), ts_ns)
+        if (bids.best(), asks.best()) != before:
+            events.append(book.top(ts_ns))
         return events
 
     def _mid(self, book: Book, ts_ns: int) -> float:

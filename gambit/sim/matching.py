@@ -8,6 +8,7 @@ call the book is uncrossed, and its touched levels are in the next Change like a
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 from enum import Enum
 from random import Random
@@ -20,6 +21,7 @@ from gambit.sim.market import Book, Side, Temper, Trade
 
 Tif = Literal["gtc", "ioc", "fok"]
 SelfTrade = Literal["none", "taker", "maker", "both"]  # who gives way when an account would trade with itself
+SIZES = 512  # that the crowd of a book likes
 MEETING_SIZES = 3.0  # usual level sizes that makers take at once from orders in their way
 
 
@@ -152,10 +154,12 @@ class Ladder(Side):
 
     def put(self, key: int, lots: int) -> None:
         """Let the crowd offer `lots` at a level, whatever accounts offer there."""
-        queue = self.queues.get(key)
+        queue = self.queues.get(key) if self.queues else None
         if queue is None:
             if lots:
-                super().put(key, lots)
+                if key not in self.lots:
+                    insort(self.keys, key)
+                self.lots[key] = self.rows[key] = lots
             elif key in self.lots:
                 super().drop(self.keys.index(key))
             return
@@ -217,6 +221,7 @@ class MatchingBook(Book):
         super().__init__(instrument, depth, temper, rng, first_id)
         self.bids = Ladder(1)
         self.asks = Ladder(-1)
+        self._sizes = [super(MatchingBook, self)._size() for _ in range(SIZES)]
         self.on_execution: Callable[[Execution], None] = _unheard
         self.on_end: Callable[[Order], None] = _unheard  # of a resting order that self-trade prevention ended
 
@@ -392,6 +397,10 @@ class MatchingBook(Book):
         if isinstance(side, Ladder) and key in side.queues:
             return self._take(side, key, lots, None, ts_ns)
         return super()._take_best(side, lots, ts_ns)
+
+    def _size(self) -> int:
+        """One of a few usual sizes: cheap to draw, cheap to spell."""
+        return self._sizes[int(self._rng.random() * SIZES)]
 
     def _targets(self, mid: float) -> tuple[tuple[Side, int], tuple[Side, int]]:
         """Quotes around `mid` that cross nobody."""

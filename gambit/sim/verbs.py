@@ -105,6 +105,11 @@ class Faults:
         self._in_force.setdefault(order.kind, []).append(fault)
         return fault
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether no fault at all may fire."""
+        return not self._in_force
+
     def any(self, kind: str) -> bool:
         """Whether a fault of that verb may still fire; cheap enough to ask for every frame."""
         return kind in self._in_force

@@ -16,6 +16,7 @@ from gambit.sim.market import Book, Change, Top, Trade
 from gambit.sim.spelling import PriceTexts, decimal_text, trimmed
 
 MILLI_NS = 1_000_000
+QTY_TEXTS_MAX = 8192  # one instrument's remembered quantity texts; forgotten together past this
 Source = Literal["depth", "bbo"]
 
 
@@ -86,7 +87,7 @@ class Wire(Protocol):
 class Texts:
     """Price and quantity text of one instrument in one venue's style."""
 
-    __slots__ = ("_decimals", "_lot", "_scale", "_trim", "price")
+    __slots__ = ("_decimals", "_known", "_lot", "_trim", "price")
 
     def __init__(self, instrument: Instrument, *, digits: int = 0, trim: bool = False) -> None:
         """At least `digits` digits after the point; `trim` drops trailing zeros instead."""
@@ -95,11 +96,17 @@ class Texts:
         self._decimals = max(digits, instrument.lot_decimals)
         self._lot = instrument.lot * 10 ** (self._decimals - instrument.lot_decimals)
         self._trim = trim
+        self._known: dict[int, str] = {}
 
     def qty(self, lots: int) -> str:
-        """Quantity text of a number of lots."""
-        text = decimal_text(lots * self._lot, self._decimals)
-        return trimmed(text) if self._trim else text
+        """Quantity text of a number of lots, remembered because the makers like the same sizes again and again."""
+        text = self._known.get(lots)
+        if text is None:
+            if len(self._known) >= QTY_TEXTS_MAX:
+                self._known.clear()
+            text = decimal_text(lots * self._lot, self._decimals)
+            text = self._known[lots] = trimmed(text) if self._trim else text
+        return text
 
 
 def step_text(units: int, decimals: int, digits: int = 0) -> str:

@@ -33,6 +33,7 @@ DIALECTS: Mapping[str, type[Dialect]] = {
 SYMBOLS = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LTC-USDT", "LINK-USDT",
 )  # fmt: skip
+MOVES_PER_S = 15.0  # of a book at most; at higher rates the rest only changes sizes
 LEVELS = 60  # of a side of a book
 BACKLOG_NS = SECOND_NS  # of market that is made up for after a stall; what is older never happens
 
@@ -78,7 +79,11 @@ class World:
         if unknown:
             raise ValueError(f"venue {unknown[0]!r} is not simulated; known are {', '.join(DIALECTS)}")
         instruments = [list_instrument(venue, symbol) for venue in venues for symbol in scenario.symbols]
-        temper = Temper(dislocations_per_s=scenario.dislocations_per_s, dislocation_bps=scenario.dislocation_bps)
+        temper = Temper(
+            dislocations_per_s=scenario.dislocations_per_s,
+            dislocation_bps=scenario.dislocation_bps,
+            flicker_share=max(0.0, 1.0 - MOVES_PER_S / scenario.rate),
+        )
         self.market = Market(
             instruments,
             {venue: paced(DIALECTS[venue].pace, scenario.rate) for venue in venues},
