@@ -1,6 +1,7 @@
 """`gambit sim`: the simulated exchanges alone, for any client that speaks their languages."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gambit.sim.world import Scenario, World
 
 PORT_MAX = 65000
+GARBAGE_MAX = 50_000  # objects made before a collection looks at the young ones
 
 
 @click.command("sim")
@@ -60,6 +62,8 @@ def sim(
     Prints one JSON line per exchange: venue, rest, ws, ws_private, key, secret, passphrase. Each speaks its venue's own
     protocol, with play money on accounts demo and demo2; /_sim/ledger on the same port tells the truth about it.
     """
+    import uvloop
+
     from gambit.runtime.clock import SystemClock
     from gambit.sim.world import DIALECTS, World
 
@@ -71,7 +75,10 @@ def sim(
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     context = tls_context(certificate_path, clock.now_ns())
-    asyncio.run(serve(world, clock.now_ns, port_base, context, attached=attached))
+    gc.freeze()  # books and instruments live as long as the process
+    gc.set_threshold(GARBAGE_MAX)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(world, clock.now_ns, port_base, context, attached=attached))
     return 0
 
 

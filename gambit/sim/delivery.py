@@ -87,7 +87,8 @@ class Delivery:
     def _send_troubled(self, session: Session, channel: Channel, text: str, now_ns: int) -> None:
         facts = {**session.facts, "symbol": channel.symbol, "channel": channel.name, "private": False}
         fire = self._faults.fire
-        if fire("freeze", now_ns, facts, unless=_is_socket) or fire("gap", now_ns, facts):
+        is_data = bool(channel.symbol)  # a frozen venue still sends heartbeats
+        if is_data and (fire("freeze", now_ns, facts, unless=_is_socket) or fire("gap", now_ns, facts)):
             return
         fault = fire("checksum", now_ns, facts) if '"checksum"' in text else None
         if fault is not None:

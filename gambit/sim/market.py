@@ -20,7 +20,9 @@ from gambit.sim.instruments import STABLE, Instrument
 SECOND_NS = 1_000_000_000
 FIRST_TRADE_ID = 1_000_000
 FLICKER_ROWS = 5
+FLICKERS = 4001  # no multiple of FLICKER_ROWS: each time round other levels flicker together
 FLICKER_DEPTH = 24  # levels a side that flicker
+UNBOUNDED = -(1 << 62)  # below the key of any level
 Row = tuple[int, int]  # price ticks, absolute quantity in lots (0: the level is gone)
 
 
@@ -163,6 +165,8 @@ class Book:
         self.quiet_until_ns = 0  # nothing happens before
         self.id_gap_max = 0  # ids that other books of the venue may take between two changes (futures)
         self.trade_id = FIRST_TRADE_ID
+        self._flickers: list[tuple[bool, int, int]] = []  # drawn once, told over and over
+        self._flickered = 0
         self._sent_id = first_id
         self._rng = rng
         self._changes = temper.changes
@@ -201,14 +205,19 @@ class Book:
 
     def flicker(self) -> None:
         """Change the size of a few levels and nothing else: what most of a busy book's messages are about."""
-        rng = self._rng.random
-        for _ in range(FLICKER_ROWS):
-            where = rng() * 2.0
-            side = self.bids if where < 1.0 else self.asks
-            back = 1 + int(where % 1.0 * FLICKER_DEPTH)
+        if not self._flickers:
+            self._flickers = [self._flicker() for _ in range(FLICKERS)]
+        at = self._flickered = (self._flickered + FLICKER_ROWS) % FLICKERS
+        for is_bid, back, lots in self._flickers[at : at + FLICKER_ROWS]:
+            side = self.bids if is_bid else self.asks
             if back <= len(side.keys):
-                side.put(side.keys[-back], self._size())
+                side.put(side.keys[-back], lots)
         self.update_id += 1 + FLICKER_ROWS
+
+    def _flicker(self) -> tuple[bool, int, int]:
+        """Which side, how far from its best level, which size."""
+        rng = self._rng.random
+        return rng() < 0.5, 1 + int(rng() * FLICKER_DEPTH), self._size()
 
     def trade(self, ts_ns: int) -> list[Trade]:
         """Let somebody take some of a best level; nothing when the side is nearly empty."""
@@ -512,7 +521,7 @@ class Window:
         sign = side.sign
         old, new = self._worst, self._bound()
         self._worst = new
-        if old == new and (not changed or min(price * sign for price, _lots in changed) >= new):
+        if old == new and (new == UNBOUNDED or not changed or min(price * sign for price, _lots in changed) >= new):
             return changed
         told = [row for row in changed if self._is_told(row, old, new)]
         if new < old:
@@ -532,4 +541,4 @@ class Window:
 
     def _bound(self) -> int:
         keys = self._side.keys
-        return keys[-self._depth] if len(keys) >= self._depth else -(1 << 62)
+        return keys[-self._depth] if len(keys) >= self._depth else UNBOUNDED

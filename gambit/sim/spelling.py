@@ -38,7 +38,7 @@ def short_number(units: int, decimals: int) -> str:
 
 
 class PriceTexts(dict[int, str]):
-    """Price text by tick count, remembered because books say the same prices again and again."""
+    """Text by number of ticks or lots, remembered because books say the same ones again and again."""
 
     def __init__(self, tick: int, decimals: int, wire_decimals: int | None) -> None:
         """`tick` in units of 10**-decimals; `wire_decimals` digits after the point, None for no trailing zeros."""

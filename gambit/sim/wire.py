@@ -6,7 +6,7 @@ that connection's numbering, and looks at the market's books only to say what st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -16,7 +16,6 @@ from gambit.sim.market import Book, Change, Top, Trade
 from gambit.sim.spelling import PriceTexts, decimal_text, trimmed
 
 MILLI_NS = 1_000_000
-QTY_TEXTS_MAX = 8192  # one instrument's remembered quantity texts; forgotten together past this
 Source = Literal["depth", "bbo"]
 
 
@@ -85,28 +84,18 @@ class Wire(Protocol):
 
 
 class Texts:
-    """Price and quantity text of one instrument in one venue's style."""
+    """Price and quantity text of one instrument in one venue's style, remembered: books say the same ones again."""
 
-    __slots__ = ("_decimals", "_known", "_lot", "_trim", "price")
+    __slots__ = ("price", "qty")
 
     def __init__(self, instrument: Instrument, *, digits: int = 0, trim: bool = False) -> None:
         """At least `digits` digits after the point; `trim` drops trailing zeros instead."""
         price_digits = max(digits, instrument.price_decimals)
         self.price = PriceTexts(instrument.tick, instrument.price_decimals, None if trim else price_digits)
-        self._decimals = max(digits, instrument.lot_decimals)
-        self._lot = instrument.lot * 10 ** (self._decimals - instrument.lot_decimals)
-        self._trim = trim
-        self._known: dict[int, str] = {}
-
-    def qty(self, lots: int) -> str:
-        """Quantity text of a number of lots, remembered because the makers like the same sizes again and again."""
-        text = self._known.get(lots)
-        if text is None:
-            if len(self._known) >= QTY_TEXTS_MAX:
-                self._known.clear()
-            text = decimal_text(lots * self._lot, self._decimals)
-            text = self._known[lots] = trimmed(text) if self._trim else text
-        return text
+        decimals = max(digits, instrument.lot_decimals)
+        lot = instrument.lot * 10 ** (decimals - instrument.lot_decimals)
+        known = PriceTexts(lot, decimals, None if trim else decimals)
+        self.qty: Callable[[int], str] = known.__getitem__  # quantity text of a number of lots
 
 
 def step_text(units: int, decimals: int, digits: int = 0) -> str:

@@ -61,7 +61,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: tuple[str, ...] = SYMBOLS
     rate: float = 10.0  # changes of a book per second
     levels: int = LEVELS
-    dislocations_per_s: float = 0.1  # per traded base and quote
+    dislocations_per_s: float = 2.0  # of all symbols together: one venue leaves the others for a while
     dislocation_bps: tuple[float, float] = (8.0, 70.0)
     faults: tuple[PlannedFault, ...] = ()
     shifts: tuple[PlannedShift, ...] = ()
@@ -80,7 +80,7 @@ class World:
             raise ValueError(f"venue {unknown[0]!r} is not simulated; known are {', '.join(DIALECTS)}")
         instruments = [list_instrument(venue, symbol) for venue in venues for symbol in scenario.symbols]
         temper = Temper(
-            dislocations_per_s=scenario.dislocations_per_s,
+            dislocations_per_s=scenario.dislocations_per_s / max(1, len(scenario.symbols)),
             dislocation_bps=scenario.dislocation_bps,
             flicker_share=max(0.0, 1.0 - MOVES_PER_S / scenario.rate),
         )
