@@ -24,7 +24,12 @@ class Client:
     """Binance's client in time that the test moves."""
 
     def __init__(self, seed=1, scenario=None, account="demo"):
-        self.world = World(["binance"], scenario or Scenario(symbols=("BTC-USDT",), dislocations_per_s=0.0), seed=seed, start_ns=START_NS)
+        self.world = World(
+            ["binance"],
+            scenario or Scenario(symbols=("BTC-USDT",), dislocations_per_s=0.0),
+            seed=seed,
+            start_ns=START_NS,
+        )
         self.venue = self.world.exchanges["binance"]
         self.account = self.venue.accounts[account]
         self.now_ns = START_NS
