@@ -16,29 +16,34 @@ from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted
-from gambit.journal import Journal, Policy, open_journal, places
+from gambit.journal import Journal
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon, Log, Parts
-from gambit.runtime.feed import Feeds, FeedSettings
+from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient
+from gambit.runtime.keeping import open_keeping
 from gambit.runtime.ledger import Ledger
+from gambit.runtime.letters import Letters, decoder
 from gambit.runtime.operations import Readings
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
 from gambit.runtime.sampler import Row, Sampler, columns
+from gambit.runtime.status import FeedSettings
 from gambit.runtime.stream import Observer
 from gambit.runtime.tally import Tally
 from gambit.runtime.ticks import TickReader
 from gambit.runtime.trading import TradingSwitch
 from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import build_market, feed_settings
-from gambit.store import Folders, Store
+from gambit.store import Store
 from gambit.surface.catalogue import METRICS
 from gambit.surface.control import ControlServer
 from gambit.surface.methods import TOPICS, bind
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
 from gambit.surface.vitals import Vitals
+from gambit.venues import VENUES
+from gambit.venues.decode import decode
 
 SAMPLE_NS = 1_000_000_000
 
@@ -72,16 +77,17 @@ def build(config: Config, clock: Clock, log: Log, options: Options) -> Daemon:
     state_dir = Path(config.daemon.state_dir)
     settings = feed_settings(config)
     registry = Registry(METRICS)
-    journal = _journal(config, state_dir, clock)
-    ledger = Ledger(journal, clock)
     recorder = _recorder(config, clock, log, options)
+    keeping = open_keeping(config, clock, lambda text: log.warning(text))
+    journal, store = keeping.journal, keeping.store
+    ledger = Ledger(journal, clock)
     hot = _hot(config, clock, log, ledger, registry)
-    store = _store(config, state_dir, journal, clock, log)
     http = AiohttpClient()
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
+    letters = Letters(journal, ledger, decoder(VENUES, decode), lambda: keeping.snapshot(0.0))
     control = ControlServer(
         socket_path(config),
-        bind(handlers(lambda: daemon, registry)),
+        bind(handlers(lambda: daemon, registry, letters)),
         topics=TOPICS,
         on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
     )
@@ -98,9 +104,8 @@ def build(config: Config, clock: Clock, log: Log, options: Options) -> Daemon:
             clock=clock,
             log=log,
             market=hot.market,
-            journal=journal,
+            keeping=keeping,
             ledger=ledger,
-            store=store,
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
@@ -183,12 +188,16 @@ def daemon_life(daemon: Daemon) -> dict[str, Any]:
         "version": __version__,
         "pid": os.getpid(),
         "journal": {
-            "head": parts.journal.head,
-            "written": parts.journal.written,
-            "synced": parts.journal.synced,
-            "failed": parts.journal.failed,
+            "head": parts.keeping.journal.head,
+            "written": parts.keeping.journal.written,
+            "synced": parts.keeping.journal.synced,
+            "failed": parts.keeping.journal.failed,
         },
-        "store": {"applied": parts.store.applied, "lag_records": parts.store.lag, "failed": parts.store.problem},
+        "store": {
+            "applied": parts.keeping.store.applied,
+            "lag_records": parts.keeping.store.lag,
+            "failed": parts.keeping.store.problem,
+        },
         "dead_letters": sum(parts.market.dead_letter_counts.values()),
         "metrics_address": parts.scrape_address(),
     }
@@ -224,14 +233,6 @@ class _Scrape:
         """Where it listens, as a URL; empty before it does."""
         host, port = self._server.address
         return f"http://{host}:{port}/metrics" if port else ""
-
-
-def _journal(config: Config, state_dir: Path, clock: Clock) -> Journal:
-    policy = Policy(
-        durability=config.journal.durability,
-        fsync_interval_ns=config.journal.fsync_interval_ms * 1_000_000,
-    )
-    return open_journal(places(state_dir), policy, clock.now_ns())
 
 
 def _recorder(config: Config, clock: Clock, log: Log, options: Options) -> Recorder | None:
@@ -274,18 +275,6 @@ def _signals(registry: Registry) -> Callable[[Event], None]:
             family.of(event["symbol"], event["venue_buy"], event["venue_sell"]).add()
 
     return count
-
-
-def _store(config: Config, state_dir: Path, journal: Journal, clock: Clock, log: Log) -> Store:
-    at = Path(config.store.path or state_dir / "gambit.duckdb")
-    return Store(
-        Folders(at, state_dir / "snapshots", state_dir / "exports"),
-        journal,
-        batch_ns=config.store.batch_ms * 1_000_000,
-        retention=config.store.retention,
-        now_ns=clock.now_ns,
-        report=lambda text: log.warning(text),
-    )
 
 
 def _sampled(store: Store) -> Callable[[str, list[Row]], None]:

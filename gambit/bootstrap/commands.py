@@ -1,19 +1,24 @@
 """The control socket's methods bound to a daemon: what each does, in a line or two."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from gambit.events.operation import Audited
+from gambit.journal import JournalError
+from gambit.runtime.backup import BackupError
 from gambit.runtime.daemon import Daemon
+from gambit.runtime.letters import Letters
 from gambit.runtime.trading import State
+from gambit.store import StoreError
 from gambit.surface.control import Caller, Handler
-from gambit.surface.methods import Books, Opportunities, Reason, Stop
+from gambit.surface.methods import Backup, Books, DeadLetterIds, Opportunities, Reason, Snapshot, Stop
 from gambit.surface.metrics import Registry
-from gambit.surface.rpc import Nothing
+from gambit.surface.rpc import Nothing, Refused
 from gambit.surface.views import StateChange, Stopping
 
 
-def handlers(daemon: Callable[[], Daemon], registry: Registry) -> dict[str, Handler]:
+def handlers(daemon: Callable[[], Daemon], registry: Registry, letters: Letters) -> dict[str, Handler]:
     """By method name; `daemon` is asked at each call, for it is built after its servers."""
 
     def status(_params: Nothing, _caller: Caller) -> dict[str, Any]:
@@ -33,7 +38,26 @@ def handlers(daemon: Callable[[], Daemon], registry: Registry) -> dict[str, Hand
         daemon().stop(f"stop by user {caller.uid}")
         return Stopping(pid=daemon().parts.started.pid)
 
+    async def snapshot(params: Snapshot, _caller: Caller) -> dict[str, Any]:
+        return await daemon().parts.keeping.snapshot(params.max_age_sec)
+
+    async def backup(params: Backup, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "backup", params.path)
+        return await daemon().parts.keeping.backup(Path(params.path))
+
+    async def requeue(params: DeadLetterIds, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "dlq requeue", _worded(params))
+        return await letters.requeue(params.letter_ids, f"user {caller.uid}")
+
+    async def purge(params: DeadLetterIds, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "dlq purge", _worded(params))
+        return await letters.purge(params.letter_ids, f"user {caller.uid}")
+
     return {
+        "snapshot": told(snapshot),
+        "backup": told(backup),
+        "dlq.requeue": told(requeue),
+        "dlq.purge": told(purge),
         "status": status,
         "opportunities": opportunities,
         "books": books,
@@ -43,6 +67,22 @@ def handlers(daemon: Callable[[], Daemon], registry: Registry) -> dict[str, Hand
         "reduce": _change(daemon, "REDUCING"),
         "resume": _change(daemon, "ACTIVE"),
     }
+
+
+def told(handler: Callable[[Any, Caller], Awaitable[dict[str, Any]]]) -> Handler:
+    """A handler whose expected failures are told to the caller in their own words."""
+
+    async def answer(params: Any, caller: Caller) -> dict[str, Any]:
+        try:
+            return await handler(params, caller)
+        except (StoreError, JournalError, BackupError, OSError) as error:
+            raise Refused(str(error)) from error
+
+    return answer
+
+
+def _worded(params: DeadLetterIds) -> str:
+    return ", ".join(map(str, params.letter_ids)) or "all"
 
 
 def _change(daemon: Callable[[], Daemon], to: State) -> Handler:

@@ -84,11 +84,11 @@ class Gauges:
         reg, parts = self.registry, self.daemon.parts
         reg["gambit_opportunities_open"].of().set(len(parts.readings.board.open))
         reg["gambit_ring_overruns_total"].of("ticks").set(sum(reader.lost for reader in self.ticks))
-        reg["gambit_journal_seq"].of().set(parts.journal.head)
-        reg["gambit_journal_failed"].of().set(int(parts.journal.failed is not None))
-        reg["gambit_journal_unsynced_records"].of().set(parts.journal.head - parts.journal.synced)
-        reg["gambit_store_lag_records"].of().set(parts.store.lag)
-        reg["gambit_store_samples_dropped_total"].of().set(parts.store.dropped)
+        reg["gambit_journal_seq"].of().set(parts.keeping.journal.head)
+        reg["gambit_journal_failed"].of().set(int(parts.keeping.journal.failed is not None))
+        reg["gambit_journal_unsynced_records"].of().set(parts.keeping.journal.head - parts.keeping.journal.synced)
+        reg["gambit_store_lag_records"].of().set(parts.keeping.store.lag)
+        reg["gambit_store_samples_dropped_total"].of().set(parts.keeping.store.dropped)
         for state in STATES:
             reg["gambit_trading_state"].of(state).set(int(parts.switch.state == state))
         reg["gambit_ready"].of().set(int(self.daemon.is_ready))

@@ -65,9 +65,9 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
     from gambit.journal import JournalError
     from gambit.runtime.exchanges import ExchangesError
-    from gambit.runtime.feed import FeedError
     from gambit.runtime.process import ProcessError
     from gambit.runtime.recorder import RecorderError
+    from gambit.runtime.status import FeedError
     from gambit.surface.socketfile import SocketFileError
 
     try:

@@ -1,7 +1,7 @@
 """One run of gambit: what is started in which order, what readiness means, and how it ends.
 
-    journal open -> store follows -> servers listen -> feeds connect -> ready -> ... -> feeds end -> last decisions are
-    written -> store catches up -> servers close -> journal closes
+    journal open, store follows -> servers listen -> feeds connect -> ready -> ... -> feeds end -> last decisions are
+    written -> servers close -> store catches up -> journal closes
 
 A task that ends by itself, or a journal that takes no more, is told at once: the daemon stays up to be looked at, and
 trading is halted (reliability.md R11, I24).
@@ -16,6 +16,7 @@ from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted, DaemonStopped
 from gambit.runtime.clock import Clock
 from gambit.runtime.feed import Feeds
+from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.operations import Readings
 from gambit.runtime.pulse import Pulse
@@ -26,44 +27,12 @@ from gambit.runtime.trading import TradingSwitch
 
 SAMPLE_SEC: Final = 0.25
 READY_SEC: Final = 20.0  # a venue that is not synced by then is given up for readiness, not for good
-CATCH_UP_SEC: Final = 5.0  # the store's time for the last records
 
 
 class Server(Protocol):
     """Something that listens: control socket, scrape endpoint."""
 
     async def start(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-class Store(Protocol):
-    """The database that follows the journal."""
-
-    applied: int
-    problem: str | None
-
-    @property
-    def lag(self) -> int: ...
-    @property
-    def dropped(self) -> int: ...
-    def start(self) -> None: ...
-    def close(self, timeout_s: float) -> bool: ...
-
-
-class Journal(Protocol):
-    """What closes last."""
-
-    head: int
-
-    @property
-    def written(self) -> int: ...
-    @property
-    def synced(self) -> int: ...
-    @property
-    def failed(self) -> str | None: ...
-
-    async def until_synced(self, seq: int) -> None: ...
-    async def until_failed(self) -> str: ...
     async def close(self) -> None: ...
 
 
@@ -94,9 +63,8 @@ class Parts:
     clock: Clock
     log: Log
     market: Market
-    journal: Journal
+    keeping: Keeping
     ledger: Ledger
-    store: Store
     http: Client
     feeds: Feeds
     pulse: Pulse
@@ -137,10 +105,10 @@ class Daemon:
         parts.ledger.fact(parts.started)
         parts.log.info("starting", version=parts.started.version, pid=parts.started.pid, epoch=parts.started.epoch)
         try:
-            parts.store.start()
             for server in parts.servers:
                 await server.start()
             self._supervisor.start("journal watch", self._watch_journal())
+            self._supervisor.start("journal retention", parts.keeping.retire_on())
             self._supervisor.start("sampler", self._sample())
             await parts.feeds.start()
             await self._until_ready()
@@ -155,7 +123,7 @@ class Daemon:
             for look in self.before_end:
                 look()
             await self._end()
-            parts.log.info("stopped", journal=parts.journal.head)
+            parts.log.info("stopped", journal=parts.keeping.journal.head)
 
     def _tell_ready(self) -> None:
         feeds = self.parts.feeds.statuses()
@@ -203,7 +171,7 @@ class Daemon:
             await asyncio.sleep(SAMPLE_SEC)
 
     async def _watch_journal(self) -> None:
-        reason = await self.parts.journal.until_failed()
+        reason = await self.parts.keeping.journal.until_failed()
         self.trouble(f"the journal takes no more records: {reason}")
         await asyncio.Event().wait()  # a failed journal is told once
 
@@ -227,7 +195,7 @@ class Daemon:
         """In the order of the data, each part even when another fails; the first failure is raised at the end."""
         parts = self.parts
         failures: list[BaseException] = []
-        for step in (self._end_feeds, self._write_last, self._end_store, self._end_servers, parts.journal.close):
+        for step in (self._end_feeds, self._write_last, self._end_servers, self._end_keeping):
             try:
                 await step()
             except Exception as error:
@@ -248,16 +216,13 @@ class Daemon:
             await asyncio.to_thread(parts.recorder.close)
         parts.sampler.turn(parts.clock.now_ns())
         parts.sampler.finish()
-        if parts.journal.failed is None:
+        if parts.keeping.journal.failed is None:
             parts.ledger.fact(DaemonStopped(reason=self._reason or "failed to start"))
 
-    async def _end_store(self) -> None:
-        """The store follows what is synced; so the last records are synced first."""
+    async def _end_keeping(self) -> None:
         parts = self.parts
-        if parts.journal.failed is None:
-            await parts.journal.until_synced(parts.journal.head)
-        if not await asyncio.to_thread(parts.store.close, CATCH_UP_SEC):
-            parts.log.warning("the store did not catch up; it will after the next start", lag=parts.store.lag)
+        if not await parts.keeping.close():
+            parts.log.warning("the store did not catch up; it will after the next start", lag=parts.keeping.store.lag)
 
     async def _end_servers(self) -> None:
         for server in reversed(self.parts.servers):

@@ -13,7 +13,8 @@ from gambit._core.latency import PyHistogram
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.runtime.clock import Clock
-from gambit.runtime.feed import Feeds, FeedStatus
+from gambit.runtime.feed import Feeds
+from gambit.runtime.status import FeedStatus
 
 SECOND_NS: Final = 1_000_000_000
 PAGE_BYTES: Final = resource.getpagesize()

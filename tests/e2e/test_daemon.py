@@ -34,7 +34,7 @@ async def test_a_daemon_lives(tmp_path: Path) -> None:
         assert log.of("error") == []
     proof = verify(places(tmp_path / "state"))
     assert proof is not None
-    assert proof.last_seq == daemon.parts.journal.head
+    assert proof.last_seq == daemon.parts.keeping.journal.head
 
 
 async def test_halt_is_durable_and_audited(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ async def test_halt_is_durable_and_audited(tmp_path: Path) -> None:
             status = await asyncio.to_thread(call, path, "status")
             assert (status["trading_state"], status["trading_reason"]) == ("HALTED", "a test")
             await asyncio.to_thread(call, path, "resume")
-            journal = daemon.parts.journal
+            journal = daemon.parts.keeping.journal
             await journal.until_synced(journal.head)  # type: ignore[attr-defined]  # followers see what is safe
             follower = journal.follow(0)  # type: ignore[attr-defined]
             kinds: list[str] = []
@@ -74,7 +74,7 @@ async def test_signals_are_written_down_and_reproduced(tmp_path: Path) -> None:
             venues = list(server.world.exchanges)
             server.world.shift(venues[0], "BTC-USDT", 60.0, server._now_ns(), 3000)
             await until(lambda: any(event["event"] == "raised" for event in seen))
-        records = daemon.parts.journal
+        records = daemon.parts.keeping.journal
         assert records.failed is None
     raised = [event for event in seen if event["event"] == "raised"]
     assert raised
