@@ -12,7 +12,7 @@ reports into facts (gambit.events.orders), where `key` is the client id and spel
 | Traded | Filled; without `client_id` found by `venue_id`, without `exec_id` named by synthetic_exec_id |
 | OrderState on a stream, or of a create or cancel | by status Cancelled, Expired, Rejected, else Acked if not yet |
 | OrderState in answer to a query | OrderFound; to open orders: OrderFound or ForeignOrderSeen |
-| OrderState where `is_cumulative` | a Filled of what it has more than the state before; then as above |
+| OrderState where `is_cumulative` | as above; a larger `cum_qty` asks for fills(), the only source of executions |
 | Absent | OrderMissing |
 | CancelTaken, CancelRefused | nothing (the end comes as an OrderState); CancelRejected |
 | BalanceSet, a page of Traded | BalanceRead, FillsRead, once the last page is there |

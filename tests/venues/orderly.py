@@ -16,6 +16,7 @@ from gambit.venues.orders import (
     OrderLanguage,
     OrderState,
     Ref,
+    Refused,
     Report,
     RestRequest,
     Stamp,
@@ -96,11 +97,14 @@ def hear_spoiled(make_line: Any, message: Mapping[str, Any], pending: Sequence[A
 
 
 def read_spoiled(language: OrderLanguage, about: Asked, message: Any, status: int = 200) -> int:
-    """The same of an answer; an order call that is not understood is not refused for that."""
+    """The same of an answer; an order that was not refused is not refused for the damage, nor taken for another."""
+    refused = any(isinstance(report, Refused) for report in read(language, about, packed_text(message), status).reports)
     tried = 0
     for spoiled in spoilings(message):
         got = read(language, about, packed_text(spoiled), status)
-        assert isinstance(got, Answer)
+        for report in got.reports:
+            assert refused or not isinstance(report, Refused), spoiled
+            assert not isinstance(report, Accepted) or report.client_id == about.client_id, spoiled
         tried += 1
     return tried
 

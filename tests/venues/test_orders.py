@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gambit.commands import client_order_id
 from gambit.model import Category, Instrument
-from gambit.venues import reading
+from gambit.venues import binance_orders, bybit_orders, coinbase_orders, kraken_orders, okx_orders, reading
 from gambit.venues.decode import Number
-from gambit.venues.orders import Fault, Keys, SessionToken, Steps
+from gambit.venues.orders import CLIENT_ID_CHARS_MAX, Fault, Keys, SessionToken, Steps
 from gambit.venues.reading import Malformed
 from tests.venues.orderly import D, market
 
@@ -38,6 +39,21 @@ def test_steps_must_be_known() -> None:
     """The message says what to do."""
     with pytest.raises(ValueError, match="read the instrument list first"):
         Steps("venue", Instrument(symbol="A-B", spelling="AB", base="A", quote="B"))
+
+
+@given(client_id=st.from_regex(r"[A-Za-z0-9]{1,18}", fullmatch=True))
+def test_ids_that_every_venue_takes(client_id: str) -> None:
+    """Up to eighteen letters and digits."""
+    assert len(client_id) <= CLIENT_ID_CHARS_MAX
+    for venue in (binance_orders, okx_orders, bybit_orders, kraken_orders, coinbase_orders):
+        assert venue.CLIENT_ID.fullmatch(client_id), venue.__name__
+
+
+def test_ids_as_the_desk_makes_them() -> None:
+    """The desk's own ids are among them."""
+    made = client_order_id("gb", 1, 2, "user|plan|okx|BTC-USDT|buy|1")
+    for venue in (binance_orders, okx_orders, bybit_orders, kraken_orders, coinbase_orders):
+        assert venue.CLIENT_ID.fullmatch(made), venue.__name__
 
 
 def test_secrets_are_not_shown() -> None:
