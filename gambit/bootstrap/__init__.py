@@ -65,12 +65,15 @@ class _Hot:
     board: Board
     tally: Tally
     latency: PyHistogram
+    loop_lag: PyHistogram
     pulse: Pulse
     ticks: TickReader
 
 
-def build(config: Config, clock: Clock, log: Log, options: Options) -> Daemon:
-    """A daemon, ready to run on the running loop; its journal is open and proved.
+def build(
+    config: Config, clock: Clock, log: Log, options: Options, *, reload: Callable[[], dict[str, Any]] = dict
+) -> Daemon:
+    """A daemon, ready to run on the running loop; its journal is open and proved. `reload` answers `gambit reload`.
 
     Raises JournalError, FeedError, RecorderError, OSError.
     """
@@ -87,7 +90,7 @@ def build(config: Config, clock: Clock, log: Log, options: Options) -> Daemon:
     letters = Letters(journal, ledger, decoder(VENUES, decode), lambda: keeping.snapshot(0.0))
     control = ControlServer(
         socket_path(config),
-        bind(handlers(lambda: daemon, registry, letters)),
+        bind(handlers(lambda: daemon, registry, letters, reload)),
         topics=TOPICS,
         on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
     )
@@ -110,13 +113,15 @@ def build(config: Config, clock: Clock, log: Log, options: Options) -> Daemon:
             feeds=feeds,
             pulse=hot.pulse,
             sampler=Sampler(hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=Lags(registry), on_rows=_sampled(store)),
-            readings=Readings(hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon)),
+            readings=Readings(
+                hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon, hot.loop_lag)
+            ),
             tally=hot.tally,
             switch=TradingSwitch(state_dir, clock.now_ns, ledger.fact),
             servers=(control, scrape),
             recorder=recorder,
             started=_started(config, journal),
-            on_lag=registry["gambit_loop_lag_seconds"].histogram().observe,
+            on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag),
             scrape_address=scrape.address,
         )
     )
@@ -134,10 +139,10 @@ def _hot(config: Config, clock: Clock, log: Log, ledger: Ledger, registry: Regis
         clock,
         ledger.journal,
         board,
-        on_latency=_latencies(registry, latency),
+        on_latency=_latencies(registry, "gambit_tick_to_signal_seconds", latency),
         on_defect=lambda error: log.error("a listener of signals failed", error=repr(error)),
     )
-    return _Hot(market, board, Tally(market), latency, pulse, TickReader(market.pairs))
+    return _Hot(market, board, Tally(market), latency, PyHistogram(), pulse, TickReader(market.pairs))
 
 
 def _feeds(
@@ -174,7 +179,7 @@ def socket_path(config: Config) -> Path:
     return Path(config.daemon.control_socket or Path(config.daemon.state_dir, "gambit.sock"))
 
 
-def daemon_life(daemon: Daemon) -> dict[str, Any]:
+def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
     """What only the daemon knows, for its readings."""
     parts = daemon.parts
     kept = parts.switch.kept
@@ -198,6 +203,7 @@ def daemon_life(daemon: Daemon) -> dict[str, Any]:
             "lag_records": parts.keeping.store.lag,
             "failed": parts.keeping.store.problem,
         },
+        "loop_lag_p99_ns": int(loop_lag.summary()["p99"]),
         "dead_letters": sum(parts.market.dead_letter_counts.values()),
         "metrics_address": parts.scrape_address(),
     }
@@ -257,8 +263,8 @@ def _started(config: Config, journal: Journal) -> DaemonStarted:
     )
 
 
-def _latencies(registry: Registry, latency: PyHistogram) -> Callable[[int], None]:
-    metric = registry["gambit_tick_to_signal_seconds"].histogram()
+def _latencies(registry: Registry, name: str, latency: PyHistogram) -> Callable[[int], None]:
+    metric = registry[name].histogram()
 
     def observe(ns: int) -> None:
         latency.add(ns)

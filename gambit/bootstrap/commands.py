@@ -18,7 +18,9 @@ from gambit.surface.rpc import Nothing, Refused
 from gambit.surface.views import StateChange, Stopping
 
 
-def handlers(daemon: Callable[[], Daemon], registry: Registry, letters: Letters) -> dict[str, Handler]:
+def handlers(
+    daemon: Callable[[], Daemon], registry: Registry, letters: Letters, reload: Callable[[], dict[str, Any]]
+) -> dict[str, Handler]:
     """By method name; `daemon` is asked at each call, for it is built after its servers."""
 
     def status(_params: Nothing, _caller: Caller) -> dict[str, Any]:
@@ -53,7 +55,15 @@ def handlers(daemon: Callable[[], Daemon], registry: Registry, letters: Letters)
         audit(daemon(), caller, "dlq purge", _worded(params))
         return await letters.purge(params.letter_ids, f"user {caller.uid}")
 
+    def read_again(_params: Nothing, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "reload", "")
+        try:
+            return reload()
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
     return {
+        "reload": read_again,
         "snapshot": told(snapshot),
         "backup": told(backup),
         "dlq.requeue": told(requeue),

@@ -4,6 +4,7 @@ What ends a run is its return value: 0 for a clean end, 1 when the daemon ended 
 """
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Callable, MutableMapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from gambit.bootstrap import Options, build
+from gambit.bootstrap.reloading import Reloading
 from gambit.config import Config
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.daemon import Daemon
@@ -29,7 +31,7 @@ from gambit.runtime.progress import Progress
 from gambit.runtime.signals import Signals
 from gambit.runtime.starts import Starts, is_safe_mode_due
 
-LIMITS_SEC: Final = {"loop": 10.0, "books": 60.0}
+LIMITS_SEC: Final = {"loop": 10.0, "books": 60.0, "store": 120.0}
 TURN_SEC: Final = 1.0
 
 Ready = Callable[[Daemon], None]
@@ -41,10 +43,12 @@ async def run_daemon(
     options: Options,
     *,
     on_ready: Ready = lambda _daemon: None,
+    load: Callable[[], Config] | None = None,
     quiet: bool = False,
 ) -> int:
     """Run a daemon until a signal or the control socket ends it; `quiet` logs only what somebody has to look at.
 
+    `load` reads the configuration again for SIGHUP and `gambit reload`; without it nothing can change.
     Raises ProcessError, JournalError, FeedError, OSError when it cannot start.
     """
     state_dir = Path(config.daemon.state_dir)
@@ -61,10 +65,11 @@ async def run_daemon(
         crashes = starts.begin(clock.now_ns())
         if config.daemon.cpu is not None:
             pin(config.daemon.cpu)
-        daemon = build(config, clock, logs.logger(), options)
+        reloading = Reloading(config, load or (lambda: config), logs, logs.logger())
+        daemon = build(config, clock, logs.logger(), options, reload=reloading.reload)
         if is_safe_mode_due(crashes):
-            daemon.trouble(f"{crashes} crashes within a minute: safe mode, no orders; `gambit resume` ends it")
-        async with _Around(daemon, config, clock, notifier, logs):
+            daemon.safe_mode(f"{crashes} crashes within a minute: no orders; `gambit resume` ends it")
+        async with _Around(daemon, config, clock, notifier, logs, reloading):
             await daemon.run(lambda: _ready(daemon, notifier, on_ready))
         starts.ended_well()
     finally:
@@ -96,11 +101,20 @@ def _logs(config: Config, clock: SystemClock, *, quiet: bool) -> Logs:
 class _Around:
     """What goes on beside the daemon while it runs: signals, watchdog, loop lag, garbage, a hot loop."""
 
-    def __init__(self, daemon: Daemon, config: Config, clock: SystemClock, notifier: Notifier, logs: Logs) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        config: Config,
+        clock: SystemClock,
+        notifier: Notifier,
+        logs: Logs,
+        reloading: Reloading,
+    ) -> None:
         self.daemon = daemon
         self.config = config
         self.clock = clock
         self.notifier = notifier
+        self.reloading = reloading
         self.log = logs.logger()
         self.progress = Progress(LIMITS_SEC, clock.mono_ns)
         self.garbage = Garbage()
@@ -136,11 +150,17 @@ class _Around:
             feeds = parts.feeds.statuses()
             self.progress.expect("books", any(feed.connections_up for feed in feeds))
             self.progress.saw("books", sum(feed.frames for feed in feeds))
+            self.progress.expect("store", parts.keeping.store.lag > 0)
+            self.progress.saw("store", parts.keeping.store.applied)
             self.garbage.turn(self.clock.mono_ns())
             await asyncio.sleep(TURN_SEC)
 
     def _reload(self) -> None:
-        self.log.warning("nothing was reloaded: this configuration has no setting that can change while running")
+        """On SIGHUP; what is wrong has been logged."""
+        self.notifier.reloading(self.clock.mono_ns())
+        with contextlib.suppress(ValueError):
+            self.reloading.reload()
+        self.notifier.ready("running")
 
     def _halt(self, by: str) -> None:
         try:

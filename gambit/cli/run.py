@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gambit.cli.options import Failure, load_config, with_config
+from gambit.cli.options import ConfigFailure, Failure, with_config
 
 if TYPE_CHECKING:
     from gambit.bootstrap import Options
@@ -24,7 +24,7 @@ def run(config_path: Path | None, overrides: tuple[str, ...]) -> int:
     """
     from gambit.bootstrap import Options
 
-    return serve(load_config(config_path, overrides).config, Options())
+    return serve(lambda: load_layered(config_path, overrides), Options())
 
 
 @click.command("record")
@@ -45,18 +45,30 @@ def record(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
     """
     from gambit.bootstrap import Options
 
-    return serve(load_config(config_path, overrides).config, Options(record_to=output))
+    return serve(lambda: load_layered(config_path, overrides), Options(record_to=output))
 
 
-def serve(config: "Config", options: "Options") -> int:
+def load_layered(config_path: Path | None, overrides: tuple[str, ...]) -> "Config":
+    """The configuration as it stands on the disk now. Raises ConfigError."""
+    from gambit.config import load_layers
+
+    return load_layers(config_path, os.environ, overrides).config
+
+
+def serve(load: Callable[[], "Config"], options: "Options") -> int:
     """Run a daemon with this configuration; what keeps it from starting is a message and exit code 1."""
     from gambit.bootstrap.running import run_daemon
+    from gambit.config import ConfigError
 
+    try:
+        config = load()
+    except ConfigError as error:
+        raise ConfigFailure(error.problems) from error
     if not any(venue.enabled for venue in config.venues.values()):
         raise click.UsageError(
             "the configuration names no venue to connect to: add [venues.binance] and others, as configs/paper.toml has"
         )
-    return run_loop(lambda: run_daemon(config, os.environ, options))
+    return run_loop(lambda: run_daemon(config, os.environ, options, load=load))
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:

@@ -80,12 +80,13 @@ class Parts:
 
 
 class Daemon:
-    """Runs the parts. `state` is starting, running or stopping; `problems` say what is wrong with it."""
+    """Runs the parts. `state` is starting, running, safe_mode or stopping; `problems` say what is wrong with it."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.state = "starting"
         self.is_ready = False
+        self.is_safe_mode = False
         self.problems: list[str] = []
         self.stopping = asyncio.Event()
         self.before_end: list[Callable[[], None]] = []  # called while everything still stands
@@ -113,7 +114,7 @@ class Daemon:
             await parts.feeds.start()
             await self._until_ready()
             if not self.stopping.is_set():
-                self.state = "running"
+                self.state = "safe_mode" if self.is_safe_mode else "running"
                 self._tell_ready()
                 on_ready()
                 await self.stopping.wait()
@@ -178,6 +179,12 @@ class Daemon:
     def on_death(self, name: str, error: BaseException | None) -> None:
         """A task ended that should not have."""
         self.trouble(f"the task {name} ended: {error!r}" if error else f"the task {name} ended")
+
+    def safe_mode(self, text: str) -> None:
+        """Come up to be looked at, and trade nothing until an operator resumes."""
+        self.is_safe_mode = True
+        self.parts.log.error(f"safe mode: {text}")
+        self.parts.switch.change("HALTED", f"safe mode: {text}", "gambit")
 
     def trouble(self, text: str) -> None:
         """Something of ours is broken: say so everywhere, and let nobody trade."""

@@ -1,0 +1,55 @@
+"""A configuration read again: what can change does, the rest is named, a wrong one changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gambit.bootstrap.reloading import Reloading, differences
+from gambit.config.loading import load
+from tests.e2e.live import Lines
+
+
+class Logs:
+    """A log with a level."""
+
+    level = "info"
+
+
+def reloading(path: Path) -> tuple[Reloading, Any, Lines]:
+    """A daemon's reloading over a file."""
+    logs, log = Logs(), Lines()
+    read = lambda: load(path, {"HOME": "/nowhere"})  # noqa: E731
+    return Reloading(read(), read, logs, log), logs, log  # type: ignore[arg-type]
+
+
+def test_what_can_change_does_and_the_rest_is_named(tmp_path: Path) -> None:
+    """The log level is in force at once; a threshold waits for a restart, and is told again until then."""
+    path = tmp_path / "gambit.toml"
+    path.write_text('[daemon]\nlog_level = "info"\n[engine]\nmin_spread_bps = 15\n')
+    found, logs, _ = reloading(path)
+    path.write_text('[daemon]\nlog_level = "debug"\n[engine]\nmin_spread_bps = 20\n[venues.okx]\n')
+    expected = {"changed": ("daemon.log_level",), "needs_restart": ("engine.min_spread_bps", "venues.okx")}
+    assert found.reload() == expected
+    assert logs.level == "debug"
+    assert found.reload() == {**expected, "changed": ()}
+
+
+def test_a_wrong_configuration_changes_nothing(tmp_path: Path) -> None:
+    """Every problem is told with its place; the old settings stay."""
+    path = tmp_path / "gambit.toml"
+    path.write_text("")
+    found, logs, log = reloading(path)
+    path.write_text('[daemon]\nlog_level = "loud"\nnonsense = 1\n')
+    with pytest.raises(ValueError, match=r"gambit\.toml:2.*gambit\.toml:3"):
+        found.reload()
+    assert logs.level == "info"
+    assert log.of("error") == ["the configuration was not reloaded"]
+
+
+def test_equal_configurations_do_not_differ(tmp_path: Path) -> None:
+    """No key is named for a file that was only touched."""
+    path = tmp_path / "gambit.toml"
+    path.write_text('symbols = ["BTC-USDT"]\n')
+    one = load(path, {})
+    assert differences(one, load(path, {})) == []
