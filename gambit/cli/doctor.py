@@ -13,30 +13,23 @@ from pathlib import Path
 
 import click
 
-from gambit.cli.options import with_json
+from gambit.cli.options import with_config, with_json
 from gambit.cli.paint import Paint
+from gambit.cli.surroundings import Finding, surroundings
 
 PYTHON_MIN = (3, 11)
 KERNELS = Path(__file__).parent.parent / "_core"
 CPU_FEATURES = ("sse4_1", "sse4_2", "avx2", "bmi2", "avx512f", "avx512bw")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: what was found, whether it will do, and what to do if not."""
-
-    name: str
-    found: str
-    is_ok: bool
-    advice: str = ""
-    is_needed: bool = True
-
-
 @click.command("doctor")
+@with_config
 @with_json
-def doctor(as_json: bool) -> int:
-    """Check Python, the compiler, the compiled kernels and the processor; exit code 1 when something needed lacks."""
-    findings = [_python(), _kernels(), _compiler(), _headers(), _make(), _processor(), _cores()]
+def doctor(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
+    """Check what gambit needs, and how its daemon is: Python, compiler, kernels, processor, state directory, disk,
+    limits, clock, extras, systemd. Exit code 1 when something needed lacks."""
+    findings = [_python(), _kernels(), _flavour(), _compiler(), _headers(), _make(), _processor(), _cores()]
+    findings += surroundings(config_path, overrides)
     is_fit = all(finding.is_ok or not finding.is_needed for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": is_fit, "checks": [dataclasses.asdict(finding) for finding in findings]}))
@@ -69,6 +62,15 @@ def _kernels() -> Finding:
     if sources or not names:
         return Finding("compiled kernels", f"not compiled: {', '.join(sorted(sources)) or 'any'}", False, advice)
     return Finding("compiled kernels", f"{len(names)}: {', '.join(names)}", True)
+
+
+def _flavour() -> Finding:
+    """Which build is in place, in a clone; the checked and the address build are for tests."""
+    note = KERNELS.parent.parent / "build" / "in-place"
+    flavour = note.read_text().strip() if note.exists() else "release"
+    return Finding(
+        "build", flavour, flavour == "release", "`make core` puts the release build in place", is_needed=False
+    )
 
 
 def _compiler() -> Finding:

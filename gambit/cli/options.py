@@ -1,6 +1,7 @@
 """Options that several commands share, and how a configuration is loaded for a command."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,6 +10,8 @@ import click
 
 if TYPE_CHECKING:
     from gambit.config import Loaded, Problem
+
+UNITS_SEC = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -63,3 +66,13 @@ def load_config(config_path: Path | None, overrides: Sequence[str], embedded: Se
         return load_layers(config_path, os.environ, overrides, embedded)
     except ConfigError as error:
         raise ConfigFailure(error.problems) from error
+
+
+def seconds_of(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """A click callback: `30s`, `10m`, `2h`, `1d` or plain seconds, as seconds; None when the option was not given."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
+    if found is None:
+        raise click.BadParameter(f"{text!r} is not a duration such as 30s, 10m or 2h", ctx, param)
+    return float(found[1]) * UNITS_SEC[found[2] or "s"]

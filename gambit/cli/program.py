@@ -12,18 +12,22 @@ from typing import Any
 import click
 
 from gambit import __version__
-from gambit.cli import interrupts
+from gambit.cli import interrupts, trading
 from gambit.cli.archive import backup, export, restore
 from gambit.cli.config import config_commands
 from gambit.cli.dead_letters import dead_letters
 from gambit.cli.demo import demo
+from gambit.cli.detached import restart, start, stop
 from gambit.cli.doctor import doctor
 from gambit.cli.ledger import rebuild, verify
+from gambit.cli.opportunities import opportunities
 from gambit.cli.query import query
 from gambit.cli.replay import replay
 from gambit.cli.run import record
 from gambit.cli.run import run as run_command
 from gambit.cli.sim import sim
+from gambit.cli.status import status
+from gambit.cli.top import top
 from gambit.cli.venues import venue_commands
 
 FAILED = 1
@@ -59,10 +63,11 @@ def gambit() -> None:
 
 
 LIVE = (demo, run_command, record, sim)
+RUNNING = (start, stop, restart, status, top, opportunities, *trading.COMMANDS)  # what speaks to a running daemon
 KEPT = (query, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
 STILL = (replay, config_commands, venue_commands, doctor)
 
-for command in (*LIVE, *KEPT, *STILL):
+for command in (*LIVE, *RUNNING, *KEPT, *STILL):
     gambit.add_command(command)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gambit.cli.paint import Paint, table
+from gambit.surface.quantities import moment, span
 
 TOP_MAX = 5
 
@@ -33,14 +34,14 @@ def _event_line(events: list[dict[str, Any]], paint: Paint) -> str:
     """When, what, from where to where, and what it is worth; of several the best, and how many more there are."""
     is_raised = events[0]["event"] == "raised"
     best = max(events, key=lambda event: float(event["score"] if is_raised else event["max_net_bps"]))
-    clock = paint.faint(_clock(int(best["recv_ns"])))
+    clock = paint.faint(moment(int(best["recv_ns"])))
     route = f"{best['symbol']:<10} {best['venue_buy']} > {best['venue_sell']}"
     more = f"and {len(events) - 1} more" if len(events) > 1 else ""
     if is_raised:
         worth = paint.good(f"{best['net_bps']:+6.1f} bps  {best['profit_quote']:+8.2f} {best['quote_asset']}")
         prices = f"buy {best['buy_vwap']:,.8g}  sell {best['sell_vwap']:,.8g}  score {best['score']:.2f}  {more}"
         return f"{clock}  {route:<32} {worth}  {paint.faint(prices.rstrip())}"
-    end = f"over after {_duration(int(best['duration_ns']))} ({str(best['reason']).replace('_', ' ')})"
+    end = f"over after {span(int(best['duration_ns']))} ({str(best['reason']).replace('_', ' ')})"
     text = f"{route:<32} {end}, at best {best['max_net_bps']:+.1f} bps  {more}"
     return f"{clock}  {paint.faint(text.rstrip())}"
 
@@ -96,27 +97,13 @@ def _top(top: list[dict[str, Any]]) -> list[list[str]]:
         profit = f"{found['profit_quote']:.2f} {found['quote_asset']}"
         route = f"{found['venue_buy']} > {found['venue_sell']}"
         cells = [f"{found['net_bps']:.1f}", profit, str(found["qty"]), f"{found['score']:.3f}"]
-        rows.append([found["symbol"], route, *cells, _clock(int(found["recv_ns"]))])
+        rows.append([found["symbol"], route, *cells, moment(int(found["recv_ns"]))])
     return rows
 
 
 def _latency(stages: dict[str, dict[str, int]]) -> list[list[str]]:
     rows = [
-        [stage, *(_duration(int(times[column])) for column in ("p50", "p99", "p999", "max"))]
+        [stage, *(span(int(times[column])) for column in ("p50", "p99", "p999", "max"))]
         for stage, times in stages.items()
     ]
     return [["stage", "p50", "p99", "p99.9", "max"], *rows]
-
-
-def _clock(at_ns: int) -> str:
-    """The time of day in UTC, to the millisecond."""
-    at_ms = at_ns // 1_000_000
-    minutes, millis = divmod(at_ms % 86_400_000, 60_000)
-    return f"{minutes // 60:02}:{minutes % 60:02}:{millis / 1000:06.3f}"
-
-
-def _duration(ns: int) -> str:
-    for limit, scale, unit in ((1_000, 1, "ns"), (1_000_000, 1_000, "us"), (1_000_000_000, 1_000_000, "ms")):
-        if ns < limit:
-            return f"{ns / scale:.3g} {unit}"
-    return f"{ns / 1e9:.2f} s"

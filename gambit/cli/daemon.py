@@ -1,0 +1,47 @@
+"""How a command finds the running daemon, asks it, and says what went wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gambit.cli.options import Failure, load_config
+
+NOT_RUNNING = 3
+SECOND_NS = 1_000_000_000
+
+
+class NoDaemon(Failure):
+    """The daemon is not running: exit code 3."""
+
+    exit_code = NOT_RUNNING
+
+
+class Place(NamedTuple):
+    """Where a configuration's daemon lives."""
+
+    state: Path
+    socket: Path
+
+
+def place_of(config_path: Path | None, overrides: Sequence[str]) -> Place:
+    """State directory and control socket of the configuration; raises ConfigFailure."""
+    import os
+
+    from gambit.runtime.process import control_socket, state_dir
+
+    settings = load_config(config_path, overrides).config.daemon
+    state = state_dir(settings.state_dir, os.environ)
+    return Place(state, control_socket(settings.control_socket, state))
+
+
+def ask(place: Place, method: str, timeout_sec: float = 5.0, **params: Any) -> Any:
+    """The daemon's answer; parameters that are None are left out. Raises NoDaemon or Failure with what it says."""
+    from gambit.surface import client
+
+    given = {name: value for name, value in params.items() if value is not None}
+    try:
+        return client.call(place.socket, method, given, timeout_sec)
+    except client.NotRunning as error:
+        raise NoDaemon(f"gambit: {error}") from error
+    except client.ControlError as error:
+        raise Failure(f"gambit: {error}") from error

@@ -1,0 +1,256 @@
+"""The commands that speak to a running daemon, against a process that answers like one."""
+
+import contextlib
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import pytest
+
+from gambit.cli import detached
+from gambit.cli.daemon import NoDaemon, Place
+from gambit.cli.detached import command_of, start_detached, stop_daemon
+from gambit.cli.options import Failure
+from gambit.cli.program import run
+from gambit.runtime.process import holder
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def fake(state: Path, how: str = "ready") -> list[str]:
+    """The command line of a fake daemon."""
+    return [sys.executable, "-m", "tests.surface.fake_daemon", str(state), how]
+
+
+def place(state: Path) -> Place:
+    """Where it lives."""
+    return Place(state, state / "gambit.sock")
+
+
+class Done(NamedTuple):
+    """How a command ended and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def gambit(state: Path, *words: object) -> Done:
+    """Run a command against the daemon of this state directory, in this process: it is the same code, only sooner."""
+    out, err = io.StringIO(), io.StringIO()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GAMBIT_")}
+    environ["GAMBIT_DAEMON__STATE_DIR"] = str(state)
+    with (
+        mock.patch.dict(os.environ, environ, clear=True),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = run([str(word) for word in words])
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The state directory of a fake daemon that runs for all tests of this file."""
+    state = tmp_path_factory.mktemp("daemon") / "state"
+    start_detached(fake(state), place(state), 30)
+    yield state
+    stop_daemon(place(state), now=True)
+
+
+def test_status_for_people(daemon: Path) -> None:
+    """Who, how, how much, how fast, what is missing, and every venue."""
+    done = gambit(daemon, "status")
+    assert done.returncode == 0
+    head, *rest = done.stdout.splitlines()
+    assert head == f"gambit 9.9  running  paper  ACTIVE  process {holder(daemon)}, up 1 h 2 m"
+    text = "\n".join(rest)
+    for told in (
+        "3/4 synced", "1,234/s", "1 open", "p50 12 us  p99 40 us", "record 1,200", "3 behind", "123.5 MB",
+        "25% of a core", "not ready: kraken: 1 of 2 books is not synced", "http://127.0.0.1:9464/metrics",
+    ):  # fmt: skip
+        assert told in text
+    binance = next(line for line in rest if "binance" in line)
+    assert binance.split() == ["binance", "up", "2/2", "2/2", "1,234/s", "0", "0", "3", "ms", "40", "ms", "12", "ms"]
+    assert next(line for line in rest if line.startswith("  kraken")).endswith("connection refused")
+
+
+def test_status_for_programs(daemon: Path) -> None:
+    """The fields that the contract names."""
+    found = json.loads(gambit(daemon, "status", "--json").stdout)
+    named = ("state", "trading_state", "mode", "books_synced")
+    assert [found[name] for name in named] == ["running", "ACTIVE", "paper", 3]
+    assert found["latency"]["tick_to_signal"]["p99_ns"] == 40_000
+    assert [venue["venue"] for venue in found["venues"]] == ["binance", "kraken"]
+
+
+def following(state: Path, *words: str) -> subprocess.Popen[str]:
+    """A command that goes on until Ctrl-C."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gambit", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "GAMBIT_DAEMON__STATE_DIR": str(state)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["status", "--watch", "--json"], '"books_synced": 3'),
+        (["opportunities", "--follow", "--json"], '"net_bps": 20.5'),
+        (["opportunities", "--follow"], "kraken > binance"),
+    ],
+)
+def test_watching_goes_on_until_ctrl_c(daemon: Path, words: list[str], told: str) -> None:
+    """Line after line, then exit code 130."""
+    running = following(daemon, *words)
+    assert running.stdout
+    assert [told in running.stdout.readline() for _ in range(2)] == [True, True]
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert (running.returncode, said.strip()) == (130, "gambit: interrupted")
+
+
+def test_opportunities(daemon: Path) -> None:
+    """As a table and as JSON, filtered as asked."""
+    done = gambit(daemon, "opportunities")
+    head, first, second = done.stdout.splitlines()
+    assert head.split()[:3] == ["symbol", "buy", ">"]
+    assert first.split()[:9] == ["BTC-USDT", "kraken", ">", "binance", "20.5", "30.75", "USDT", "0.25", "0.500"]
+    assert second.endswith("1.00 s, not qualified")
+    found = json.loads(gambit(daemon, "opportunities", "--symbol", "ETH-USDT", "--since", "10m", "--json").stdout)
+    assert [one["symbol"] for one in found] == ["ETH-USDT"]
+    assert gambit(daemon, "opportunities", "--symbol", "ETH-USDT", "--open").stdout == "no opportunities right now\n"
+    assert gambit(daemon, "opportunities", "--since", "soon").returncode == 2
+
+
+def test_the_trading_state(daemon: Path) -> None:
+    """Each word says what it changed."""
+    assert gambit(daemon, "halt", "--reason", "drill").stdout == "trading state ACTIVE > HALTED\n"
+    assert gambit(daemon, "halt").stdout == "already HALTED\n"
+    assert json.loads(gambit(daemon, "reduce", "--json").stdout) == {"state": "REDUCING", "was": "HALTED", "reason": ""}
+    assert gambit(daemon, "resume").stdout == "trading state REDUCING > ACTIVE\n"
+    done = gambit(daemon, "halt", "--reason", "x" * 501)
+    assert (done.returncode, "$.reason" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["opportunities"], ["opportunities", "--follow"], ["top"], ["halt"], ["stop"]],
+    ids=" ".join,
+)
+def test_without_a_daemon(tmp_path: Path, words: list[str]) -> None:
+    """Exit code 3, and one line that says what to do or where was looked."""
+    done = gambit(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert str(tmp_path) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+# --- start, stop, restart -------------------------------------------------------------------------------------------
+
+
+def test_start_returns_when_ready_and_stop_when_gone(tmp_path: Path) -> None:
+    """A second start is refused meanwhile; the log is private; a second stop finds nobody."""
+    pid = start_detached(fake(tmp_path), place(tmp_path), 30)
+    assert holder(tmp_path) == pid
+    assert (tmp_path / "gambit.log").stat().st_mode & 0o077 == 0
+    with pytest.raises(Failure, match=rf"a daemon runs already \(process {pid}\); `gambit stop` ends it"):
+        start_detached(fake(tmp_path), place(tmp_path), 30)
+    assert os.getsid(pid) == pid
+    stopped, how = stop_daemon(place(tmp_path), now=False)
+    assert (stopped, how.startswith("after ")) == (pid, True)
+    assert os.waitpid(pid, 0)[1] == 0
+    with pytest.raises(NoDaemon, match="no daemon runs on"):
+        stop_daemon(place(tmp_path), now=False)
+
+
+def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
+    """The end of its own log, not of an older one; a configuration error is one here too."""
+    (tmp_path / "gambit.log").write_text("yesterday's news\n")
+    (tmp_path / "gambit.lock").touch()
+    with pytest.raises(Failure) as failed:
+        start_detached(fake(tmp_path, "broken"), place(tmp_path), 30)
+    assert failed.value.exit_code == 1
+    assert failed.value.message == (
+        "gambit: the daemon ended with exit code 1:\nwarming up\njournal: record 17 is damaged; see `gambit verify`"
+    )
+    with pytest.raises(Failure, match=r"x\.toml:3: engine\.top_n = 0") as failed:
+        start_detached(fake(tmp_path, "misconfigured"), place(tmp_path), 30)
+    assert failed.value.exit_code == 2
+
+
+def test_a_start_that_takes_too_long_is_taken_back(tmp_path: Path) -> None:
+    """With what it was doing; nothing is left running."""
+    with pytest.raises(Failure, match=r"not ready after 2 s: opening the journal; see .*gambit\.log"):
+        start_detached(fake(tmp_path, "silent"), place(tmp_path), 2)
+    assert holder(tmp_path) is None
+
+
+@pytest.mark.parametrize(("kind", "how"), [("deaf", "by SIGTERM after"), ("stubborn", "by SIGKILL after")])
+def test_stop_insists(tmp_path: Path, kind: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not hear gets a signal, who does not heed it is killed."""
+    monkeypatch.setattr(detached, "TERM_SEC", 0.5)
+    pid = start_detached(fake(tmp_path, kind), place(tmp_path), 30)
+    stopped, told = stop_daemon(place(tmp_path), now=True)
+    assert (stopped, told.startswith(how)) == (pid, True)
+    os.waitpid(pid, 0)
+    assert holder(tmp_path) is None
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the next start, so that it does not grow for ever."""
+    monkeypatch.setattr(detached, "LOG_BYTES_MAX", 10)
+    (tmp_path / "gambit.lock").touch()
+    (tmp_path / "gambit.log").write_text("x" * 11)
+    with pytest.raises(Failure):
+        start_detached(fake(tmp_path, "broken"), place(tmp_path), 30)
+    assert (tmp_path / "gambit.log.1").read_text() == "x" * 11
+    assert "warming up" in (tmp_path / "gambit.log").read_text()
+
+
+def test_the_daemons_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration by its whole path, the overrides as they were given."""
+    monkeypatch.chdir(tmp_path)
+    found = command_of(Path("x.toml"), ["engine.top_n=3", "a=b c"])
+    assert found[1:] == [
+        "-m",
+        "gambit",
+        "run",
+        "-c",
+        str(tmp_path / "x.toml"),
+        "--set",
+        "engine.top_n=3",
+        "--set",
+        "a=b c",
+    ]
+    assert command_of(None, [])[1:] == ["-m", "gambit", "run"]
+
+
+def test_a_daemon_survives_whoever_started_it(tmp_path: Path) -> None:
+    """Started from a terminal's process that ends, it goes on and holds none of its pipes."""
+    code = (
+        "import sys; from pathlib import Path; from gambit.cli.detached import *; from gambit.cli.daemon import Place;"
+        "state = Path(sys.argv[1]); print(start_detached(sys.argv[2:], Place(state, state / 'gambit.sock')))"
+    )
+    starter = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), *fake(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    said, _ = starter.communicate(timeout=30)  # ends although the daemon lives: it has no part in our pipe
+    pid = int(said)
+    assert holder(tmp_path) == pid
+    gone = os.pidfd_open(pid)
+    stop_daemon(place(tmp_path), now=True)
+    assert select.select([gone], [], [], 10)[0]
+    os.close(gone)
