@@ -1,4 +1,4 @@
-"""What `gambit doctor` finds around the daemon: its folder, disk, limits, clock, extras, systemd; and whether it runs."""
+"""What `gambit doctor` finds around the daemon: folder, disk, limits, clock, extras, systemd; and whether it runs."""
 
 import ctypes
 import dataclasses
@@ -58,6 +58,8 @@ def _existing(path: Path) -> Path:
 
 
 def _state_dir(state: Path) -> Finding:
+    from gambit.runtime.process import is_ours
+
     if not state.exists():
         above = _existing(state)
         can_make = os.access(above, os.W_OK | os.X_OK)
@@ -66,7 +68,8 @@ def _state_dir(state: Path) -> Finding:
     mode = state.stat().st_mode & 0o777
     is_usable = state.is_dir() and os.access(state, os.R_OK | os.W_OK | os.X_OK)
     advice = f"chmod 700 {state}" if is_usable else "it belongs to another user; become that user, or root"
-    return Finding("state directory", f"{state} (mode {mode:04o})", is_usable and not mode & 0o077, advice)
+    is_private = not mode & 0o077 or is_ours(state)  # ours is narrowed at the next start
+    return Finding("state directory", f"{state} (mode {mode:04o})", is_usable and is_private, advice)
 
 
 def _disk(state: Path) -> Finding:

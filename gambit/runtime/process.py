@@ -65,8 +65,13 @@ def prepare_state_dir(path: Path) -> None:
         raise ProcessError(f"{error.filename or path}: cannot be the state directory: {error.strerror}") from error
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a folder is a state directory of gambit's, or empty: nobody else needs to enter it."""
+    return (path / LOCK_NAME).exists() or next(path.iterdir(), None) is None
+
+
 def _narrow(path: Path, mode: int) -> None:
-    if (path / LOCK_NAME).exists() or next(path.iterdir(), None) is None:
+    if is_ours(path):
         path.chmod(0o700)
         return
     raise ProcessError(
