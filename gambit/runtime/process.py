@@ -53,7 +53,8 @@ def prepare_state_dir(path: Path) -> None:
     """Make the state directory, mode 0700. An existing one of ours that is wider is narrowed; a folder that is wider
     and holds other things is refused, since narrowing it could lock others out. Raises ProcessError."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed([path, *path.parents]):
+            folder.mkdir(mode=0o700, exist_ok=True)  # mkdir's own parents=True would make the others for everybody
         found = path.stat()
         if found.st_uid != os.geteuid() and os.geteuid() != 0:
             raise ProcessError(f"{path}: belongs to user {found.st_uid}, not to {os.geteuid()}; set daemon.state_dir")
@@ -66,8 +67,8 @@ def prepare_state_dir(path: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a folder is a state directory of gambit's, or empty: nobody else needs to enter it."""
-    return (path / LOCK_NAME).exists() or next(path.iterdir(), None) is None
+    """Whether a folder is a state directory, or holds nothing but state directories: nobody else needs to enter it."""
+    return (path / LOCK_NAME).exists() or all((inside / LOCK_NAME).exists() for inside in path.iterdir())
 
 
 def _narrow(path: Path, mode: int) -> None:

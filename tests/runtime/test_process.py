@@ -62,11 +62,14 @@ def test_the_state_directory_is_private(tmp_path: Path) -> None:
     """It is made 0700; our own that became wider is narrowed; somebody else's folder is left alone and refused."""
     new = tmp_path / "a" / "b"
     prepare_state_dir(new)
-    assert stat.S_IMODE(new.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (new, new.parent)] == [0o700, 0o700]
     new.chmod(0o755)
     (new / "gambit.lock").touch()
     prepare_state_dir(new)
     assert stat.S_IMODE(new.stat().st_mode) == 0o700
+    new.parent.chmod(0o755)
+    prepare_state_dir(new.parent)  # of a demonstration, whose own is inside
+    assert stat.S_IMODE(new.parent.stat().st_mode) == 0o700
     shared = tmp_path / "shared"
     shared.mkdir(mode=0o755)
     (shared / "letters").touch()
