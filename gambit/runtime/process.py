@@ -53,8 +53,8 @@ def prepare_state_dir(path: Path) -> None:
     """Make the state directory, mode 0700. An existing one of ours that is wider is narrowed; a folder that is wider
     and holds other things is refused, since narrowing it could lock others out. Raises ProcessError."""
     try:
-        for folder in reversed([path, *path.parents]):
-            folder.mkdir(mode=0o700, exist_ok=True)  # mkdir's own parents=True would make the others for everybody
+        for folder in reversed([each for each in (path, *path.parents) if not each.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)  # its own parents=True would make the others for everybody
         found = path.stat()
         if found.st_uid != os.geteuid() and os.geteuid() != 0:
             raise ProcessError(f"{path}: belongs to user {found.st_uid}, not to {os.geteuid()}; set daemon.state_dir")
