@@ -165,7 +165,7 @@ class Book:
         self.quiet_until_ns = 0  # nothing happens before
         self.id_gap_max = 0  # ids that other books of the venue may take between two changes (futures)
         self.trade_id = FIRST_TRADE_ID
-        self._flickers: list[tuple[bool, int, int]] = []  # drawn once, told over and over
+        self._flickers: list[tuple[int, int, int]] = []  # drawn once, told over and over
         self._flickered = 0
         self._sent_id = first_id
         self._rng = rng
@@ -203,21 +203,39 @@ class Book:
         self.update_id += 1 + len(self.bids.rows) + len(self.asks.rows)
         return trades
 
-    def flicker(self) -> None:
-        """Change the size of a few levels and nothing else: what most of a busy book's messages are about."""
+    def flicker(self, ts_ns: int) -> list[Event]:
+        """Change the size of a few levels and nothing else: what most of a busy book's messages are about.
+
+        Nothing may be waiting to be told; the Change comes with it, behind a Top if the touch is in it.
+        """
         if not self._flickers:
             self._flickers = [self._flicker() for _ in range(FLICKERS)]
         at = self._flickered = (self._flickered + FLICKER_ROWS) % FLICKERS
-        for is_bid, back, lots in self._flickers[at : at + FLICKER_ROWS]:
-            side = self.bids if is_bid else self.asks
+        sides = self.asks, self.bids
+        rows: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        is_touched = False
+        for which, back, lots in self._flickers[at : at + FLICKER_ROWS]:
+            side = sides[which]
             if back <= len(side.keys):
-                side.put(side.keys[-back], lots)
+                key = side.keys[-back]
+                side.lots[key] = rows[which][key * side.sign] = lots
+                is_touched = is_touched or back == 1
+        first_id = self._sent_id + 1
         self.update_id += 1 + FLICKER_ROWS
+        self._sent_id = self.update_id
+        item = self.instrument
+        asks, bids = list(rows[0].items()), list(rows[1].items())
+        change = Change(item.venue, item.symbol, ts_ns, first_id, self.update_id, bids, asks)
+        return [self.top(ts_ns), change] if is_touched else [change]
 
-    def _flicker(self) -> tuple[bool, int, int]:
-        """Which side, how far from its best level, which size."""
+    def may_flicker(self) -> bool:
+        """Whether sizes may change without ceremony: nothing waits to be told."""
+        return not self.bids.rows and not self.asks.rows
+
+    def _flicker(self) -> tuple[int, int, int]:
+        """Which side (1: bids), how far from its best level, which size."""
         rng = self._rng.random
-        return rng() < 0.5, 1 + int(rng() * FLICKER_DEPTH), self._size()
+        return int(rng() * 2), 1 + int(rng() * FLICKER_DEPTH), self._size()
 
     def trade(self, ts_ns: int) -> list[Trade]:
         """Let somebody take some of a best level; nothing when the side is nearly empty."""
@@ -397,6 +415,12 @@ class Market:
         heapq.heapreplace(self._agenda, (ts_ns + max(1, int(pace.interval_ns * wait)), index, count + 1))
         if ts_ns < book.quiet_until_ns:
             return []
+        share = self._temper.flicker_share
+        if share and self._rng.random() < share and pace.steps == 1:
+            if book.may_flicker():
+                return book.flicker(ts_ns)
+            change = book.take_change(ts_ns)
+            return [change] if change is not None else []
         events = self._step(book, ts_ns)
         if count % pace.steps == 0:
             change = book.take_change(ts_ns)
@@ -427,13 +451,9 @@ class Market:
         events: list[Event] = []
         bids, asks = book.bids, book.asks
         before = bids.best(), asks.best()
-        share = self._temper.flicker_share
-        if share and self._rng.random() < share:
-            book.flicker()
-        else:
-            if self._rng.random() < self._temper.trade_share:
-                events += book.trade(ts_ns)
-            events += book.step(self._mid(book, ts_ns), ts_ns)
+        if self._rng.random() < self._temper.trade_share:
+            events += book.trade(ts_ns)
+        events += book.step(self._mid(book, ts_ns), ts_ns)
         if (bids.best(), asks.best()) != before:
             events.append(book.top(ts_ns))
         return events

@@ -398,6 +398,10 @@ class MatchingBook(Book):
             return self._take(side, key, lots, None, ts_ns)
         return super()._take_best(side, lots, ts_ns)
 
+    def may_flicker(self) -> bool:
+        """Nor may an account rest here, whose lots count too."""
+        return super().may_flicker() and not self.bids.queues and not self.asks.queues
+
     def _size(self) -> int:
         """One of a few usual sizes: cheap to draw, cheap to spell."""
         return self._sizes[int(self._rng.random() * SIZES)]

@@ -159,6 +159,31 @@ def test_a_natural_stream_has_no_gap():
     assert not has_gap(ids)
 
 
+@pytest.mark.parametrize("rate", [10.0, 300.0])
+def test_the_stream_is_the_book(rate):
+    """A snapshot and the diffs behind it give the book, at any rate, with orders of accounts in it."""
+    client = Client(scenario=Scenario(symbols=("BTC-USDT",), rate=rate))
+    session = client.connect(query="streams=btcusdt@depth@100ms")
+    client.pass_ms(300)
+    snapshot = said(client.ask("GET", "depth", symbol="BTCUSDT", limit=5000))
+    mirror = {side: dict(snapshot[side]) for side in ("bids", "asks")}
+    client.texts(session)
+    for number in range(10):
+        client.place("BUY", "0.01000", str(63_990 + number), "GTC")
+        client.pass_ms(200)
+    client.pass_ms(300)
+    frames = [json.loads(text)["data"] for text in client.texts(session)]
+    assert len(frames) >= 20
+    assert frames[0]["U"] <= snapshot["lastUpdateId"] + 1
+    assert not has_gap([(frame["U"], frame["u"]) for frame in frames])
+    for frame in frames:
+        for side, rows in (("bids", frame["b"]), ("asks", frame["a"])):
+            mirror[side] |= dict(rows)
+    kept = {side: {p: q for p, q in rows.items() if Decimal(q)} for side, rows in mirror.items()}
+    now = said(client.ask("GET", "depth", symbol="BTCUSDT", limit=5000))
+    assert kept == {side: dict(now[side]) for side in ("bids", "asks")}
+
+
 def test_gap_and_dup_and_reorder():
     """gap takes frames away, dup repeats, reorder swaps two."""
     client = Client()
