@@ -16,7 +16,7 @@ from gambit.runtime.backoff import SEC, Attempts
 from gambit.runtime.breaker import Circuit
 from gambit.runtime.clock import Clock
 from gambit.runtime.gateway import Answer, CallFailed, Gateway
-from gambit.runtime.generic import GenericFeed
+from gambit.runtime.generic import GenericFeed, GenericLine
 from gambit.runtime.health import SYNCED, BookHealth, State
 from gambit.runtime.http import Http
 from gambit.runtime.line import Line
@@ -163,6 +163,7 @@ class Feed:
             self.fetching.discard(spelling)
         if answer is not None:
             self.take_snapshot(answer)
+            self.feeds.look()
             self.feeds.pulse()
 
     def start(self, name: str, work: Coroutine[Any, Any, object]) -> None:
@@ -257,6 +258,7 @@ class Feeds:
         self.supervisor = Supervisor(on_death)
         self.health = BookHealth(market)
         self.sessions: dict[int, Session] = {}  # by the market's connection
+        self.line_of: dict[tuple[str, str], Line | GenericLine] = {}  # by venue and symbol
         self.feeds = [GenericFeed(one, self) if isinstance(one.venue, Generic) else Feed(one, self) for one in settings]
         market.on_control = self._on_control
 
@@ -265,6 +267,8 @@ class Feeds:
         await asyncio.gather(*(feed.learn() for feed in self.feeds))
         for feed in self.feeds:
             feed.build()
+            for line in feed.lines:
+                self.line_of |= {(feed.name, self.market.listings[k].symbol): line for k in line.books}
         self.supervisor.start("feeds", self._watch())
         for feed in self.feeds:
             self.supervisor.start(f"{feed.name} instruments", feed.keep_learning())
@@ -292,15 +296,23 @@ class Feeds:
         """Move the market's clock, tell what became of the books, let every session decide."""
         self.market.on_time(now_ns)
         self.look()
+        self.health.refresh()
         for feed in self.feeds:
             for line in feed.lines:
                 line.step(now_ns, self.health.states)
         self.pulse()
 
     def look(self) -> None:
-        """Tell what became of the books since the last look."""
-        for fact in self.health.look():
+        """Tell what became of the books since the last look, and let their sessions decide at once; costs nothing when
+        nothing did."""
+        if self.market.pairs.changes == self.health.seen:
+            return
+        facts = self.health.look()
+        for fact in facts:
             self.observer.fact(fact)
+        lines = {line for fact in facts if (line := self.line_of.get((fact.venue, fact.symbol))) is not None}
+        for line in lines:
+            line.step(self.clock.now_ns(), self.health.states)
 
     def _on_control(self, conn: int, fact: Any) -> None:
         session = self.sessions.get(conn)

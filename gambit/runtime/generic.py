@@ -151,7 +151,7 @@ class GenericLine:
         self.backoff = Backoff(feed.feeds.random)
         self.is_up = False
         self.connects = 0
-        self.books = 0
+        self.taken = 0
         self.heard_ns = 0
         self.last_reason = ""
         self.bug: Exception | None = None
@@ -193,11 +193,11 @@ class GenericLine:
             self.connects += 1
             feeds.observer.opened(self.feed.name, self.name, "", recv_ns)
             feeds.observer.fact(FeedUp(venue=self.feed.name, conn=self.name))
-        self.books += 1
+        self.taken += 1
         time_ms = book.get("timestamp")
         frame = book_frame(
             self.spelling,
-            self.books,
+            self.taken,
             time_ms if isinstance(time_ms, int) else None,
             _rows(book["bids"], self.levels),
             _rows(book["asks"], self.levels),
@@ -213,6 +213,11 @@ class GenericLine:
 
     def step(self, now_ns: int, states: Sequence[State]) -> None:
         """The library decides about its connections itself."""
+
+    @property
+    def books(self) -> Sequence[int]:
+        """The market's index of its book."""
+        return [self.market]
 
     @property
     def streams(self) -> list[Any]:

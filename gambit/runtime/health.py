@@ -1,6 +1,7 @@
 """Which books may be believed: what changed since the last look, as facts with reasons, and how often for which.
 
-The market counts changes (`pairs.changes`), so that a look costs nothing while nothing happened.
+The market counts changes (`pairs.changes`); look whenever that differs from `seen`, so that nothing that happened to a
+book between two reads of a socket goes unnoticed, and looking costs nothing while nothing happened.
 """
 
 from collections import Counter
@@ -24,13 +25,14 @@ class BookHealth:
         self.seen = -1
         self.lost: Counter[tuple[str, str]] = Counter()  # (venue, reason)
 
+    def refresh(self) -> None:
+        """Read the states again, whether or not a book was won or lost: when each moved last. After a look."""
+        self.states = self.market.pairs.states()
+
     def look(self) -> list[BookLost | BookSynced]:
         """What became of the books since the last look; refreshes `states`."""
         before, self.states = self.states, self.market.pairs.states()
-        changes = self.market.pairs.changes
-        if changes == self.seen:
-            return []
-        self.seen = changes
+        self.seen = self.market.pairs.changes
         facts: list[BookLost | BookSynced] = []
         for market, now in enumerate(self.states):
             facts += self._compare(market, before[market] if market < len(before) else NEVER, now)

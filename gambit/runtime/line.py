@@ -79,6 +79,11 @@ class Line:
         return list(self.markets)
 
     @property
+    def books(self) -> Sequence[int]:
+        """The market's indices of its books."""
+        return list(self.markets.values())
+
+    @property
     def streams(self) -> list[Stream]:
         """The connections there are."""
         return [stream for stream in (self.current, self.successor) if stream is not None]
@@ -189,6 +194,7 @@ class Line:
         for answer in answers:
             if answer is not None:
                 self.shop.take_snapshot(answer)
+        stream.look()
         stream.pulse()
 
     def _until_it_takes_over(self, stream: Stream, old: Stream) -> Callable[[bytes, int], object]:
@@ -223,4 +229,4 @@ def _state(states: Sequence[State], market: int, conn: int) -> BookState:
     if market >= len(states):
         return BookState(False, False, -1)
     state = states[market]
-    return BookState(bool(state[SYNCED]), state[CONN] == conn, state[MOVED])
+    return BookState(bool(state[SYNCED]), state[CONN] == conn, state[MOVED], state[CONN] not in (conn, -1))

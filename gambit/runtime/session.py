@@ -57,6 +57,7 @@ class BookState(NamedTuple):
     synced: bool
     is_fed: bool  # by this connection
     moved_ns: int  # the last applied frame, -1 none
+    is_elsewhere: bool = False  # fed by another connection
 
 
 UNSEEN: Final = BookState(False, False, -1)
@@ -127,7 +128,7 @@ class Session:
     notices: deque[str] = field(default_factory=lambda: deque(maxlen=TEXTS_KEPT))
     resubscribed: int = 0
     _watches: dict[str, _Watch] = field(default_factory=dict)
-    _outbox: deque[bytes] = field(default_factory=deque)
+    _outbox: deque[tuple[bytes, Sequence[str]]] = field(default_factory=deque)  # texts, and the books they ask for
     _may_send_ns: int = 0
     _pinged_ns: int = 0
     _probed_ns: int = 0
@@ -225,7 +226,8 @@ class Session:
                 lost.append(spelling)
                 self._asked(watch, leaves_ns)
             watch.was_fed = book.is_fed
-        if self.phase is Phase.SUBSCRIBING and all(books.get(name, UNSEEN).synced for name in self._watches):
+        states = [books.get(name, UNSEEN) for name in self._watches]
+        if self.phase is Phase.SUBSCRIBING and all(book.synced and not book.is_elsewhere for book in states):
             self.phase = Phase.LIVE
             self.has_been_live = True
         for spelling in frozen:
@@ -264,10 +266,11 @@ class Session:
                 self._post(group, leave_first=True)
 
     def _post(self, spellings: Sequence[str], *, leave_first: bool) -> None:
-        requests = self.venue.subscribe(spellings, source=self.source, depth=self.depth)
         if leave_first:
-            requests = [*self.venue.unsubscribe(spellings, source=self.source, depth=self.depth), *requests]
-        self._outbox.extend(request.data for request in requests)
+            requests = self.venue.unsubscribe(spellings, source=self.source, depth=self.depth)
+            self._outbox.extend((request.data, spellings) for request in requests)
+        requests = self.venue.subscribe(spellings, source=self.source, depth=self.depth)
+        self._outbox.extend((request.data, ()) for request in requests)
 
     def _pings(self, now_ns: int) -> list[Action]:
         """Rule 1, and the venue's own period; a ping takes its turn among the requests."""
@@ -281,7 +284,7 @@ class Session:
         self._pinged_ns = now_ns
         if live.ping == CONTROL_PING:
             return [Ping()]
-        self._outbox.appendleft(live.ping)
+        self._outbox.appendleft((live.ping, ()))
         return []
 
     def _sends(self, now_ns: int) -> list[Action]:
@@ -289,6 +292,9 @@ class Session:
         sent: list[Action] = []
         self._may_send_ns = max(self._may_send_ns, now_ns)
         while self._outbox and self._may_send_ns <= now_ns:
-            sent.append(Send(self._outbox.popleft()))
+            data, spellings = self._outbox.popleft()
+            sent.append(Send(data))
             self._may_send_ns += self._gap_ns
+            for spelling in spellings:  # the five seconds count from when it leaves, not from when it was decided
+                self._watches[spelling].again_ns = now_ns
         return sent

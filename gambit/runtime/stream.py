@@ -128,12 +128,13 @@ class Stream:
     def on_heard(self, recv_ns: int) -> None:
         """A read is through."""
         self.session.heard_ns = recv_ns
+        self.look()
         self.pulse()
 
     def on_close(self, reason: str, bug: Exception | None) -> None:
         """The connection is gone."""
-        self.detach()
         self.session.closed()
+        self.detach()
         self.bug = bug
         reason = self.reason or reason
         if self.link is not None:

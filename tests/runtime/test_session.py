@@ -106,6 +106,15 @@ def test_everything_is_subscribed_at_once() -> None:
     assert found.session.phase is Phase.LIVE
 
 
+def test_books_that_another_connection_feeds_are_not_its_own() -> None:
+    """A replacement is live when it feeds them itself."""
+    found = play()
+    found.answers = False
+    found.books = {name: BookState(True, False, 0, is_elsewhere=True) for name in ("A-B", "C-D")}
+    found.run(0.3)
+    assert found.session.phase is Phase.SUBSCRIBING
+
+
 def test_nothing_is_done_before_the_connection_stands_or_after_it_went() -> None:
     """Connecting and closed sessions want nothing."""
     found = Play(Session(VENUES["okx"], ["A-B"]))
@@ -154,7 +163,7 @@ def test_a_lost_book_is_subscribed_anew_at_once() -> None:
 
 
 @given(losses=st.lists(st.integers(1, 200), min_size=1, max_size=60), answers=st.booleans())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_book_is_asked_for_twice_within_five_seconds(losses: list[int], answers: bool) -> None:
     """However often it is lost, and whether the venue answers or not (F60)."""
     found = live()
@@ -163,7 +172,7 @@ def test_no_book_is_asked_for_twice_within_five_seconds(losses: list[int], answe
         found.run(tenths / 10)
         found.lose("A-B")
     times = found.times(Send, b'"unsubscribe"')
-    assert all(b - a >= RESYNC_SEC for a, b in pairwise(times))
+    assert all(round(b - a, 6) >= RESYNC_SEC for a, b in pairwise(times))
 
 
 def test_fruitless_asking_grows_rarer() -> None:
@@ -311,5 +320,5 @@ def test_a_gap_fetches_at_most_once_in_five_seconds() -> None:
         found.lose("AB")
         found.run(0.2)
     times = found.times(Fetch)
-    assert all(b - a >= RESYNC_SEC for a, b in pairwise(times))
+    assert all(round(b - a, 6) >= RESYNC_SEC for a, b in pairwise(times))
     assert len(times) >= 8
