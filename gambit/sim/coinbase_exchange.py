@@ -196,7 +196,8 @@ class CoinbaseExchange:
         return [self._wire.ticker("snapshot", self._exchange.books[symbol].top(ts_ns))]
 
     def _first_trades(self, symbol: str, ts_ns: int) -> list[str]:
-        return [self._wire.trades("snapshot", self._tape.last(symbol, TRADES_FIRST), ts_ns)]
+        trades = self._tape.last(symbol, TRADES_FIRST)
+        return [self._wire.trades("snapshot", trades, ts_ns)] if trades else []
 
     def _gather(self, event: Trade) -> list[str]:
         self._trades.setdefault(event.symbol, []).append(event)

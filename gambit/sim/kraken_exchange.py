@@ -10,16 +10,20 @@ said; errors of REST come with HTTP 200.
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import PPM, Credentials, FeeRule, money_text
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Reply, Report, Request, Session
 from gambit.sim.exchange import Exchange
-from gambit.sim.kraken_signing import key_pair
+from gambit.sim.kraken_orders import Counter, KrakenOrders
+from gambit.sim.kraken_private import KrakenPrivate, KrakenSession, answer_words
+from gambit.sim.kraken_signing import TOKEN_S, KrakenKeys, key_pair
 from gambit.sim.kraken_wire import REST_ASSETS, KrakenWire, asset_id, instruments_text, pair_entry, rest_names, spell
+from gambit.sim.kraken_words import Denied, text_of, times
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
 from gambit.sim.spelling import decimal_text, rfc3339
 from gambit.sim.tape import Tape
@@ -30,30 +34,17 @@ DEPTHS = (10, 25, 100, 500, 1000)
 REST_LEVELS_MAX = 500
 QUIET_NS = 60 * SECOND_NS
 TRADES_FIRST = 50
-PUBLIC_CALLS_MAX, PUBLIC_CALLS_PER_S = 15, 1.0
+PUBLIC_CALLS_MAX, PRIVATE_CALLS_MAX, CALLS_DECAY_PER_S = 15, 20, 1.0
+PRIVATE_CHANNELS = ("executions", "balances")
+HISTORIES = ("TradesHistory", "ClosedOrders", "QueryTrades")
+METHOD = re.compile(r'"method"\s*:\s*"(\w+)"')
+ACTIONS = {
+    "AddOrder": "place", "CancelOrder": "cancel", "CancelAll": "cancel", "add_order": "place", "batch_add": "place",
+    "cancel_order": "cancel", "batch_cancel": "cancel", "cancel_all": "cancel", "amend_order": "amend",
+}  # fmt: skip
 STATUSES = {"TRADING": "online", "HALT": "maintenance", "CANCEL_ONLY": "cancel_only"}
 CONNECTION_ID = 12_000_000_000_000_000_000  # beyond 2**53
 Params = dict[str, Any]
-
-
-class KrakenSession(Session):
-    """A connection to one of the two endpoints."""
-
-    __slots__ = ("beat_ns", "heard_ns", "sent", "sent_before")
-
-    def __init__(self, request: Request, now_ns: int) -> None:
-        super().__init__(request, now_ns)
-        self.heard_ns = self.beat_ns = now_ns
-        self.sent = self.sent_before = 0
-
-    def send(self, frame: Frame) -> None:
-        """Send, and count what is sent."""
-        self.sent += 1
-        super().send(frame)
-
-
-class Denied(Exception):
-    """A request that Kraken answers with an error text."""
 
 
 class KrakenExchange:
@@ -77,10 +68,13 @@ class KrakenExchange:
         }
         self._wire = self._wires[DEPTHS[0]]
         self._tape = Tape(exchange)
+        self._keys = KrakenKeys(exchange)
+        self._orders = KrakenOrders(exchange, self._pairs)
+        self._private = KrakenPrivate(exchange, self._keys, self._orders, self._symbols)
         self._announced = self._listing()
         self._instrument: Channel | None = None
         self._connections = 0
-        self._calls = (0.0, exchange.clock_ns)  # public REST calls, decaying
+        self._calls: dict[str, Counter] = {}  # of REST by account, "" for public
 
     def credentials(self, account: str, seed: int) -> Credentials:
         """A key and 64 secret bytes in base64."""
@@ -114,10 +108,14 @@ class KrakenExchange:
             params = said.get("params", {})
             symbols = params.get("symbol", [])
         except (ValueError, KeyError, TypeError, AttributeError):
-            session.send(_text({"error": "Malformed request", "success": False} | times(now_ns)))
+            session.send(text_of({"error": "Malformed request", "success": False} | times(now_ns)))
             return
-        if method == "ping":
-            session.send(_text({"method": "pong"} | _req_id(said) | times(now_ns)))
+        if self._private.knows(method):
+            self._operate(session, said, now_ns)
+        elif method == "ping":
+            session.send(text_of({"method": "pong"} | _req_id(said) | times(now_ns)))
+        elif method in ("subscribe", "unsubscribe") and params.get("channel") in PRIVATE_CHANNELS:
+            self._listen(session, said, params, joins=method == "subscribe", now_ns=now_ns)
         elif method in ("subscribe", "unsubscribe"):
             names = symbols if isinstance(symbols, list) and symbols else [symbols or ""]
             for name in names:
@@ -133,10 +131,10 @@ class KrakenExchange:
         for session in self._sessions():
             if now_ns - session.beat_ns >= SECOND_NS:
                 session.beat_ns = now_ns
-                if session.channels and session.sent == session.sent_before:
+                if (session.channels or session.private) and session.sent == session.sent_before:
                     session.send('{"channel":"heartbeat"}')
                 session.sent_before = session.sent
-            if not session.channels and now_ns - session.heard_ns > QUIET_NS:
+            if not session.channels and not session.private and now_ns - session.heard_ns > QUIET_NS:
                 session.send(Close(1000, ""))
 
     def seal(self, session: Session, channel: Channel, text: str) -> str:
@@ -163,8 +161,7 @@ class KrakenExchange:
             words["snapshot"] = params.get("snapshot", params["channel"] != "trade") is not False
         if spelt:
             words["symbol"] = spelt
-        head = {"method": said["method"]} | _req_id(said)
-        session.send(_text(head | {"result": words, "success": True} | times(now_ns)))
+        session.send(text_of(answer_words(said, {"result": words, "success": True}, now_ns)))
         if not joins:
             self._exchange.unsubscribe(session, name)
             return
@@ -243,22 +240,41 @@ class KrakenExchange:
     @staticmethod
     def _refuse(session: KrakenSession, said: Params, error: str, now_ns: int, spelt: str = "") -> None:
         words = {"error": error, "method": said["method"]} | _req_id(said) | {"success": False}
-        session.send(_text(words | ({"symbol": spelt} if spelt else {}) | times(now_ns)))
+        session.send(text_of(words | ({"symbol": spelt} if spelt else {}) | times(now_ns)))
 
     # --- REST
 
     def action(self, request: Request | str | bytes) -> str:
-        """Nothing yet has one."""
-        return ""
+        """By the name of the method."""
+        if isinstance(request, Request):
+            name = request.path.removeprefix("/0/private/")
+            return "" if name == request.path else ACTIONS.get(name, "query" if name in self._orders.methods else "")
+        text = request if isinstance(request, str) else request.decode(errors="replace")
+        found = METHOD.search(text)
+        return ACTIONS.get(found[1], "") if found else ""
 
     def http(self, request: Request, now_ns: int) -> Reply:
-        """A REST request."""
-        params = dict(parse_qsl(request.query, keep_blank_values=True))
+        """A REST request; errors come with HTTP 200."""
         try:
-            self._count_call(now_ns)
+            if request.path.startswith("/0/private/"):
+                return _reply(self._signed(request, now_ns))
+            params = dict(parse_qsl(request.query, keep_blank_values=True))
+            self._count_call("", 1, PUBLIC_CALLS_MAX, now_ns)
             return _reply(self._public(request.path.removeprefix("/0/public/"), params, now_ns))
         except Denied as denied:
             return refusal(str(denied))
+
+    def _signed(self, request: Request, now_ns: int) -> str:
+        """The result of a private method; raises Denied."""
+        name = request.path.removeprefix("/0/private/")
+        account, params = self._keys.check(request)
+        if name not in ACTIONS:
+            self._count_call(account.name, 2 if name in HISTORIES else 1, PRIVATE_CALLS_MAX, now_ns)
+        if name == "GetWebSocketsToken":
+            return text_of({"token": self._keys.give_token(account), "expires": TOKEN_S})
+        if name not in self._orders.methods:
+            raise Denied("EGeneral:Unknown method")
+        return text_of(self._orders.methods[name](account, params))
 
     def outage(self, kind: Outage, seconds: int, now_ns: int) -> Reply:
         """Error texts, all with HTTP 200; what is blocked says until when."""
@@ -267,25 +283,25 @@ class KrakenExchange:
         words = {"ban": "EGeneral:Temporary lockout", "maintenance": "EService:Unavailable"}
         return refusal(words.get(kind, "EGeneral:Internal error"))
 
-    def _count_call(self, now_ns: int) -> None:
-        used, since_ns = self._calls
-        used = max(0.0, used - (now_ns - since_ns) / SECOND_NS * PUBLIC_CALLS_PER_S) + 1
-        self._calls = used, now_ns
-        self._exchange.ledger.spent("public calls", int(used), PUBLIC_CALLS_MAX)
-        if used > PUBLIC_CALLS_MAX:
+    def _count_call(self, who: str, cost: int, most: int, now_ns: int) -> None:
+        counter = self._calls.setdefault(who, Counter(now_ns, CALLS_DECAY_PER_S))
+        used = counter.add(cost, now_ns)
+        self._exchange.ledger.spent(f"{'private' if who else 'public'} calls", int(used), most)
+        if used > most:
+            counter.add(-cost, now_ns)
             raise Denied("EAPI:Rate limit exceeded")
 
     def _public(self, name: str, params: dict[str, str], now_ns: int) -> str:
         """The result of a public method; raises Denied."""
         if name == "Time":
-            return _text({"unixtime": now_ns // SECOND_NS, "rfc1123": rfc3339(now_ns, 1)})
+            return text_of({"unixtime": now_ns // SECOND_NS, "rfc1123": rfc3339(now_ns, 1)})
         if name == "SystemStatus":
-            return _text({"status": "online", "timestamp": f"{rfc3339(now_ns, 1)[:19]}Z"})
+            return text_of({"status": "online", "timestamp": f"{rfc3339(now_ns, 1)[:19]}Z"})
         answers = {"AssetPairs": self._asset_pairs, "Depth": self._depth, "Ticker": self._tickers}
         if name == "Assets":
             items = [rule.instrument for rule in self._exchange.desk.rules.values()]
             assets = {asset for item in items for asset in (item.base, item.quote)}
-            return _text({asset_id(asset): _asset_words(asset) for asset in sorted(assets)})
+            return text_of({asset_id(asset): _asset_words(asset) for asset in sorted(assets)})
         if name not in answers:
             raise Denied("EGeneral:Unknown method")
         return answers[name](params, now_ns)
@@ -322,7 +338,7 @@ class KrakenExchange:
             ]
             for name, side in (("asks", book.asks), ("bids", book.bids))
         }
-        return _text({rest_names(item.base, item.quote)[0]: sides})
+        return text_of({rest_names(item.base, item.quote)[0]: sides})
 
     def _tickers(self, params: dict[str, str], _now_ns: int) -> str:
         result = {}
@@ -334,7 +350,7 @@ class KrakenExchange:
                 price = decimal_text(ticks * item.tick, item.price_decimals)
                 row[name] = [price, "1", decimal_text(lots * item.lot, item.lot_decimals)]
             result[rest_names(item.base, item.quote)[0]] = row | {"c": [row["b"][0], row["b"][2]]}
-        return _text(result)
+        return text_of(result)
 
     # --- private
 
@@ -344,24 +360,43 @@ class KrakenExchange:
         for row in said.get("data", []):
             row.pop("exec_id", None)
             row.pop("trade_id", None)
-        return _text(said)
+        return text_of(said)
 
     def report(self, report: Report) -> None:
-        """Nobody can order yet."""
+        """The executions and balances channels."""
+        self._private.report(report, self._sessions())
 
     def expire(self, session: Session) -> None:
-        """The token is good no more."""
-        session.logout()
+        """Its token is good no more."""
+        assert isinstance(session, KrakenSession)  # noqa: S101  (open() makes no other)
+        self._private.expire(session)
 
+    def _listen(self, session: KrakenSession, said: Params, params: Params, *, joins: bool, now_ns: int) -> None:
+        """Subscribe or unsubscribe a private channel."""
+        try:
+            if session.path != PRIVATE:
+                raise Denied("Private channels not available in this endpoint")
+            change = self._private.subscribe if joins else self._private.unsubscribe
+            result = change(session, params)
+        except Denied as denied:
+            self._refuse(session, said, str(denied), now_ns)
+            return
+        session.send(text_of(answer_words(said, {"result": result, "success": True}, now_ns)))
+        for text in self._private.first(session, params["channel"]) if joins else ():
+            session.send(text)
 
-def times(now_ns: int) -> dict[str, str]:
-    """When a request came in and its answer went out."""
-    return {"time_in": rfc3339(now_ns, 6), "time_out": rfc3339(now_ns + 45_000, 6)}
+    def _operate(self, session: KrakenSession, said: Params, now_ns: int) -> None:
+        """An order method; its answers come when all that it pushes is on its way."""
+        if session.path != PRIVATE:
+            self._refuse(session, said, "Unsupported method", now_ns)
+            return
+        for words in self._private.call(session, said["method"], said.get("params", {})):
+            session.send(text_of(answer_words(said, words, now_ns)))
 
 
 def refusal(error: str) -> Reply:
     """An error of REST."""
-    return Reply(_text({"error": [error]}))
+    return Reply(text_of({"error": [error]}))
 
 
 def _reply(result: str) -> Reply:
@@ -384,7 +419,3 @@ def _nothing(_event: Top) -> list[str]:
 
 def _req_id(said: Params) -> Params:
     return {"req_id": said["req_id"]} if "req_id" in said else {}
-
-
-def _text(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"))

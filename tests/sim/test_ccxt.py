@@ -57,6 +57,12 @@ def bybit(entry: dict[str, str]) -> Any:
     return client(ccxtpro.bybit, entry, addresses, options)
 
 
+def kraken(entry: dict[str, str]) -> Any:
+    rest, ws = entry["rest"], {"publicV2": entry["ws"], "privateV2": entry["ws_private"]}
+    addresses = {"public": rest, "private": rest, "ws": ws | {"private": entry["ws_private"]}}
+    return client(ccxtpro.kraken, entry, addresses, {})
+
+
 def client(made: Callable[[dict[str, Any]], Any], entry: dict[str, str], urls: Any, options: Any) -> Any:
     """A ccxt.pro exchange at the simulated addresses."""
     exchange = made(
@@ -73,7 +79,7 @@ def client(made: Callable[[dict[str, Any]], Any], entry: dict[str, str], urls: A
     return exchange
 
 
-CLIENTS = {"binance": binance, "okx": okx, "bybit": bybit}
+CLIENTS = {"binance": binance, "okx": okx, "bybit": bybit, "kraken": kraken}
 
 
 class Place:

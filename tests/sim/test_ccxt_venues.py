@@ -1,4 +1,4 @@
-"""The public ccxt, REST and pro, works against the simulated Kraken and Coinbase as against the real ones."""
+"""The public ccxt, REST and pro, works against the simulated Coinbase as against the real ones."""
 
 import asyncio
 from decimal import Decimal
@@ -9,7 +9,7 @@ import pytest
 from gambit.sim.matching import MatchingBook
 from tests.sim.live import client, served
 
-VENUES = ("kraken", "coinbase")
+VENUES = ("coinbase",)
 WAIT_S = 20.0
 LEVELS = 10
 
