@@ -8,6 +8,7 @@ from gambit.cli.options import Failure, load_config
 
 NOT_RUNNING = 3
 SECOND_NS = 1_000_000_000
+DEMO_FOLDER = "demo"  # in the state directory: where `gambit demo` keeps its own
 
 
 class NoDaemon(Failure):
@@ -32,6 +33,18 @@ def place_of(config_path: Path | None, overrides: Sequence[str]) -> Place:
     settings = load_config(config_path, overrides).config.daemon
     state = state_dir(settings.state_dir, os.environ)
     return Place(state, control_socket(settings.control_socket, state))
+
+
+def place_of_running(config_path: Path | None, overrides: Sequence[str]) -> Place:
+    """The same for a command that speaks to a daemon: asked for none in particular, a demonstration's will do when it
+    is the only one that runs."""
+    from gambit.runtime.process import control_socket, holder
+
+    place = place_of(config_path, overrides)
+    demo = place.state / DEMO_FOLDER
+    if config_path is None and not overrides and holder(place.state) is None and holder(demo) is not None:
+        return Place(demo, control_socket("", demo))
+    return place
 
 
 def ask(place: Place, method: str, timeout_sec: float = 5.0, **params: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gambit.cli.daemon import DEMO_FOLDER
 from gambit.cli.options import Failure, load_config, with_config, with_json
 from gambit.cli.paint import Paint
 from gambit.cli.run import run_loop
@@ -97,7 +98,7 @@ def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) ->
 
     from gambit.config import VenueSettings
 
-    folder = Path(config.daemon.state_dir, "demo")
+    folder = Path(config.daemon.state_dir, DEMO_FOLDER)
     _clear(folder)
     known = config.venues
     venues = {

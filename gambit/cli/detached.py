@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import NoDaemon, Place, place_of
+from gambit.cli.daemon import NoDaemon, Place, place_of, place_of_running
 from gambit.cli.options import Failure, with_config, with_json
 
 LOG_NAME = "gambit.log"
@@ -48,7 +48,7 @@ def start(timeout_sec: float, config_path: Path | None, overrides: tuple[str, ..
 @with_json
 def stop(now: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Stop the daemon: finish or cancel what is in flight, flush, end. Exit code 3 when none runs."""
-    pid, how = stop_daemon(place_of(config_path, overrides), now)
+    pid, how = stop_daemon(place_of_running(config_path, overrides), now)
     _say({"pid": pid, "how": how}, f"gambit stopped (process {pid}, {how})", as_json)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import SECOND_NS, NoDaemon, Place, ask, place_of
+from gambit.cli.daemon import SECOND_NS, NoDaemon, Place, ask, place_of_running
 from gambit.cli.options import Failure, seconds_of, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.summary import EventLog
@@ -36,7 +36,7 @@ def opportunities(
     as_json: bool,
 ) -> None:
     """List opportunities: those that last, best first, then the latest that are over."""
-    place = place_of(config_path, overrides)
+    place = place_of_running(config_path, overrides)
     if follow:
         _follow(place, symbol, venue, as_json)
         return

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import Place, ask, place_of
+from gambit.cli.daemon import Place, ask, place_of_running
 from gambit.cli.options import with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.surface import quantities
@@ -28,7 +28,7 @@ def status(watch: bool, config_path: Path | None, overrides: tuple[str, ...], as
 
     Exit code 3 when no daemon runs. --json has state, trading_state, mode, venues, books_synced, latency and more.
     """
-    place = place_of(config_path, overrides)
+    place = place_of_running(config_path, overrides)
     paint = Paint.for_stdout()
     if not watch:
         show(place, paint, as_json)

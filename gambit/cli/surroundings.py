@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gambit.cli.daemon import Place, place_of
+from gambit.cli.daemon import Place, place_of_running
 from gambit.cli.options import ConfigFailure
 from gambit.surface import quantities
 
@@ -39,7 +39,7 @@ class Finding:
 def surroundings(config_path: Path | None, overrides: Sequence[str]) -> Iterator[Finding]:
     """Everything around the daemon of this configuration."""
     try:
-        place = place_of(config_path, overrides)
+        place = place_of_running(config_path, overrides)
     except ConfigFailure as failure:
         yield Finding("configuration", failure.message.splitlines()[0], False, "`gambit config check` shows them all")
     else:

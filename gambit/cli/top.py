@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gambit.cli.daemon import ask, place_of
+from gambit.cli.daemon import ask, place_of_running
 from gambit.cli.options import Failure, with_config
 
 LACKING = "gambit: `gambit top` needs the extra tui: pip install 'gambit[tui]'; `gambit status --watch` does without"
@@ -17,7 +17,7 @@ def top(config_path: Path | None, overrides: tuple[str, ...]) -> None:
 
     It asks the daemon twice a second over the control socket; whatever it does, the daemon does not feel it.
     """
-    place = place_of(config_path, overrides)
+    place = place_of_running(config_path, overrides)
     ask(place, "status")  # no daemon, no screen
     try:
         from gambit.surface.top import Top

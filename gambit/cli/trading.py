@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gambit.cli.daemon import ask, place_of
+from gambit.cli.daemon import ask, place_of_running
 from gambit.cli.options import with_config, with_json
 from gambit.cli.paint import Paint
 
@@ -22,7 +22,7 @@ def _command(name: str) -> click.Command:
     @with_config
     @with_json
     def change(reason: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-        answer = ask(place_of(config_path, overrides), name, reason=reason)
+        answer = ask(place_of_running(config_path, overrides), name, reason=reason)
         if as_json:
             click.echo(json.dumps(answer))
             return

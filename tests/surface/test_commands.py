@@ -158,6 +158,16 @@ def test_without_a_daemon(tmp_path: Path, words: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_demonstration_is_found(tmp_path: Path) -> None:
+    """Without a word about which daemon, the one that a demonstration keeps in its own folder answers."""
+    demo = tmp_path / "demo"
+    pid = start_detached(fake(demo), place(demo), 30)
+    assert json.loads(gambit(tmp_path, "status", "--json").stdout)["pid"] == pid
+    assert gambit(tmp_path, "status", "--set", "engine.top_n=3").returncode == 3
+    assert gambit(tmp_path, "stop").returncode == 0
+    assert holder(demo) is None
+
+
 # --- start, stop, restart -------------------------------------------------------------------------------------------
 
 
