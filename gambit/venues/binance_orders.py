@@ -78,7 +78,7 @@ from gambit.venues.reading import (
     whole,
 )
 from gambit.venues.refusals import binance_fault, http_fault, shown
-from gambit.venues.signing import binance_signer, binance_ws_payload, percent_encoded
+from gambit.venues.signing import binance_form_signer, binance_signer, binance_ws_payload, percent_encoded
 from gambit.venues.wire import packed
 
 CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}")
@@ -122,6 +122,7 @@ class BinanceOrders(OrderLanguage):
     def __init__(self, keys: Keys, *, window_ms: int = 5000) -> None:
         self.key = keys.key
         self.sign = binance_signer(keys.secret)
+        self.sign_form = binance_form_signer(keys.secret)
         self.window_ms = window_ms
         self.window_ns: int | None = window_ms * NS_A_MS
 
@@ -194,7 +195,7 @@ class BinanceOrders(OrderLanguage):
         """Parameters with the window, the time and the signature."""
         joint = "&" if params else ""
         signed = f"{params}{joint}recvWindow={self.window_ms}&timestamp={at.now_ns // NS_A_MS}"
-        return f"{signed}&signature={percent_encoded(self.sign(signed.encode()))}"
+        return f"{signed}&signature={self.sign_form(signed.encode())}"
 
     def frame_bytes(self, method: str, params: Mapping[str, str], at: Stamp) -> bytes:
         """A request of the WebSocket API, signed."""
@@ -250,7 +251,7 @@ class BinancePlacing(Placing):
         checked_client_id("binance", client_id, CLIENT_ID)
         amounts = f"{self.steps.qty(qty)}&price={self.steps.price(price)}"
         form = f"{self._form}{amounts}&newClientOrderId={client_id}&timestamp={at.now_ns // NS_A_MS}"
-        body = f"{form}&signature={percent_encoded(self.language.sign(form.encode()))}"
+        body = f"{form}&signature={self.language.sign_form(form.encode())}"
         asked = Asked(what="place", nonce=at.nonce, now_ns=at.now_ns, spelling=self.spelling, client_id=client_id)
         return RestRequest("POST", "/api/v3/order", self._headers, body.encode(), 1, Lane.CREATE, asked)
 

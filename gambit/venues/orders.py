@@ -473,7 +473,8 @@ class Steps:
     def _text(self, number: Decimal, step: Decimal, unit: Decimal, noun: str, step_noun: str) -> str:
         try:
             if number > 0 and not number % step:
-                return f"{number.quantize(unit):f}"
+                text = str(number.quantize(unit))  # has an exponent only far below one
+                return f"{Decimal(text):f}" if "E" in text else text
         except InvalidOperation as error:  # not a number, infinite, or longer than arithmetic is exact for
             raise ValueError(f"{self._name}: {number} is no {noun}") from error
         raise ValueError(f"{self._name}: the {noun} {number} is no positive multiple of the {step_noun} {step}")

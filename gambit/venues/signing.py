@@ -78,10 +78,8 @@ def binance_ws_payload(params: Mapping[str, str]) -> bytes:
 
 
 def binance_signer(secret: str) -> Sign:
-    """Signs as the kind of secret says: a PEM key is RSA (PKCS#1 v1.5) or Ed25519, any other text is HMAC's.
-
-    Hex needs no percent-encoding, base64 does where it goes into a query. Raises UnusableKey.
-    """
+    """Signs as the kind of secret says: a PEM key is RSA (PKCS#1 v1.5) or Ed25519 and gives base64, any other text is
+    HMAC's and gives hex. Raises UnusableKey."""
     if _PEM_BEGIN not in secret:
         if not secret:
             raise UnusableKey("binance: the secret is empty")
@@ -93,6 +91,12 @@ def binance_signer(secret: str) -> Sign:
     if isinstance(private, rsa.RSAPrivateKey):
         return lambda message: b64encode(private.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
     raise UnusableKey("binance: a PEM secret must be an RSA or Ed25519 private key")
+
+
+def binance_form_signer(secret: str) -> Sign:
+    """The same as it stands in a form: hex as it is, base64 percent-encoded. Raises UnusableKey."""
+    sign = binance_signer(secret)
+    return sign if _PEM_BEGIN not in secret else lambda message: percent_encoded(sign(message))
 
 
 def percent_encoded(text: str) -> str:

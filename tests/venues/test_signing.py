@@ -124,6 +124,15 @@ def test_binance_private_keys() -> None:
     theirs.public_key().verify(signature, b"message", padding.PKCS1v15(), hashes.SHA256())
 
 
+def test_binance_signatures_in_forms() -> None:
+    """Base64 is percent-encoded there, hex has nothing to encode."""
+    key = pem(ed25519.Ed25519PrivateKey.generate())
+    signature = signing.binance_signer(key)(b"message")
+    assert signing.binance_form_signer(key)(b"message") == signing.percent_encoded(signature)
+    assert signing.percent_encoded("a+/=") == "a%2B%2F%3D"
+    assert signing.binance_form_signer(BINANCE_SECRET)(b"m") == signing.binance_signer(BINANCE_SECRET)(b"m")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "signature"),
     [
