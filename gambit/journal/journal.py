@@ -5,6 +5,7 @@ belongs to the event loop's thread.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 from collections.abc import Sequence
@@ -178,10 +179,18 @@ class Journal:
 
     def _progressed(self) -> None:
         """Called from the writer's threads."""
-        is_awaited = self._waiting["written"] or self._waiting["synced"] or self._failures
-        if is_awaited and not self._is_resolving and self._loop is not None and not self._loop.is_closed():
+        if self._is_due() and not self._is_resolving and self._loop is not None and not self._loop.is_closed():
             self._is_resolving = True
-            self._loop.call_soon_threadsafe(self._resolve)
+            with contextlib.suppress(RuntimeError):  # the loop was closed this very moment: nobody waits any more
+                self._loop.call_soon_threadsafe(self._resolve)
+
+    def _is_due(self) -> bool:
+        """Whether somebody waits for what has come; the loop is not woken for anything less."""
+        for what, waiting in self._waiting.items():
+            first = waiting[:1]  # the loop's thread may take it away meanwhile
+            if first and first[0][0] <= getattr(self._writer, what):
+                return True
+        return self._writer.failed is not None
 
     def _resolve(self) -> None:
         self._is_resolving = False

@@ -290,9 +290,9 @@ class Writer:
             begun = time.perf_counter_ns()
             self._disk.sync(mark.descriptor)
             self.sync_times.add(time.perf_counter_ns() - begun)
-            self._heads.store(Head(self._header.journal_id, mark.seq, mark.hash), everywhere=False)
             self.synced = mark.seq
-        self._told()
+            self._told()
+            self._heads.store(Head(self._header.journal_id, mark.seq, mark.hash), everywhere=False)
 
     def _sync_on(self) -> None:
         interval_s = self._policy.fsync_interval_ns / 1e9

@@ -5,6 +5,7 @@ twice loses and doubles nothing.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from gambit.store.database import Database
 from gambit.store.projection import DAY_OF
 
 DAY_NS: Final = 86_400 * 10**9
+DAYS_AT_ONCE: Final = 4  # a day may take seconds, and the journal is not followed meanwhile
 # Days that a table is kept (product.md, "Tables"); what is not named is kept for good.
 KEEP_DAYS: Final[Mapping[str, int]] = {
     "market_snapshots": 30, "order_book_snapshots": 7, "candles": 30, "ts_ingestion_lag": 30, "ts_order_latency": 90,
@@ -35,21 +37,20 @@ def kept_days(configured: Mapping[str, int]) -> dict[str, int]:
 
 
 def retire(database: Database, folder: Path, keep: Mapping[str, int], now_ns: int) -> dict[str, int]:
-    """Export what is older than its table is kept, then delete it; gives rows deleted by table. Raises StoreError,
-    OSError."""
+    """Export what is older than its table is kept, then delete it, some days of each table at a time; gives rows
+    deleted by table, nothing once all are gone. Raises StoreError, OSError."""
     gone: dict[str, int] = {}
     for table, days in keep.items():
         column = DAY_OF[table]
-        before_ns = (now_ns // DAY_NS - days) * DAY_NS
         old = database.run(
-            f"SELECT DISTINCT strftime({column}::DATE, '%Y-%m-%d') FROM {table} "
-            f"WHERE {column} < make_timestamp_ns(?) ORDER BY 1",
-            [before_ns],
+            f"SELECT DISTINCT strftime({column}::DATE, '%Y-%m-%d') AS day FROM {table} "
+            f"WHERE {column} < make_timestamp_ns(?) ORDER BY day LIMIT {DAYS_AT_ONCE}",
+            [(now_ns // DAY_NS - days) * DAY_NS],
         )
         for (day,) in old:
             export_day(database.run, table, day, folder)
         if old:
-            ((rows,),) = database.run(f"DELETE FROM {table} WHERE {column} < make_timestamp_ns(?)", [before_ns])
+            ((rows,),) = database.run(f"DELETE FROM {table} WHERE {column}::DATE <= DATE '{old[-1][0]}'")
             gone[table] = rows
     if gone:
         database.checkpoint()
@@ -69,7 +70,14 @@ def export_day(run: Run, table: str, day: str, folder: Path) -> Path:
     if target.exists():
         rows = f"({rows}) UNION BY NAME (SELECT * FROM read_parquet({quoted(target)}, hive_partitioning = false))"
     run(f"COPY ({rows} ORDER BY {DAY_OF[table]}) TO {quoted(fresh)} (FORMAT parquet, COMPRESSION zstd)")
-    fresh.replace(target)
+    for path in (fresh, target.parent):  # the rows may be deleted once this returns
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if path == fresh:
+            fresh.replace(target)
     return target
 
 

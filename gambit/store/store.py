@@ -247,8 +247,8 @@ class Store:
             raise StoreDamaged(f"{path}: the file was deleted or replaced while it was open")
         self._write_samples(database)
         if now >= self._next_housekeeping:
-            self._next_housekeeping = now + HOUSEKEEPING_S
             gone = retire(database, self._folders.exports, self._keep, self._now_ns())
+            self._next_housekeeping = now if gone else now + HOUSEKEEPING_S
             for table, rows in gone.items():
                 self._report(
                     f"{table}: {rows} rows older than {self._keep[table]} days went to {self._folders.exports}"

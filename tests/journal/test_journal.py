@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from gambit.journal import JournalError, JournalFailed, Places, Policy, Record, 
 from gambit.journal.disk import Disk
 from gambit.journal.head import read_head
 from gambit.journal.segment import segments
-from gambit.journal.writer import SyncTimes
+from gambit.journal.writer import SYNC_BOUNDS_NS, SyncTimes
+from gambit.surface.catalogue import FAST
 from tests.journal.conftest import Fill, body
 
 
@@ -285,6 +287,55 @@ async def test_a_second_head_that_fails_is_given_up(tmp_path: Path, monkeypatch:
 def test_an_empty_directory_has_no_journal(at: Places) -> None:
     """There is nothing to prove where nothing was written."""
     assert verify(at) is None
+
+
+class Cut(Disk):
+    """A disk that knows what would be left after a power cut: of each file what was synced."""
+
+    def __init__(self) -> None:
+        self.paths: dict[int, Path] = {}
+        self.safe: dict[Path, int] = {}
+
+    def open(self, path: Path) -> int:
+        descriptor = super().open(path)
+        self.paths[descriptor] = path
+        return descriptor
+
+    def sync(self, descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        super().sync(descriptor)
+        self.safe[self.paths[descriptor]] = size
+
+    def replace(self, source: Path, target: Path) -> None:
+        super().replace(source, target)
+        self.safe[target] = self.safe.pop(source)
+        self.paths = {descriptor: target if path == source else path for descriptor, path in self.paths.items()}
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+async def test_a_power_cut_leaves_what_was_synced(tmp_path: Path, durability: str) -> None:
+    """Cut at many instants to what was synced: the journal opens, and every record that was promised is there."""
+    disk, at = Cut(), places(tmp_path / "live")
+    journal = open_journal(at, Policy(durability, segment_bytes=2000), 0, disk)
+    for number in range(1, 200):
+        journal.append("fact", body(number), 0)
+        if number % 3 == 0:
+            await journal.until_written(number)
+        if number % 20 == 0:
+            await journal.until_synced(number)
+            left = places(tmp_path / f"cut{number}")
+            shutil.copytree(tmp_path / "live", tmp_path / f"cut{number}", ignore=shutil.ignore_patterns("*.new"))
+            for segment in left.folder.glob("*.journal"):
+                os.truncate(segment, min(disk.safe[at.folder / segment.name], segment.stat().st_size))
+            again = open_journal(left, Policy(), 0)
+            assert again.head >= number
+            await again.close()
+    await journal.close()
+
+
+def test_sync_times_are_what_the_metric_wants() -> None:
+    """They are copied as they are into gambit_journal_fsync_seconds."""
+    assert SYNC_BOUNDS_NS == FAST
 
 
 def test_sync_times_fall_into_their_bounds() -> None:

@@ -369,6 +369,43 @@ def test_old_days_leave_as_parquet(start: Start, ledger: Ledger, folders: Folder
     assert exported == [("3", day - datetime.timedelta(3)), ("4", day - datetime.timedelta(4))]
 
 
+def test_a_mostly_free_file_is_made_smaller(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting gives no space back; a start does, and nothing that is kept is lost."""
+    monkeypatch.setattr("gambit.store.compaction.BYTES_MIN", 0)
+    filled(ledger, 12)
+    running = start()
+    chance = np.random.default_rng(1)
+    for _ in range(4):
+        times, errors = NOW_NS + chance.integers(DAY_NS, size=49_000), chance.integers(1 << 60, size=49_000)
+        running.store.sample("ts_errors", {"ts_ns": times, "errors": errors})
+    running.rows("SELECT 1")
+    assert running.store.close()
+    with duckdb.connect(str(folders.database)) as connection:
+        connection.execute("DELETE FROM ts_errors")
+        connection.execute("CHECKPOINT")
+    before = folders.database.stat().st_size
+    assert seqs(start) == list(range(1, 13))
+    assert folders.database.stat().st_size < before / 2
+
+
+def test_many_old_days_leave_some_at_a_time(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many days have to leave, the store goes on following meanwhile."""
+    monkeypatch.setattr("gambit.store.archive.DAYS_AT_ONCE", 2)
+    monkeypatch.setattr("gambit.store.store.LOOK_S", 0.0)
+    for days in range(9, 0, -1):
+        ledger.append("book.lost", ts_ns=NOW_NS - days * DAY_NS, venue="okx", symbol="A-B", reason=str(days))
+    running = start({"feed_event": 1})
+    wait_for(lambda: len(running.reports) == 4)
+    assert all("2 rows older than 1 days" in report for report in running.reports)
+    assert running.rows("SELECT reason FROM feed_event") == [("1",)]
+    exported = duckdb.sql(f"SELECT reason FROM '{folders.exports}/feed_event/*/*.parquet' ORDER BY 1").fetchall()
+    assert [int(reason) for (reason,) in exported] == list(range(2, 10))
+
+
 @pytest.mark.parametrize("table", ["orders", "nonsense", "store_cursor"])
 def test_a_retention_that_cannot_be_is_refused(folders: Folders, ledger: Ledger, table: str) -> None:
     """Tables whose rows change later have no day to leave by."""
