@@ -35,13 +35,24 @@ def segment_path(folder: Path, first_seq: int) -> Path:
     return folder / f"{first_seq:020d}{ENDING}"
 
 
+def segment_at(path: Path) -> Segment:
+    """The segment in a file. Raises JournalDamaged, JournalFromFuture, OSError."""
+    with path.open("rb") as file:
+        return Segment(path, decode_header(file.read(HEADER_BYTES), path))
+
+
+def segment_of(folder: Path, seq: int) -> Segment | None:
+    """The segment that has a record, or will have it; None when it is retired. Looks at names and opens one file."""
+    paths = [path for path in folder.glob(f"*{ENDING}") if path.name <= segment_path(folder, seq).name]
+    return segment_at(max(paths)) if paths else None
+
+
 def segments(folder: Path) -> list[Segment]:
     """All segments, oldest first. Raises JournalDamaged for a bad header or a segment missing in between."""
     found: list[Segment] = []
     for path in sorted(folder.glob(f"*{ENDING}")):
         try:
-            with path.open("rb") as file:
-                header = decode_header(file.read(HEADER_BYTES), path)
+            header = segment_at(path).header
         except FileNotFoundError:  # retired since it was listed
             continue
         if found and header.number != found[-1].header.number + 1:

@@ -12,7 +12,7 @@ from typing import Final
 
 from gambit.journal.frame import Record
 from gambit.journal.problem import JournalDamaged, JournalError
-from gambit.journal.segment import Segment, SegmentReader, segments
+from gambit.journal.segment import Segment, SegmentReader, segment_at, segment_of, segment_path
 
 TAIL_BYTES_MAX: Final = 32 << 20
 _RECORD_COST: Final = 200  # bytes that a record takes in memory beside its body
@@ -89,10 +89,12 @@ class Follower:
         if last <= self.seq:
             return []
         groups = self._tail.after(self.seq)
-        if groups is None:
-            return self._taken(self._from_file(), last)
-        self.close()
         records: list[Record] = []
+        if groups is None:
+            while self.seq < last:
+                records += self._taken(self._from_file(), last)
+            return records
+        self.close()
         for group in groups:
             if group.first_seq > last:
                 break
@@ -117,16 +119,19 @@ class Follower:
                 continue
             ended, self._reader = self._reader, None
             ended.close()
-            path = ended.segment.path
-            if self._segment_of(self.seq + 1).path == path:
-                raise JournalDamaged(path, ended.offset, ended.next_seq, "the file ends before this record")
+            path = segment_path(self._folder, ended.next_seq)
+            if not path.exists():
+                raise JournalDamaged(
+                    ended.segment.path, ended.offset, ended.next_seq, "the file ends before this record"
+                )
+            self._reader = SegmentReader(segment_at(path), {})
         return self._held
 
     def _segment_of(self, seq: int) -> Segment:
-        holding = [segment for segment in segments(self._folder) if segment.header.first_seq <= seq]
-        if not holding:
+        found = segment_of(self._folder, seq)
+        if found is None:
             raise JournalError(f"{self._folder}: record {seq} is retired; nothing older than the first segment is kept")
-        return holding[-1]
+        return found
 
     def close(self) -> None:
         """Let go of the file it may be reading."""
