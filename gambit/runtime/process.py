@@ -149,11 +149,6 @@ def raise_file_limit() -> int:
     return hard if hard != resource.RLIM_INFINITY else 1 << 20
 
 
-def connections_for_guests(file_limit: int, wanted: int) -> int:
-    """How many connections a server of ours may hold, so that feeds and venues keep descriptors whatever comes."""
-    return max(2, min(wanted, file_limit // 8))
-
-
 def pin(cpu: int) -> frozenset[int]:
     """Bind the calling thread to one core; gives the cores it might use before, for threads that must not share it.
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gambit.surface import rpc, socketfile
+from gambit.surface import guests, rpc, socketfile
 from gambit.surface.outbox import Outbox
 from gambit.surface.rpc import Nothing, RpcError
 
@@ -75,7 +75,7 @@ class ControlServer:
         *,
         topics: frozenset[str] = frozenset(),
         uids: frozenset[int] | None = None,
-        connections_max: int = CONNECTIONS_MAX,
+        connections_max: int | None = None,
         on_defect: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self.path = path
@@ -89,7 +89,7 @@ class ControlServer:
             "unsubscribe": Method(self._not_here, Subscription),
         }
         self._uids = frozenset({os.geteuid(), 0}) if uids is None else uids
-        self._connections_max = connections_max
+        self._connections_max = guests.places(CONNECTIONS_MAX) if connections_max is None else connections_max
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
         self._seqs = dict.fromkeys(topics, 0)
         self.is_closing = False

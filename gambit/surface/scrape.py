@@ -11,6 +11,7 @@ from typing import cast
 
 from aiohttp import web
 
+from gambit.surface import guests
 from gambit.surface.metrics import CONTENT_TYPE, Registry
 
 CONNECTIONS_MAX = 32
@@ -27,12 +28,12 @@ class ScrapeServer:
     """`health` gives the reasons why the daemon should be restarted, `ready` those why it is not ready yet."""
 
     def __init__(
-        self, registry: Registry, *, health: Reasons, ready: Reasons, connections_max: int = CONNECTIONS_MAX
+        self, registry: Registry, *, health: Reasons, ready: Reasons, connections_max: int | None = None
     ) -> None:
         self.registry = registry
         self.health = health
         self.ready = ready
-        self.connections_max = connections_max
+        self.connections_max = guests.places(CONNECTIONS_MAX) if connections_max is None else connections_max
         self.address: tuple[str, int] = ("", 0)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None

@@ -31,6 +31,7 @@ COLUMNS = {
     "latency": ("stage", "p50", "p99", "p99.9", "max"),
     "books": ("symbol", "venue", "bid", "ask", "spread bps", "age"),
 }
+WORDS_FIRST = {"opportunities": 2, "plans": 3, "orders": 4, "feeds": 2, "latency": 1, "books": 2}  # then numbers
 TITLES = {
     "opportunities": "Opportunities", "plans": "Plans", "orders": "Orders", "feeds": "Feeds", "latency": "Latency",
     "books": "Books",
@@ -131,7 +132,8 @@ class Top(App[None]):
     def on_mount(self) -> None:
         """Begin to ask."""
         for name, columns in COLUMNS.items():
-            self.query_one(f"#{name}", DataTable).add_columns(*columns)
+            titles = [right(title) if at >= WORDS_FIRST[name] else Text(title) for at, title in enumerate(columns)]
+            self.query_one(f"#{name}", DataTable).add_columns(*titles)
         self.set_interval(INTERVAL_SEC, self.ask)
         self.ask()
 

@@ -162,13 +162,6 @@ def test_limits_and_core_dumps() -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64
 
 
-def test_guests_leave_descriptors_for_feeds() -> None:
-    """However few there are, a flood of connections takes a share only."""
-    assert process.connections_for_guests(64, 256) == 8
-    assert process.connections_for_guests(4, 256) == 2
-    assert process.connections_for_guests(1 << 20, 256) == 256
-
-
 def test_garbage_is_collected_when_we_say() -> None:
     """Never by itself; young objects when there are many, everything now and then."""
     was_enabled = gc.isenabled()

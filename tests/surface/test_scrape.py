@@ -12,8 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gambit.surface import scrape
+from gambit.surface import guests, scrape
 from gambit.surface.catalogue import METRICS
+from gambit.surface.control import CONNECTIONS_MAX
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
 from tests.tools import program
@@ -132,6 +133,15 @@ async def test_a_stalled_scraper_is_cut_and_harms_nobody(monkeypatch: pytest.Mon
             except ConnectionError:
                 gone = True
         stalled.close()
+
+
+@pytest.mark.parametrize(("limit", "control", "scrapes"), [(64, 8, 8), (8, 2, 2), (1 << 20, 256, 32)])
+def test_guests_leave_descriptors_for_feeds(
+    limit: int, control: int, scrapes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few there are, a flood of connections takes a share only."""
+    monkeypatch.setattr("resource.getrlimit", lambda which: (limit, limit))
+    assert (guests.places(CONNECTIONS_MAX), guests.places(scrape.CONNECTIONS_MAX)) == (control, scrapes)
 
 
 async def test_a_taken_port_is_said_so() -> None:
