@@ -2,7 +2,8 @@
 
 1. Parameters are percent-encoded, then signed in the order sent; the WebSocket API signs them sorted, as they are.
 2. Whatever names a cancel names the cancel: the order's own id is `origClientOrderId`, on the stream `C` (else `c`).
-3. An IOC that filled in part ends EXPIRED with what it filled.
+3. A line is logged on with an Ed25519 key, and its requests then need no signature; with other keys each is signed.
+4. An IOC that filled in part ends EXPIRED with what it filled.
 Source: binance.md 5 to 8.
 """
 
@@ -78,7 +79,13 @@ from gambit.venues.reading import (
     whole,
 )
 from gambit.venues.refusals import binance_fault, http_fault, shown
-from gambit.venues.signing import binance_form_signer, binance_signer, binance_ws_payload, percent_encoded
+from gambit.venues.signing import (
+    binance_form_signer,
+    binance_signer,
+    binance_ws_payload,
+    is_ed25519,
+    percent_encoded,
+)
 from gambit.venues.wire import packed
 
 CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}")
@@ -87,6 +94,7 @@ FILLS_A_PAGE: Final = 1000
 DAY_MS: Final = 86_400_000
 NS_A_MS: Final = 1_000_000
 NUMBERS: Final = ("recvWindow", "timestamp")  # the parameters that a frame has as JSON numbers
+SUBSCRIPTION: Final = "s"  # behind the logon's id, the id of the subscription that follows it
 STATUSES: Final[Mapping[str, Status]] = {
     "NEW": "open",
     "PENDING_NEW": "accepted",
@@ -123,6 +131,7 @@ class BinanceOrders(OrderLanguage):
         self.key = keys.key
         self.sign = binance_signer(keys.secret)
         self.sign_form = binance_form_signer(keys.secret)
+        self.has_session = is_ed25519(keys.secret)
         self.window_ms = window_ms
         self.window_ns: int | None = window_ms * NS_A_MS
 
@@ -140,7 +149,7 @@ class BinanceOrders(OrderLanguage):
     def cancel_frame(self, instrument: Instrument, ref: Ref, at: Stamp) -> Frame:
         """By our client id."""
         params = {"symbol": instrument.spelling, "origClientOrderId": self._id(ref)}
-        data = self.frame_bytes("order.cancel", params, at)
+        data = self.frame_bytes("order.cancel", params, at, is_signed=not self.has_session)
         return Frame(data, Lane.CANCEL, asked_for("cancel", at, instrument, ref))
 
     def query(self, instrument: Instrument, ref: Ref, since_ns: int, at: Stamp, page: str = "") -> RestRequest:
@@ -197,12 +206,14 @@ class BinanceOrders(OrderLanguage):
         signed = f"{params}{joint}recvWindow={self.window_ms}&timestamp={at.now_ns // NS_A_MS}"
         return f"{signed}&signature={self.sign_form(signed.encode())}"
 
-    def frame_bytes(self, method: str, params: Mapping[str, str], at: Stamp) -> bytes:
-        """A request of the WebSocket API, signed."""
-        filled = dict(params, apiKey=self.key, recvWindow=str(self.window_ms), timestamp=str(at.now_ns // NS_A_MS))
+    def frame_bytes(self, method: str, params: Mapping[str, str], at: Stamp, *, is_signed: bool = True) -> bytes:
+        """A request of the WebSocket API."""
+        filled = dict(params, recvWindow=str(self.window_ms), timestamp=str(at.now_ns // NS_A_MS))
+        if is_signed:
+            filled["apiKey"] = self.key
         sent = {name: int(text) if name in NUMBERS else text for name, text in sorted(filled.items())}
-        signed = sent | {"signature": self.sign(binance_ws_payload(filled))}
-        return packed({"id": str(at.nonce), "method": method, "params": signed})
+        signature = {"signature": self.sign(binance_ws_payload(filled))} if is_signed else {}
+        return packed({"id": str(at.nonce), "method": method, "params": sent | signature})
 
     def _request(self, method: str, path: str, params: str, weight: int, lane: Lane, asked: Asked) -> RestRequest:
         at = Stamp(asked.now_ns, asked.nonce)
@@ -239,11 +250,12 @@ class BinancePlacing(Placing):
             f"&type={kind}",
         )
         spelled = packed(symbol).decode()
+        key = "" if language.has_session else f'"apiKey":"{language.key}",'
         self._sent = (
-            f'","method":"order.place","params":{{"apiKey":"{language.key}","newClientOrderId":"',
+            f'","method":"order.place","params":{{{key}"newClientOrderId":"',
             '","newOrderRespType":"FULL","price":"',
             f'","recvWindow":{window},"side":"{word}","symbol":{spelled}{tif_sent},"timestamp":',
-            f',"type":"{kind}","signature":"',
+            f',"type":"{kind}"',
         )
 
     def rest(self, client_id: str, qty: Decimal, price: Decimal, at: Stamp) -> RestRequest:
@@ -259,11 +271,14 @@ class BinancePlacing(Placing):
         """order.place."""
         checked_client_id("binance", client_id, CLIENT_ID)
         price_text, qty_text, time = self.steps.price(price), self.steps.qty(qty), at.now_ns // NS_A_MS
-        a, b, c, d = self._signed
-        signature = self.language.sign(f"{a}{client_id}{b}{price_text}&quantity={qty_text}{c}{time}{d}".encode())
+        signature = ""
+        if not self.language.has_session:
+            a, b, c, d = self._signed
+            signed = f"{a}{client_id}{b}{price_text}&quantity={qty_text}{c}{time}{d}"
+            signature = f',"signature":"{self.language.sign(signed.encode())}"'
         a, b, c, d = self._sent
         data = (
-            f'{{"id":"{at.nonce}{a}{client_id}{b}{price_text}","quantity":"{qty_text}{c}{time}{d}{signature}"}}}}'
+            f'{{"id":"{at.nonce}{a}{client_id}{b}{price_text}","quantity":"{qty_text}{c}{time}{d}{signature}}}}}'
         ).encode()
         asked = Asked(what="place", nonce=at.nonce, now_ns=at.now_ns, spelling=self.spelling, client_id=client_id)
         return Frame(data, Lane.CREATE, asked)
@@ -276,12 +291,13 @@ class BinanceLine(Line):
 
     def __init__(self, language: BinanceOrders) -> None:
         self._language = language
-        self._opening = 0  # the nonce of the subscription
+        self._opening = ""  # the id of what opened it
 
     def opening(self, at: Stamp) -> Sequence[bytes]:
-        """The subscription that takes keys of any kind; listenKeys are gone."""
-        self._opening = at.nonce
-        return [self._language.frame_bytes("userDataStream.subscribe.signature", {}, at)]
+        """The logon, or the subscription that keys of any kind can sign; listenKeys are gone."""
+        self._opening = str(at.nonce)
+        method = "session.logon" if self._language.has_session else "userDataStream.subscribe.signature"
+        return [self._language.frame_bytes(method, {}, at)]
 
     def ping(self, at: Stamp) -> bytes:  # noqa: ARG002
         """The server pings."""
@@ -301,18 +317,24 @@ class BinanceLine(Line):
 
     def _answered(self, message: Row, pending: Mapping[int, Asked]) -> Heard:
         try:
-            nonce = int(ident(message, "id") or "0")
-            status = whole(message, "status")
+            name, status = ident(message, "id"), whole(message, "status")
             failure = None if 200 <= status < 300 else fault_of(inner(message, "error"), status)
-        except ValueError as error:
+        except Malformed as error:
             return Heard((Garbled(str(error)),))
-        if nonce == self._opening:
-            return Heard((StreamReady("userData") if failure is None else StreamFault(failure),))
-        asked = pending.get(nonce)
-        if asked is None:
-            return Heard() if failure is None else Heard((StreamFault(failure),))
+        asked = pending.get(int(name)) if name.isascii() and name.isdigit() else None
+        if asked is None or name == self._opening:
+            return self._opened(name) if failure is None else Heard((StreamFault(failure),))
         read = answer(asked, message.get("result")) if failure is None else failed_call(asked, failure)
-        return Heard(read.reports, (nonce,))
+        return Heard(read.reports, (asked.nonce,))
+
+    def _opened(self, name: str) -> Heard:
+        """The first step done, or the second; an answer that nobody waits for is nothing."""
+        if not self._opening or name not in (self._opening, self._opening + SUBSCRIPTION):
+            return Heard()
+        if self._language.has_session and name == self._opening:
+            subscribe = packed({"id": self._opening + SUBSCRIPTION, "method": "userDataStream.subscribe"})
+            return Heard((StreamReady(),), send=(subscribe,))
+        return Heard((StreamReady("userData"),))
 
 
 def fault_of(error: Row, status: int) -> Fault:

@@ -93,6 +93,11 @@ def binance_signer(secret: str) -> Sign:
     raise UnusableKey("binance: a PEM secret must be an RSA or Ed25519 private key")
 
 
+def is_ed25519(secret: str) -> bool:
+    """Whether a secret is an Ed25519 key in PEM, with which a connection can be logged on. Raises UnusableKey."""
+    return _PEM_BEGIN in secret and isinstance(pem_key(secret, "binance"), ed25519.Ed25519PrivateKey)
+
+
 def binance_form_signer(secret: str) -> Sign:
     """The same as it stands in a form: hex as it is, base64 percent-encoded. Raises UnusableKey."""
     sign = binance_signer(secret)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ from tests.venues.orderly import (
     states,
     traded,
 )
-from tests.venues.test_signing import BINANCE_KEY, BINANCE_SECRET, WIDE_DIGITS
+from tests.venues.test_signing import BINANCE_KEY, BINANCE_SECRET, WIDE_DIGITS, pem
 
 MARKET = market("BTCUSDT")
 LANGUAGE = BinanceOrders(Keys(key=BINANCE_KEY, secret=BINANCE_SECRET))
@@ -409,6 +410,28 @@ def test_logon() -> None:
     assert isinstance(got, StreamFault)
     assert got.fault.category == "auth"
     assert line.ping(AT) == b""
+
+
+def test_a_session_needs_no_signatures() -> None:
+    """With an Ed25519 key the line is logged on, then subscribed; orders over it carry neither key nor signature."""
+    language = BinanceOrders(Keys(key="k", secret=pem(ed25519.Ed25519PrivateKey.generate())))
+    line = language.stream()
+    logon = json.loads(line.opening(Stamp(NOW_NS, 7))[0])
+    assert logon["method"] == "session.logon"
+    assert list(logon["params"]) == ["apiKey", "recvWindow", "timestamp", "signature"]
+    got = heard(line, '{"id":"7","status":200,"result":{"apiKey":"k","authorizedSince":1}}')
+    assert got.reports == (StreamReady(),)
+    assert [json.loads(frame) for frame in got.send] == [{"id": "7s", "method": "userDataStream.subscribe"}]
+    assert heard(line, '{"id":"7s","status":200,"result":{"subscriptionId":0}}').reports == (StreamReady("userData"),)
+    assert heard(line, '{"id":"8s","status":200,"result":{"subscriptionId":0}}').reports == ()
+    placed = json.loads(language.placing(MARKET, "buy", "ioc").frame(ID, D("0.01"), D("64012.36"), AT).data)
+    assert placed["params"] == {
+        "newClientOrderId": ID, "newOrderRespType": "FULL", "price": "64012.36", "quantity": "0.01000",
+        "recvWindow": 5000, "side": "BUY", "symbol": "BTCUSDT", "timeInForce": "IOC", "timestamp": MS, "type": "LIMIT",
+    }  # fmt: skip
+    cancelled = json.loads(language.cancel_frame(MARKET, REF, AT).data)
+    assert list(cancelled["params"]) == ["origClientOrderId", "recvWindow", "symbol", "timestamp"]
+    assert b"&signature=" in language.placing(MARKET, "buy", "ioc").rest(ID, D("0.01"), D("64012.36"), AT).body
 
 
 def test_an_execution() -> None:
