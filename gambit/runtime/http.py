@@ -40,7 +40,8 @@ class Http(Protocol):
 class AiohttpClient:
     """One session for all venues; open it inside the loop, close it at the end."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, body_max: int = MAX_BODY_BYTES) -> None:
+        self.body_max = body_max
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit_per_host=CONNECTIONS_A_HOST, ssl=tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -60,7 +61,7 @@ class AiohttpClient:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_sec),
             ) as answer:
-                whole = await _read(answer)
+                whole = await _read(answer, self.body_max)
                 return HttpAnswer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, whole)
         except aiohttp.ClientConnectorError as error:
             raise HttpError(str(error), sent=False) from error
@@ -74,12 +75,12 @@ class AiohttpClient:
         await self.session.close()
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in answer.content.iter_any():
         parts.append(part)
         size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise HttpError(f"an answer of more than {MAX_BODY_BYTES} bytes", sent=True)
+        if size > most:
+            raise HttpError(f"an answer of more than {most} bytes", sent=True)
     return b"".join(parts)

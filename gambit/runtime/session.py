@@ -221,6 +221,8 @@ class Session:
             elif self._fetches(book):
                 if self._may_fetch(now_ns, watch, book):
                     fetched.append(Fetch(spelling))
+                    if watch.fruitless == 0:  # it was synced before; its very first snapshot does not count
+                        watch.again_ns = now_ns
                     self._asked(watch, leaves_ns)
             elif self._may_ask(now_ns, watch, RESYNC_SEC):
                 lost.append(spelling)
@@ -232,7 +234,7 @@ class Session:
             self.has_been_live = True
         for spelling in frozen:
             self._watches[spelling].calm += 1
-            self._watches[spelling].asked_ns = self._watches[spelling].again_ns = leaves_ns
+            self._watches[spelling].asked_ns = leaves_ns
         self._resubscribe([*lost, *frozen])
         return fetched
 
@@ -255,7 +257,7 @@ class Session:
         return now_ns - max(book.moved_ns, watch.asked_ns) >= patience_ns
 
     def _asked(self, watch: _Watch, leaves_ns: int) -> None:
-        watch.asked_ns = watch.again_ns = leaves_ns
+        watch.asked_ns = leaves_ns
         watch.fruitless += 1
 
     def _resubscribe(self, spellings: Sequence[str]) -> None:

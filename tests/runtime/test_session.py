@@ -319,6 +319,6 @@ def test_a_gap_fetches_at_most_once_in_five_seconds() -> None:
         found.run(0.2)
         found.lose("AB")
         found.run(0.2)
-    times = found.times(Fetch)
+    times = found.times(Fetch)[1:]  # the very first snapshot does not count
     assert all(round(b - a, 6) >= RESYNC_SEC for a, b in pairwise(times))
     assert len(times) >= 8
