@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gambit.cli.daemon import place_of
 from gambit.cli.options import ConfigFailure, Failure, with_config
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def run(config_path: Path | None, overrides: tuple[str, ...]) -> int:
 
     Real market data of the venues of the configuration; `execution.mode = "paper"` (the default) sends no orders.
     """
+    refuse_second(config_path, overrides)
     from gambit.bootstrap import Options
 
     return serve(lambda: load_layered(config_path, overrides), Options())
@@ -43,9 +45,20 @@ def record(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
     DIR/frames.jsonl.zst is a capture that `gambit replay` reads; `gambit replay --verify DIR` proves that the frames
     give the recorded decisions byte for byte.
     """
+    refuse_second(config_path, overrides)
     from gambit.bootstrap import Options
 
     return serve(lambda: load_layered(config_path, overrides), Options(record_to=output))
+
+
+def refuse_second(config_path: Path | None, overrides: tuple[str, ...]) -> None:
+    """A daemon that runs already is named at once, before everything else is loaded; the lock itself is taken later."""
+    from gambit.runtime.process import LOCK_NAME, AlreadyRunning, holder
+
+    state = place_of(config_path, overrides).state
+    pid = holder(state)
+    if pid is not None:
+        raise Failure(f"gambit: {AlreadyRunning(state / LOCK_NAME, pid)}")
 
 
 def load_layered(config_path: Path | None, overrides: tuple[str, ...]) -> "Config":
