@@ -11,19 +11,21 @@ from typing import Any
 from gambit import __version__
 from gambit._core.latency import PyHistogram
 from gambit.bootstrap.commands import handlers
+from gambit.bootstrap.desk import build_dealing, paper_ports
 from gambit.bootstrap.gauges import Gauges, Lags
 from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted
-from gambit.journal import Journal
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon, Log, Parts
+from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient
-from gambit.runtime.keeping import open_keeping
+from gambit.runtime.keeping import Keeping, open_keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.letters import Letters, decoder
+from gambit.runtime.moment import Moment
 from gambit.runtime.operations import Readings
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
@@ -77,7 +79,6 @@ def build(
 
     Raises JournalError, FeedError, RecorderError, OSError.
     """
-    state_dir = Path(config.daemon.state_dir)
     settings = feed_settings(config)
     registry = Registry(METRICS)
     recorder = _recorder(config, clock, log, options)
@@ -87,6 +88,7 @@ def build(
     hot = _hot(config, clock, log, ledger, registry)
     http = AiohttpClient()
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
+    switch, dealing = _order_path(config, clock, log, hot.market, keeping, ledger, lambda: feeds, lambda: daemon)
     letters = Letters(journal, ledger, decoder(VENUES, decode), lambda: keeping.snapshot(0.0))
     control = ControlServer(
         socket_path(config),
@@ -100,6 +102,7 @@ def build(
         _signals(registry),
         lambda event: control.publish("arb.signal", event),
         hot.tally.take,
+        dealing.on_signal,
         *options.listeners,
     ]
     daemon = Daemon(
@@ -117,16 +120,48 @@ def build(
                 hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon, hot.loop_lag)
             ),
             tally=hot.tally,
-            switch=TradingSwitch(state_dir, clock.now_ns, ledger.fact),
+            dealing=dealing,
+            ports=lambda: ports(config, hot.market, dealing),
+            switch=switch,
             servers=(control, scrape),
             recorder=recorder,
-            started=_started(config, journal),
+            started=_started(config, dealing),
             on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag),
             scrape_address=scrape.address,
         )
     )
     _collect(registry, daemon, control, hot.ticks)
     return daemon
+
+
+def _order_path(
+    config: Config,
+    clock: Clock,
+    log: Log,
+    market: Market,
+    keeping: Keeping,
+    ledger: Ledger,
+    feeds: Callable[[], Feeds],
+    daemon: Callable[[], Daemon],
+) -> tuple[TradingSwitch, Dealing]:
+    """The switch and the desk tell each other of every change of the trading state."""
+    switch = TradingSwitch(
+        Path(config.daemon.state_dir),
+        clock.now_ns,
+        lambda fact: dealing.set_trading(fact.state, fact.reason, fact.by),
+    )
+    dealing = build_dealing(
+        config,
+        clock,
+        log,
+        market,
+        keeping,
+        ledger,
+        feeds,
+        switch.adopt,
+        lambda what, error: daemon().trouble(f"{what}: {error!r}"),
+    )
+    return switch, dealing
 
 
 def _hot(config: Config, clock: Clock, log: Log, ledger: Ledger, registry: Registry) -> _Hot:
@@ -252,15 +287,22 @@ def _recorder(config: Config, clock: Clock, log: Log, options: Options) -> Recor
     )
 
 
-def _started(config: Config, journal: Journal) -> DaemonStarted:
-    """The journal's next sequence number is the epoch: it grows with every start and needs no file of its own."""
+def _started(config: Config, dealing: Dealing) -> DaemonStarted:
+    """The epoch is one more than that of the life before: it is part of every client order id."""
     return DaemonStarted(
         version=__version__,
         pid=os.getpid(),
-        epoch=journal.head + 1,
+        epoch=dealing.desk.standing.state.epoch + 1,
         mode=config.execution.mode,
         config_hash=config_hash(config),
     )
+
+
+def ports(config: Config, market: Market, dealing: Dealing) -> Mapping[str, Port]:
+    """Where orders go: the paper venues; nowhere in live mode, for which there are no gateways yet."""
+    if config.execution.mode == "live":
+        return {}
+    return paper_ports(config, market, dealing, Moment(market, dict).marks())
 
 
 def _latencies(registry: Registry, name: str, latency: PyHistogram) -> Callable[[int], None]:

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from gambit.events.operation import Audited
+from gambit.bootstrap.audit import audit
+from gambit.bootstrap.trading import desk_handlers
 from gambit.journal import JournalError
 from gambit.runtime.backup import BackupError
 from gambit.runtime.daemon import Daemon
@@ -63,6 +64,7 @@ def handlers(
             raise Refused(str(error)) from error
 
     return {
+        **desk_handlers(daemon),
         "reload": read_again,
         "snapshot": told(snapshot),
         "backup": told(backup),
@@ -103,9 +105,3 @@ def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
         return StateChange(state=done.state, was=done.was, reason=done.reason)
 
     return change
-
-
-def audit(daemon: Daemon, caller: Caller, action: str, detail: str) -> None:
-    """Who did what through this door."""
-    who = f"uid {caller.uid} pid {caller.pid}"
-    daemon.parts.ledger.fact(Audited(who=who, door="control socket", action=action, detail=detail))

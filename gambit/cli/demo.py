@@ -36,6 +36,8 @@ SETTINGS = (
     "engine.min_liquidity_depth = 1000",
     "engine.max_notional = 10000",
     *(f"venues.{venue}.taker_fee_bps = 1" for venue in VENUES),
+    "execution.paper_taker_fee_bps = 1",
+    "execution.paper_slippage_bps = 1",
     "risk.trades_per_day = 0",
     "risk.trades_per_hour = 0",
 )

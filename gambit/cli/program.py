@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gambit import __version__
-from gambit.cli import interrupts, trading
+from gambit.cli import desk, interrupts, trading
 from gambit.cli.archive import backup, export, restore
 from gambit.cli.config import config_commands
 from gambit.cli.dead_letters import dead_letters
@@ -63,11 +63,20 @@ def gambit() -> None:
 
 
 LIVE = (demo, run_command, record, sim)
-RUNNING = (start, stop, restart, status, top, opportunities, *trading.COMMANDS)  # what speaks to a running daemon
+RUNNING = (
+    start,
+    stop,
+    restart,
+    status,
+    top,
+    opportunities,
+    *trading.COMMANDS,
+    *desk.COMMANDS,
+)  # what speaks to a running daemon
 KEPT = (query, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
 STILL = (replay, config_commands, venue_commands, doctor)
 
-for command in (*LIVE, *RUNNING, *KEPT, *STILL):
+for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):
     gambit.add_command(command)
 
 

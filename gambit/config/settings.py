@@ -194,7 +194,7 @@ class RiskSettings(Section, frozen=True, kw_only=True):
     )
     max_order_notional: Annotated[
         Decimal, above("0", "1000000000000", "Most notional of one order.", "quote units")
-    ] = Decimal(10000)
+    ] = Decimal(12000)
     max_symbol_notional: Annotated[
         Decimal,
         above("0", "1000000000000", "Most notional in flight in one symbol, orders in doubt included.", "quote units"),

@@ -58,7 +58,7 @@ class Limits:
     """[risk]: quote amounts in the currency of account, ratios in bps, 0 = off where a count is meant."""
 
     min_order_quote: Decimal = Decimal(10)
-    max_order_notional: Decimal = Decimal(10_000)
+    max_order_notional: Decimal = Decimal(12_000)  # limit prices lie beyond max_notional's
     max_symbol_notional: Decimal = Decimal(40_000)
     max_venue_notional: Decimal = Decimal(60_000)
     max_in_flight_notional: Decimal = Decimal(100_000)

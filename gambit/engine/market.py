@@ -264,6 +264,10 @@ class Market:
             return str(instrument.spelling)
         return None if catalog.has_list else next(iter(catalog.spellings(symbol)), None)
 
+    def find(self, venue: str, symbol: str) -> int | None:
+        """The market of a symbol; None when nothing was ever heard of it."""
+        return self._index_of.get(Listing(venue, symbol))
+
     def index(self, venue: str, spelling: str) -> int:
         """The market of a spelling, made if need be. Raises KeyError for one that is unknown or not wanted."""
         market = self._resolve(self.venue(venue), spelling)

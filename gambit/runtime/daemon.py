@@ -8,13 +8,14 @@ trading is halted (reliability.md R11, I24).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted, DaemonStopped
 from gambit.runtime.clock import Clock
+from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
@@ -71,6 +72,8 @@ class Parts:
     sampler: Sampler
     readings: Readings
     tally: Tally
+    dealing: Dealing
+    ports: Callable[[], Mapping[str, Port]]  # asked for when the books are synced
     switch: TradingSwitch
     servers: Sequence[Server]
     recorder: Recorder | None
@@ -103,7 +106,10 @@ class Daemon:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """From start to end. Raises what a part raises when it cannot start; what was started is stopped then too."""
         parts = self.parts
-        parts.ledger.fact(parts.started)
+        parts.dealing.begin(parts.started)
+        if str(parts.dealing.desk.standing.state.trading.state) != parts.switch.state:
+            kept = parts.switch.kept
+            parts.dealing.set_trading(kept.state, kept.reason, kept.by)
         parts.log.info("starting", version=parts.started.version, pid=parts.started.pid, epoch=parts.started.epoch)
         try:
             for server in parts.servers:
@@ -114,6 +120,8 @@ class Daemon:
             await parts.feeds.start()
             await self._until_ready()
             if not self.stopping.is_set():
+                parts.dealing.open(parts.ports())
+                self._supervisor.start("dealing", parts.dealing.run())
                 self.state = "safe_mode" if self.is_safe_mode else "running"
                 self._tell_ready()
                 on_ready()
@@ -212,6 +220,7 @@ class Daemon:
             raise failures[0]
 
     async def _end_feeds(self) -> None:
+        await self.parts.dealing.close()
         await self.parts.feeds.stop()
         await self._supervisor.stop()
         await self.parts.http.close()

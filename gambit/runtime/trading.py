@@ -7,11 +7,10 @@ journal gets the same change as a fact. A file that cannot be read means HALTED:
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, cast, get_args
 
 import msgspec
 
-from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
 
 State = Literal["ACTIVE", "REDUCING", "HALTED"]
@@ -31,7 +30,9 @@ class Kept(msgspec.Struct, frozen=True):
 class TradingSwitch:
     """The state and the only way to change it. `tell` takes the change as a fact."""
 
-    def __init__(self, state_dir: Path, now_ns: Callable[[], int], tell: Callable[[Fact], object]) -> None:
+    def __init__(
+        self, state_dir: Path, now_ns: Callable[[], int], tell: Callable[[TradingStateChanged], object]
+    ) -> None:
         self._path = state_dir / FILE
         self._now_ns = now_ns
         self._tell = tell
@@ -54,6 +55,13 @@ class TradingSwitch:
         fact = TradingStateChanged(state=to, was=was, reason=reason, by=by)
         self._tell(fact)
         return fact
+
+    def adopt(self, fact: TradingStateChanged) -> None:
+        """The desk changed the state by itself, and told so already. Raises OSError, and then is HALTED in memory."""
+        kept = Kept(cast(State, fact.state), fact.reason, fact.by, self._now_ns())
+        self.kept = Kept("HALTED", "the change to the trading state is not on disk yet", fact.by, 0)
+        self._write(kept)
+        self.kept = kept
 
     def _read(self) -> Kept:
         try:

@@ -1,7 +1,8 @@
 """The control socket's methods by name, with the parameters each takes; the daemon hands in what they do.
 
-    reading   status, opportunities, books, metrics, dlq.list, dlq.show
-    telling   halt, reduce, resume, stop, reload, dlq.requeue, dlq.purge
+    reading   status, opportunities, books, orders, plans, positions, pnl, metrics, dlq.list, dlq.show
+    telling   halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
+              dlq.purge
     files     snapshot, backup
 
 The answers are the structs of gambit.surface.views; `metrics` answers with the exposition text.
@@ -91,6 +92,29 @@ class Backup(Params, frozen=True):
     path: Annotated[str, msgspec.Meta(pattern="^/")]
 
 
+class Rows(Params, frozen=True):
+    """Newest first."""
+
+    open_only: bool = False
+    symbol: str | None = None
+    venue: str | None = None
+    status: str | None = None
+    since_ns: int | None = None
+    limit: Limit = 50
+
+
+class PlanId(Params, frozen=True):
+    """One plan."""
+
+    plan_id: str
+
+
+class OrderId(Params, frozen=True):
+    """One order, by its order_id or its client order id."""
+
+    order_id: str
+
+
 PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "status": Nothing,
     "opportunities": Opportunities,
@@ -107,6 +131,15 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "dlq.purge": DeadLetterIds,
     "snapshot": Snapshot,
     "backup": Backup,
+    "orders": Rows,
+    "plans": Rows,
+    "positions": Nothing,
+    "pnl": Nothing,
+    "plan.approve": PlanId,
+    "plan.reject": PlanId,
+    "order.cancel": OrderId,
+    "arm": Nothing,
+    "disarm": Reason,
 }
 
 

@@ -1,0 +1,98 @@
+"""Builds the order path: the desk as the journal left it, its shell, and the ports it sends through."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from gambit.commands import Notify
+from gambit.config import Config
+from gambit.engine.conditions import VenueView
+from gambit.engine.desk import Desk
+from gambit.engine.market import Market
+from gambit.engine.paper import Paper, PaperTerms, opening_balances
+from gambit.events.operation import TradingStateChanged
+from gambit.runtime.clock import Clock
+from gambit.runtime.daemon import Log
+from gambit.runtime.dealing import Dealing, Port
+from gambit.runtime.feed import Feeds
+from gambit.runtime.keeping import Keeping
+from gambit.runtime.ledger import Ledger
+from gambit.runtime.moment import Moment
+from gambit.runtime.wiring import execution, limits
+
+WORTH = Decimal(100_000)  # of every asset, where the configuration gives no paper balances
+MS = 1_000_000
+
+
+def build_dealing(
+    config: Config,
+    clock: Clock,
+    log: Log,
+    market: Market,
+    keeping: Keeping,
+    ledger: Ledger,
+    feeds: Callable[[], Feeds],
+    on_state: Callable[[TradingStateChanged], None],
+    on_defect: Callable[[str, BaseException], None],
+) -> Dealing:
+    """The desk in its shell, brought to where the journal says it stood. Raises ReplayDiffers."""
+
+    def notify(notice: Notify) -> None:
+        tell = log.error if notice.severity == "critical" else log.warning
+        tell(notice.message, rule=notice.rule_id, scope=notice.scope)
+
+    def venues() -> dict[str, VenueView]:
+        return venue_views(config, feeds())
+
+    dealing = Dealing(
+        Desk(execution(config), limits(config)),
+        clock,
+        keeping.journal,
+        ledger.fact,
+        lambda: Moment(market, venues),
+        durability=config.journal.durability,
+        notify=notify,
+        on_state=on_state,
+        on_defect=on_defect,
+    )
+    dealing.replay()
+    return dealing
+
+
+def venue_views(config: Config, feeds: Feeds) -> dict[str, VenueView]:
+    """How each venue is, as far as orders go."""
+    views = {}
+    for feed in feeds.statuses():
+        views[feed.venue] = VenueView(
+            name=feed.venue,
+            can_trade=feed.connections_up > 0 and not feed.circuit_open and config.execution.mode == "paper",
+            is_degraded=feed.is_degraded,
+            taker_fee_bps=taker_fee_bps(config, feed.venue),
+            latency_ns=int(config.execution.paper_latency_ms * MS),
+        )
+    return views
+
+
+def taker_fee_bps(config: Config, venue: str) -> Decimal:
+    """What the paper venue charges, and so what a plan reckons with."""
+    return config.execution.paper_taker_fee_bps if config.execution.mode == "paper" else config.taker_fee_bps(venue)
+
+
+def paper_ports(config: Config, market: Market, dealing: Dealing, marks: Mapping[str, Decimal]) -> dict[str, Port]:
+    """A paper venue for every venue there are books of; it goes on where the desk's executions left it."""
+    rules = config.execution
+    terms = PaperTerms(
+        taker_fee_bps=rules.paper_taker_fee_bps,
+        slippage_bps=rules.paper_slippage_bps,
+        min_order_quote=config.risk.min_order_quote,
+        latency_ns=int(rules.paper_latency_ms * MS),
+        recovery_ns=int(rules.paper_recovery_ms * MS),
+    )
+    ports: dict[str, Port] = {}
+    for venue in market.venues:
+        symbols = [listing.symbol for listing in market.listings if listing.venue == venue]
+        assets = sorted({asset for symbol in symbols for asset in symbol.split("-")[:2]})
+        opening = dict(rules.paper_balances) or opening_balances(assets, marks, WORTH)
+        port = Paper(venue, terms, opening)
+        port.restore(dealing.desk.standing)
+        ports[venue] = port
+    return ports

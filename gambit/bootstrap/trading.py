@@ -1,0 +1,87 @@
+"""The control socket's methods about orders and plans, bound to a daemon's desk."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gambit.bootstrap.audit import audit
+from gambit.runtime import books_of_account
+from gambit.runtime.daemon import Daemon
+from gambit.runtime.dealing import Dealing
+from gambit.surface.control import Caller, Handler
+from gambit.surface.methods import OrderId, PlanId, Reason, Rows
+from gambit.surface.rpc import Nothing, Refused
+
+
+def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
+    """By method name; `daemon` is asked at each call."""
+
+    def dealing() -> Dealing:
+        return daemon().parts.dealing
+
+    def orders(params: Rows, _caller: Caller) -> list[dict[str, Any]]:
+        return books_of_account.orders(dealing().desk, params)
+
+    def plans(params: Rows, _caller: Caller) -> list[dict[str, Any]]:
+        return books_of_account.plans(dealing().desk, params)
+
+    def positions(_params: Nothing, _caller: Caller) -> dict[str, Any]:
+        desk, marks = dealing().desk, dealing().marks()
+        return {
+            "positions": books_of_account.positions(desk, marks),
+            "balances": books_of_account.balances(desk),
+        }
+
+    def pnl(_params: Nothing, _caller: Caller) -> dict[str, Any]:
+        return books_of_account.pnl(dealing().desk, dealing().marks(), daemon().parts.clock.now_ns())
+
+    def arm(_params: Nothing, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "arm", "")
+        dealing().arm(f"user {caller.uid}")
+        return {"armed_until_ns": dealing().desk.standing.state.trading.armed_until_ns}
+
+    def disarm(params: Reason, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "disarm", params.reason)
+        dealing().disarm(f"user {caller.uid}", params.reason)
+        return {"armed_until_ns": 0}
+
+    return {
+        "orders": orders,
+        "plans": plans,
+        "positions": positions,
+        "pnl": pnl,
+        "arm": arm,
+        "disarm": disarm,
+        **_decisions(daemon),
+    }
+
+
+def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
+    """What is decided about one plan or order."""
+
+    def approve(params: PlanId, caller: Caller) -> dict[str, Any]:
+        return decide("plan.approve", params.plan_id, caller)
+
+    def reject(params: PlanId, caller: Caller) -> dict[str, Any]:
+        return decide("plan.reject", params.plan_id, caller)
+
+    def cancel(params: OrderId, caller: Caller) -> dict[str, Any]:
+        return decide("order.cancel", key_of(daemon().parts.dealing, params.order_id), caller)
+
+    def decide(action: str, name: str, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, action, name)
+        dealing = daemon().parts.dealing
+        do = {"plan.approve": dealing.approve, "plan.reject": dealing.reject, "order.cancel": dealing.cancel}[action]
+        try:
+            do(name, f"user {caller.uid}")
+        except KeyError as error:
+            what = "no live order" if action == "order.cancel" else "no plan that waits for approval"
+            raise Refused(f"{name}: {what}") from error
+        return {"done": name}
+
+    return {"plan.approve": approve, "plan.reject": reject, "order.cancel": cancel}
+
+
+def key_of(dealing: Dealing, name: str) -> str:
+    """The client order id of an order that is named by it or by its order_id."""
+    live = dealing.desk.standing.live
+    return next((key for key, order in live.items() if name in (key, order.intent.order_id)), name)

@@ -1,0 +1,188 @@
+"""`gambit orders`, `plans`, `positions`, `pnl`: what the desk did; `plan`, `order`, `arm`, `disarm`: what it may do."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gambit.cli.daemon import SECOND_NS, ask, place_of_running
+from gambit.cli.options import seconds_of, with_config, with_json
+from gambit.cli.paint import Paint, table
+from gambit.surface import quantities
+
+Row = dict[str, Any]
+
+
+def _listing(name: str, text: str, cells: Callable[[Row], list[str]], head: Sequence[str]) -> click.Command:
+    """A command that lists orders or plans."""
+
+    @click.command(name, help=text)
+    @click.option("--symbol", metavar="SYMBOL", help="Only this symbol, such as BTC-USDT.")
+    @click.option("--venue", metavar="VENUE", help="Only of this venue.")
+    @click.option("--status", metavar="STATUS", help="Only with this status, such as filled.")
+    @click.option("--since", callback=seconds_of, metavar="DURATION", help="Only those made within the last 10m, ...")
+    @click.option("--open", "open_only", is_flag=True, help="Only those that are under way.")
+    @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+    @with_config
+    @with_json
+    def listing(
+        since: float | None, config_path: Path | None, overrides: tuple[str, ...], as_json: bool, **asked: Any
+    ) -> None:
+        since_ns = None if since is None else time.time_ns() - int(since * SECOND_NS)
+        found = ask(place_of_running(config_path, overrides), name, since_ns=since_ns, **asked)
+        if as_json:
+            click.echo(json.dumps(found))
+        elif not found:
+            click.echo(f"no {name}")
+        else:
+            first, *body = table([list(head), *map(cells, found)], left=4)
+            click.echo("\n".join([Paint.for_stdout().strong(first), *body]))
+
+    return listing
+
+
+def _order(row: Row) -> list[str]:
+    price = row["average_price"] or row["price"]
+    return [
+        quantities.moment(row["created_ns"]),
+        row["symbol"],
+        row["venue"],
+        f"{row['side']} {row['purpose']}",
+        f"{row['qty_filled']} of {row['qty']}",
+        f"{float(price):.10g}",
+        row["status"].replace("_", " "),
+        row["client_order_id"],
+    ]
+
+
+def _plan(row: Row) -> list[str]:
+    result = " ".join(f"{float(amount):+,.4f} {asset}" for asset, amount in row["result"].items()) or "-"
+    return [
+        quantities.moment(row["created_ns"]),
+        row["symbol"],
+        " ".join(row["venues"]),
+        (row["end"] or row["status"]).replace("_", " "),
+        f"{float(row['total_quote_amount']):,.2f}",
+        f"{float(row['expected_profit']):+,.4f}",
+        result,
+        row["plan_id"],
+    ]
+
+
+orders = _listing(
+    "orders",
+    "List orders, newest first.",
+    _order,
+    ["at", "symbol", "venue", "side", "filled", "price", "status", "client order id"],
+)
+plans = _listing(
+    "plans",
+    "List order plans, newest first.",
+    _plan,
+    ["at", "symbol", "venues", "status", "quote", "expected", "result", "plan"],
+)
+
+
+@click.command("positions")
+@with_config
+@with_json
+def positions(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show positions and balances."""
+    found = ask(place_of_running(config_path, overrides), "positions")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    paint = Paint.for_stdout()
+    rows = [["symbol", "position", "average cost", "mark", "unrealised", "realised"]]
+    rows += [[row[k] or "-" for k in ("symbol", "qty", "average_cost", "mark", "unrealised", "realised")]
+             for row in found["positions"]]  # fmt: skip
+    held = [["venue", "asset", "amount"], *([b["venue"], b["asset"], b["amount"]] for b in found["balances"])]
+    for title, part, left in (("Positions", rows, 1), ("Balances", held, 2)):
+        head, *body = table([[_short(cell) for cell in row] for row in part], left=left)
+        click.echo("\n".join([paint.strong(title), paint.faint(head), *body, ""]))
+
+
+def _short(cell: str) -> str:
+    """Twelve significant digits are enough for a screen."""
+    try:
+        return f"{float(cell):,.12g}"
+    except ValueError:
+        return cell
+
+
+@click.command("pnl")
+@with_config
+@with_json
+def pnl(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Show the result: equity, today, fees, and what became of every opportunity."""
+    found = ask(place_of_running(config_path, overrides), "pnl")
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    paint = Paint.for_stdout()
+    rows = [[name.replace("_", " "), _short(found[name])] for name in ("equity", "result_today", "unrealised")]
+    rows += [[f"fees {asset}", _short(amount)] for asset, amount in found["fees"].items()]
+    click.echo("\n".join([paint.strong("Result"), *table(rows)]))
+    ends = [["opportunities", str(found["opportunities"]), ""]]
+    ends += [
+        [reason.replace("_", " "), str(count), _short(found["counterfactual"].get(reason, "0"))]
+        for reason, count in found["funnel"].items()
+    ]
+    click.echo(
+        "\n".join(
+            ["", paint.strong("What became of opportunities, and what the refused would have earned"), *table(ends)]
+        )
+    )
+
+
+def _deciding(group: click.Group, word: str, method: str, argument: str, text: str) -> None:
+    """A command that decides about one plan or order."""
+
+    @group.command(word, help=text)
+    @click.argument("name", metavar="ID")
+    @with_config
+    @with_json
+    def decide(name: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+        named: dict[str, Any] = {argument: name}
+        answer = ask(place_of_running(config_path, overrides), method, **named)
+        click.echo(json.dumps(answer) if as_json else f"{method.replace('.', ' ')}: {answer['done']}")
+
+
+@click.group("plan")
+def plan() -> None:
+    """Decide about plans that wait for approval."""
+
+
+@click.group("order")
+def order() -> None:
+    """Decide about orders."""
+
+
+_deciding(plan, "approve", "plan.approve", "plan_id", "Let a waiting plan go; every gate is asked again.")
+_deciding(plan, "reject", "plan.reject", "plan_id", "Drop a waiting plan.")
+_deciding(order, "cancel", "order.cancel", "order_id", "Cancel the rest of a live order.")
+
+
+@click.command("arm")
+@with_config
+@with_json
+def arm(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Let live orders leave, for execution.arm_hours."""
+    answer = ask(place_of_running(config_path, overrides), "arm")
+    click.echo(json.dumps(answer) if as_json else f"armed until {quantities.moment(answer['armed_until_ns'])} UTC")
+
+
+@click.command("disarm")
+@click.option("--reason", default="", metavar="TEXT", help="Why; goes into the audit record.")
+@with_config
+@with_json
+def disarm(reason: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Keep live orders from leaving."""
+    answer = ask(place_of_running(config_path, overrides), "disarm", reason=reason)
+    click.echo(json.dumps(answer) if as_json else "disarmed")
+
+
+COMMANDS = (orders, plans, positions, pnl, plan, order, arm, disarm)

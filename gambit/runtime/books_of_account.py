@@ -1,0 +1,150 @@
+"""What the desk has done and holds, as plain data for the outside: orders, plans, positions, result, the funnel.
+
+Cold: copies out of the desk's standing. Money and quantities are decimal text, times ns since the epoch.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from gambit.engine.desk import Desk
+from gambit.engine.order import Order
+from gambit.engine.trade import Trade
+
+ROWS_LOOKED_AT: Final = 10_000
+
+
+class Query(Protocol):
+    """Filters of orders and plans; those that are None let everything pass."""
+
+    @property
+    def open_only(self) -> bool: ...
+    @property
+    def symbol(self) -> str | None: ...
+    @property
+    def venue(self) -> str | None: ...
+    @property
+    def status(self) -> str | None: ...
+    @property
+    def since_ns(self) -> int | None: ...
+    @property
+    def limit(self) -> int: ...
+
+
+def orders(desk: Desk, query: Query) -> list[dict[str, Any]]:
+    """The newest orders first."""
+    standing = desk.standing
+    known = list((standing.live if query.open_only else standing.state.orders).values())
+    rows = [_order(order) for order in reversed(known[-ROWS_LOOKED_AT:])]
+    return [row for row in rows if _passes(row, query) and query.venue in (None, row["venue"])][: query.limit]
+
+
+def _passes(row: dict[str, Any], query: Query) -> bool:
+    is_late_enough = query.since_ns is None or row["created_ns"] >= query.since_ns
+    return is_late_enough and query.symbol in (None, row["symbol"]) and query.status in (None, row["status"])
+
+
+def _order(order: Order) -> dict[str, Any]:
+    intent = order.intent
+    price = order.average_price
+    return {
+        "order_id": intent.order_id,
+        "client_order_id": intent.key,
+        "plan_id": intent.plan_id,
+        "user_id": intent.user_id,
+        "venue": intent.venue,
+        "venue_order_id": order.venue_order_id,
+        "symbol": intent.symbol,
+        "side": intent.side,
+        "qty": _text(order.qty or intent.qty),
+        "price": _text(intent.price),
+        "tif": intent.tif,
+        "purpose": intent.purpose,
+        "status": str(order.status),
+        "qty_filled": _text(order.filled_qty),
+        "average_price": None if price is None else _text(price),
+        "idempotency_key": intent.idempotency_key,
+        "created_ns": order.intended_ns,
+        "updated_ns": order.changed_ns,
+    }
+
+
+def plans(desk: Desk, query: Query) -> list[dict[str, Any]]:
+    """The newest plans first."""
+    standing = desk.standing
+    known = list((standing.open if query.open_only else standing.state.trades).values())
+    rows = [_plan(trade) for trade in reversed(known[-ROWS_LOOKED_AT:])]
+    return [row for row in rows if _passes(row, query) and query.venue in (None, *row["venues"])][: query.limit]
+
+
+def _plan(trade: Trade) -> dict[str, Any]:
+    made = trade.made
+    return {
+        "plan_id": made.plan_id,
+        "opp_id": made.opp_id,
+        "symbol": made.symbol,
+        "venues": [leg.venue for leg in made.legs],
+        "status": str(trade.phase),
+        "end": trade.end,
+        "stopped": trade.stopped,
+        "approval": made.approval,
+        "strategy": made.strategy,
+        "total_quote_amount": _text(made.total_quote),
+        "expected_profit": _text(made.expected_profit),
+        "result": {asset: _text(amount) for asset, amount in trade.cash.items()},
+        "unbalanced": {asset: _text(amount) for asset, amount in trade.net.items()},
+        "orders": list(trade.keys),
+        "created_ns": trade.made_ns,
+        "expires_ns": made.expires_ns,
+    }
+
+
+def positions(desk: Desk, marks: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+    """What trading changed, per symbol."""
+    found = []
+    for symbol, position in sorted(desk.standing.state.holdings.positions.items()):
+        mark = marks.get(position.base)
+        cost = position.average_cost
+        found.append(
+            {
+                "symbol": symbol,
+                "qty": _text(position.qty),
+                "average_cost": None if cost is None else _text(cost),
+                "mark": None if mark is None else _text(mark),
+                "unrealised": None if mark is None else _text(position.unrealised(mark)),
+                "realised": _text(position.realised),
+                "quote_asset": position.quote,
+            }
+        )
+    return found
+
+
+def balances(desk: Desk) -> list[dict[str, Any]]:
+    """What is owned, per venue and asset."""
+    rows = []
+    for name, amount in sorted(desk.standing.state.holdings.balances.items()):
+        venue, _, asset = name.partition("|")
+        rows.append({"venue": venue, "asset": asset, "amount": _text(amount)})
+    return rows
+
+
+def pnl(desk: Desk, marks: Mapping[str, Decimal], now_ns: int) -> dict[str, Any]:
+    """The result: today's, the equity, fees charged and modelled, and what became of every opportunity."""
+    holdings, funnel = desk.standing.state.holdings, desk.standing.state.funnel
+    return {
+        "equity": _text(holdings.equity(marks)),
+        "result_today": _text(holdings.result_today(marks, now_ns)),
+        "unrealised": _text(holdings.unrealised(marks)),
+        "fees": {asset: _text(amount) for asset, amount in sorted(holdings.fees.items())},
+        "fee_drift_bps": {venue: _text(tally.drift_bps) for venue, tally in sorted(holdings.tallies.items())},
+        "dust": {asset: _text(qty) for asset, qty in sorted(holdings.dust.items())},
+        "opportunities": funnel.seen,
+        "funnel": dict(sorted(funnel.ended.items())),
+        "counterfactual": {reason: _text(amount) for reason, amount in sorted(funnel.counterfactual.items())},
+    }
+
+
+def _text(amount: Decimal) -> str:
+    """Without exponent and without trailing zeros."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

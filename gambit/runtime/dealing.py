@@ -1,0 +1,276 @@
+"""The shell around the desk: signals, facts and time go in; facts are journalled, then commands are carried out.
+
+What holds here (gambit.engine.desk, rules 1 to 3): facts first, in their order; a create leaves only when the journal
+has its intent, and only after the desk is asked once more at that instant; a create that does not leave comes back as
+Unsent. Ports answer with facts, at once or later; whoever they are, paper or a real venue, this module cannot tell.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final, Literal, Protocol
+
+from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder
+from gambit.engine.desk import Decision, Desk
+from gambit.engine.plan import of_signal
+from gambit.engine.trading_state import Trading
+from gambit.events import Fact, read
+from gambit.events.operation import DaemonStarted, TradingStateChanged
+from gambit.events.orders import Unsent
+from gambit.runtime.clock import Clock
+from gambit.runtime.moment import Moment
+
+RECONCILE_SEC: Final = 30.0
+IDLE_SEC: Final = 1.0  # the desk is asked at least this often
+REPLAY_RECORDS: Final = 4096
+
+
+class Port(Protocol):
+    """The way to a venue's orders."""
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When on_time wants to be called; None: not before something is sent."""
+        ...
+
+    def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
+        """Hand a command over; what is known at once comes back."""
+        ...
+
+    def on_time(self, conditions: Moment, now_ns: int) -> Sequence[Fact]:
+        """What has arrived by now."""
+        ...
+
+
+class Record(Protocol):
+    """A journal record."""
+
+    @property
+    def ts_ns(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Follower(Protocol):
+    """A reader of the journal."""
+
+    def read(self, limit: int) -> Sequence[Record]: ...
+    def close(self) -> None: ...
+
+
+class Journal(Protocol):
+    """Where facts are written down before anything is done about them."""
+
+    def follow(self, after: int) -> Follower: ...
+    async def until_written(self, seq: int) -> None: ...
+    async def until_synced(self, seq: int) -> None: ...
+
+
+class Dealing:
+    """One desk at work. `write` appends a fact and gives its number; `notify` tells people; `on_state` hears of every
+    change of the trading state that the desk makes; `on_defect` hears what went wrong on our side."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        clock: Clock,
+        journal: Journal,
+        write: Callable[[Fact], int],
+        moment: Callable[[], Moment],
+        *,
+        durability: Literal["process", "power"],
+        notify: Callable[[Notify], None],
+        on_state: Callable[[TradingStateChanged], None],
+        on_defect: Callable[[str, BaseException], None],
+    ) -> None:
+        self.desk = desk
+        self.clock = clock
+        self.ports: dict[str, Port] = {}
+        self.sent = 0
+        self._journal = journal
+        self._write = write
+        self._moment = moment
+        self._durability = durability
+        self._notify = notify
+        self._on_state = on_state
+        self._on_defect = on_defect
+        self._wake = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._queries = 0
+        self._is_open = False
+
+    # ---- starting ----
+
+    def replay(self) -> int:
+        """Bring the desk to where the journal says it stood; gives how many records that took. Raises ReplayDiffers."""
+        follower = self._journal.follow(0)
+        count = 0
+        try:
+            while records := follower.read(REPLAY_RECORDS):
+                for record in records:
+                    self.desk.replay(read(record.kind, record.body), record.ts_ns)
+                count += len(records)
+        finally:
+            follower.close()
+        return count
+
+    def begin(self, started: DaemonStarted) -> None:
+        """This run's first fact; then whatever was under way before is taken up."""
+        self._carry_out(self.desk.on_fact(started, self._moment(), self.clock.now_ns()))
+        self._carry_out(self.desk.resume(self._moment(), self.clock.now_ns()))
+
+    def open(self, ports: Mapping[str, Port]) -> None:
+        """The venues can be reached: balances are asked for, and signals are considered from now on."""
+        self.ports = dict(ports)
+        self._is_open = True
+        self.reconcile()
+        self._wake.set()
+
+    # ---- what comes in ----
+
+    def on_signal(self, event: Mapping[str, Any]) -> None:
+        """A signal or an episode's end, as the engine words it."""
+        if event["event"] == "raised" and self._is_open:
+            self._carry_out(self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns()))
+
+    def on_facts(self, facts: Iterable[Fact]) -> None:
+        """What a port tells."""
+        for fact in facts:
+            self._carry_out(self.desk.on_fact(fact, self._moment(), self.clock.now_ns()))
+
+    def set_trading(self, to: str, reason: str, by: str) -> None:
+        """ACTIVE, REDUCING or HALTED, by whoever may."""
+        decision = self.desk.set_trading(Trading(to), reason, by, self._moment(), self.clock.now_ns())
+        self._carry_out(decision, is_told=True)
+
+    def approve(self, plan: str, by: str) -> None:
+        """Raises KeyError for a plan that does not wait."""
+        self._carry_out(self.desk.approve(plan, by, self._moment(), self.clock.now_ns()))
+
+    def reject(self, plan: str, by: str) -> None:
+        """Raises KeyError for a plan that does not wait."""
+        self._carry_out(self.desk.reject(plan, by, self._moment(), self.clock.now_ns()))
+
+    def cancel(self, key: str, by: str) -> None:
+        """Raises KeyError for an order that is not live."""
+        self._carry_out(self.desk.cancel(key, by, self.clock.now_ns()))
+
+    def arm(self, by: str) -> None:
+        """Live orders may leave."""
+        self._carry_out(self.desk.arm(by, self._moment(), self.clock.now_ns()))
+
+    def disarm(self, by: str, reason: str) -> None:
+        """Live orders may not leave any more."""
+        self._carry_out(self.desk.disarm(by, reason, self._moment(), self.clock.now_ns()))
+
+    def marks(self) -> Mapping[str, Decimal]:
+        """Price of each asset in the currency of account, as of now."""
+        return self._moment().marks()
+
+    def reconcile(self) -> None:
+        """Ask every venue for its balances; the desk compares them with its own."""
+        for venue, port in self.ports.items():
+            self._queries += 1
+            command = QueryBalances(venue=venue, query_id=self._queries)
+            self.on_facts(port.send(command, self.clock.now_ns()))
+
+    # ---- time ----
+
+    async def run(self) -> None:
+        """For ever: tell the desk and the ports the time when they want to know it."""
+        due_sec = RECONCILE_SEC
+        while True:
+            self._wake.clear()
+            now_ns = self.clock.now_ns()
+            for port in self.ports.values():
+                self.on_facts(port.on_time(self._moment(), now_ns))
+            self._carry_out(self.desk.on_time(self._moment(), now_ns))
+            wait_sec = self._wait_sec()
+            due_sec -= wait_sec
+            if due_sec <= 0:
+                due_sec = RECONCILE_SEC
+                self.reconcile()
+            try:
+                async with asyncio.timeout(wait_sec):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _wait_sec(self) -> float:
+        now_ns = self.clock.now_ns()
+        dues = [self.desk.deadline_ns(self._moment(), now_ns), *(port.deadline_ns for port in self.ports.values())]
+        soonest = min((due for due in dues if due is not None), default=now_ns + int(IDLE_SEC * 1e9))
+        return min(max((soonest - now_ns) / 1e9, 0.0), IDLE_SEC)
+
+    async def close(self) -> None:
+        """No signal is considered any more; what is being sent is let go."""
+        self._is_open = False
+        if self._sending:
+            await asyncio.wait(self._sending)
+
+    # ---- carrying out ----
+
+    def _carry_out(self, decision: Decision, *, is_told: bool = False) -> None:
+        seq = 0
+        for fact in decision.facts:
+            seq = self._write(fact)
+            if isinstance(fact, TradingStateChanged) and not is_told:
+                self._on_state(fact)
+        for command in decision.commands:
+            if isinstance(command, Notify):
+                self._notify(command)
+        commands = [command for command in decision.commands if not isinstance(command, Notify)]
+        if commands:
+            task = asyncio.get_running_loop().create_task(self._send(commands, seq))
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_defect("sending orders", error)
+
+    async def _send(self, commands: Sequence[Command], seq: int) -> None:
+        """The legs of a plan leave one behind the other, without waiting for each other's answers."""
+        if seq:
+            written = self._journal.until_synced if self._durability == "power" else self._journal.until_written
+            try:
+                await written(seq)
+            except Exception as error:
+                self._refuse(commands, f"the journal did not take the intent: {error}")
+                raise
+        for command in commands:
+            self._hand_over(command)
+        self._wake.set()
+
+    def _hand_over(self, command: Command) -> None:
+        if isinstance(command, PlaceOrder):
+            why_not = self.desk.may_send(command.intent, self.clock.now_ns())
+            if why_not is not None:
+                self._refuse([command], why_not)
+                return
+        port = self.ports.get(_venue_of(command))
+        if port is None:
+            self._refuse([command], "the venue cannot be reached for orders")
+            return
+        if isinstance(command, PlaceOrder):
+            self.sent += 1
+        self.on_facts(port.send(command, self.clock.now_ns()))
+
+    def _refuse(self, commands: Sequence[Command], reason: str) -> None:
+        for command in commands:
+            if isinstance(command, PlaceOrder):
+                intent = command.intent
+                self.on_facts([Unsent(key=intent.key, venue=intent.venue, reason=reason)])
+
+
+def _venue_of(command: Command) -> str:
+    match command:
+        case PlaceOrder(intent):
+            return intent.venue
+        case CancelOrder() | QueryOrder() | QueryFills() | QueryBalances():
+            return command.venue
+    raise TypeError(f"{type(command).__name__} goes to no venue")

@@ -1,0 +1,72 @@
+"""A signal becomes a plan, the plan becomes orders on the paper venues, and everything adds up; also after a restart."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+from gambit.bootstrap import socket_path
+from gambit.runtime.daemon import Daemon
+from gambit.sim.world import Scenario
+from gambit.surface.client import call
+from tests.e2e.live import config_for, exchanges, running, until
+
+SYMBOL = "BTC-USDT"
+CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
+SETTINGS = (
+    "execution.paper_taker_fee_bps = 1",
+    "execution.paper_slippage_bps = 1",
+    "execution.paper_latency_ms = 2",
+    "risk.trades_per_hour = 0",
+    "risk.trades_per_day = 0",
+)
+
+
+def closed_trades(daemon: Daemon) -> int:
+    """How many plans came to their end with something traded."""
+    trades = daemon.parts.dealing.desk.standing.state.trades.values()
+    return sum(not trade.is_open and trade.is_traded for trade in trades)
+
+
+async def test_a_dislocation_is_traded_and_adds_up(tmp_path: Path) -> None:
+    """One venue's price moves; a plan is made, filled and closed flat; orders, plans, positions and result tell it, and
+    a second life of the daemon stands where the first one ended."""
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        path = socket_path(config)
+        async with running(config) as (daemon, log):
+            desk = daemon.parts.dealing.desk
+            await until(lambda: desk.standing.state.holdings.balances)
+            server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 4000)
+            await until(lambda: closed_trades(daemon) > 0)
+            await until(lambda: desk.is_flat)
+            assert desk.standing.state.holdings.audit() == []
+            orders = await asyncio.to_thread(call, path, "orders")
+            assert {order["side"] for order in orders} == {"buy", "sell"}
+            assert all(Decimal(order["qty_filled"]) <= Decimal(order["qty"]) for order in orders)
+            (plan, *_) = await asyncio.to_thread(call, path, "plans", {"limit": 1})
+            assert plan["end"] == "flat"
+            result = await asyncio.to_thread(call, path, "pnl")
+            assert Decimal(result["result_today"]) > 0
+            assert result["opportunities"] == sum(result["funnel"].values()) + len(desk.standing.state.funnel.open)
+            assert daemon.problems == []
+            assert log.of("error") == []
+        before = desk.standing.state
+        async with running(config) as (again, _):
+            state = again.parts.dealing.desk.standing.state
+            assert state.epoch == before.epoch + 1
+            assert state.holdings.balances == before.holdings.balances
+            assert state.orders.keys() >= before.orders.keys()
+
+
+async def test_halted_means_no_plan(tmp_path: Path) -> None:
+    """While trading is halted the same dislocation leads to refusals with that reason, and to no order."""
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        async with running(config) as (daemon, _):
+            await asyncio.to_thread(call, socket_path(config), "halt", {"reason": "a test"})
+            server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 3000)
+            funnel = daemon.parts.dealing.desk.standing.state.funnel
+            await until(lambda: sum(funnel.ended.values()) > 0)
+            assert set(funnel.ended) <= {"halted", "risk:kill_switch"}
+            assert daemon.parts.dealing.desk.standing.state.orders == {}
+            assert daemon.parts.dealing.sent == 0
