@@ -87,6 +87,8 @@ class Gauges:
         reg["gambit_journal_seq"].of().set(parts.keeping.journal.head)
         reg["gambit_journal_failed"].of().set(int(parts.keeping.journal.failed is not None))
         reg["gambit_journal_unsynced_records"].of().set(parts.keeping.journal.head - parts.keeping.journal.synced)
+        syncs = parts.keeping.journal.sync_times
+        reg["gambit_journal_fsync_seconds"].histogram().load(syncs.counts, syncs.total_ns)
         reg["gambit_store_lag_records"].of().set(parts.keeping.store.lag)
         reg["gambit_store_samples_dropped_total"].of().set(parts.keeping.store.dropped)
         for state in STATES:

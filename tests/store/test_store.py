@@ -90,22 +90,26 @@ def test_episodes_dead_letters_and_alerts(start: Start, ledger: Ledger) -> None:
     assert running.rows("SELECT severity, epoch_ns(resolved_at) FROM alerts") == [("High", NOW_NS + 9)]
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"no json", b"[1]", b'{"opp_id": 5, "qty": [], "recv_ns": "x"}', b"\xff\xfe", b"null"]
-)
-def test_a_record_of_another_shape_loses_nothing(start: Start, ledger: Ledger, body: bytes) -> None:
+BODIES = (b"", b"no json", b"[1]", b'{"opp_id": 5, "qty": [], "recv_ns": "x"}', b"\xff\xfe", b"null")
+
+
+def test_a_record_of_another_shape_loses_nothing(start: Start, ledger: Ledger) -> None:
     """Whatever a body holds, the store goes on; what a rule cannot read at all is kept whole."""
-    filled(ledger, 3)
-    ledger.append_body("signal.raised", body)
-    ledger.append_body("dead_letter", body)
-    filled(ledger, 4)
+    strange: list[int] = []
+    for body in BODIES:
+        filled(ledger, 3)
+        strange.append(ledger.append_body("signal.raised", body))
+        ledger.append_body("dead_letter", body)
     running = start()
-    assert running.rows("SELECT count(*), max(seq) FROM facts") == [(9, 9)]
-    assert running.rows("SELECT count(*) FROM arbitrage_opportunity WHERE opp_id IS NOT NULL") == [(2,)]
-    in_table = running.rows("SELECT count(*) FROM arbitrage_opportunity WHERE seq = 4")
-    kept = running.rows("SELECT count(body) FROM facts WHERE seq = 4")
-    assert in_table[0][0] + kept[0][0] == 1
+    count = len(BODIES) * 5
+    assert running.rows("SELECT count(*), max(seq) FROM facts") == [(count, count)]
+    assert running.rows("SELECT count(*) FROM arbitrage_opportunity WHERE opp_id IS NOT NULL") == [(len(BODIES),)]
+    for seq in strange:
+        in_table = running.rows(f"SELECT count(*) FROM arbitrage_opportunity WHERE seq = {seq}")
+        kept = running.rows(f"SELECT count(body) FROM facts WHERE seq = {seq}")
+        assert in_table[0][0] + kept[0][0] == 1
     assert running.store.problem is None
+    assert running.store.unprojected > 0
 
 
 def test_a_restart_goes_on_where_it_was(start: Start, ledger: Ledger) -> None:
