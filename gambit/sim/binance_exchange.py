@@ -16,7 +16,7 @@ from gambit.sim.binance_orders import BinanceOrders
 from gambit.sim.binance_signing import BinanceKeys, SignedPart, query_parameters
 from gambit.sim.binance_wire import BinanceWire, spell, spot_entry
 from gambit.sim.binance_words import Denied, cancel_event, denied_text, execution_report, position_event
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Ping, Pong, Reply, Report, Request, Session
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Ping, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Row, Top, Trade
 from gambit.sim.wire import WireOptions
@@ -134,11 +134,14 @@ class BinanceExchange:
 
     def _manage(self, session: BinanceSession, frame: str | bytes) -> None:
         try:
-            said = json.loads(frame)
+            said = parsed(frame)
         except ValueError as error:
             session.send(_text({"code": 3, "msg": f"Invalid JSON: {error}"}))
             return
         method, params = (said.get("method"), said.get("params", [])) if isinstance(said, dict) else ("", [])
+        if not isinstance(params, list):
+            session.send(_text({"code": 2, "msg": "Invalid request: params must be an array"}))
+            return
         result: Any = None
         if method == "SUBSCRIBE":
             for name in params[: STREAMS_MAX - len(session.channels)]:
@@ -148,7 +151,7 @@ class BinanceExchange:
                 self._exchange.unsubscribe(session, str(name))
         elif method == "LIST_SUBSCRIPTIONS":
             result = list(session.channels)
-        elif method == "SET_PROPERTY" and params[:1] == ["combined"]:
+        elif method == "SET_PROPERTY" and params[:1] == ["combined"] and len(params) == 2:
             session.has_envelope = params[1] is True
         elif method == "GET_PROPERTY":
             result = session.has_envelope
@@ -220,17 +223,19 @@ class BinanceExchange:
 
     def outage(self, kind: Outage, seconds: int, now_ns: int) -> Reply:
         """429, 418, 503, 500."""
-        until_ms = now_ns // MILLI_NS + seconds * 1000
+        denied = self._outage(kind, seconds, now_ns)
+        return Reply(denied_text(denied), denied.status, denied.headers)
+
+    @staticmethod
+    def _outage(kind: Outage, seconds: int, now_ns: int) -> Denied:
+        retry = {"Retry-After": str(seconds)}
         if kind == "limit":
-            denied = Denied(429, -1003, LIMITED)
-        elif kind == "ban":
-            denied = Denied(418, -1003, BANNED.format(until_ms))
-        elif kind == "maintenance":
-            denied = Denied(503, -1016, "This service is no longer available.")
-        else:
-            denied = Denied(500, -1001, "Internal error; unable to process your request. Please try again.")
-        retry = {"Retry-After": str(seconds)} if kind in ("limit", "ban") else {}
-        return Reply(denied_text(denied), denied.status, retry)
+            return Denied(429, -1003, LIMITED, retry)
+        if kind == "ban":
+            return Denied(418, -1003, BANNED.format(now_ns // MILLI_NS + seconds * 1000), retry)
+        if kind == "maintenance":
+            return Denied(503, -1016, "This service is no longer available.")
+        return Denied(500, -1001, "Internal error; unable to process your request. Please try again.")
 
     def _weigh(self, weight: int) -> int:
         return self._exchange.spend("REQUEST_WEIGHT 1m", "", weight, WEIGHT_PER_MINUTE, 60_000)
@@ -273,7 +278,7 @@ class BinanceExchange:
         if "symbol" in params:
             wanted = [params["symbol"]]
         elif "symbols" in params:
-            wanted = json.loads(params["symbols"])
+            wanted = parsed(params["symbols"])
         entries = [self._entry(self._symbol(spelt)) for spelt in wanted]
         limits = (
             f'{{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":{WEIGHT_PER_MINUTE}}},'
@@ -317,7 +322,7 @@ class BinanceExchange:
 
     def _call(self, session: BinanceSession, frame: str | bytes, now_ns: int) -> None:
         try:
-            said = json.loads(frame)
+            said = parsed(frame)
             name, params = said["method"], {key: _plain(value) for key, value in said.get("params", {}).items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             wrong = {"code": -1135, "msg": "This request has an invalid JSON."}
@@ -326,6 +331,9 @@ class BinanceExchange:
         used = self._weigh(1)
         answer: dict[str, Any] = {"id": said.get("id")}
         try:
+            trouble = self._exchange.trouble("WS", session.path, self.action(frame))
+            if trouble is not None:
+                raise self._outage(*trouble, now_ns)
             if used > WEIGHT_PER_MINUTE:
                 raise Denied(429, -1003, LIMITED)
             answer |= {"status": 200, "result": self._result(session, name, params, now_ns)}
@@ -333,7 +341,8 @@ class BinanceExchange:
             error: dict[str, Any] = {"code": denied.code, "msg": denied.msg}
             if denied.status in (418, 429):
                 now_ms = now_ns // MILLI_NS
-                retry_ms = now_ms + 1000 * self._exchange.seconds_left(60_000)
+                seconds = int(denied.headers.get("Retry-After") or self._exchange.seconds_left(60_000))
+                retry_ms = now_ms + 1000 * seconds
                 error["data"] = {"serverTime": now_ms, "retryAfter": retry_ms}
             answer |= {"status": denied.status, "error": error}
         if params.get("returnRateLimits") != "false":

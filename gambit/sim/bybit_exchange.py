@@ -19,7 +19,7 @@ from gambit.sim.bybit_orders import BybitOrders
 from gambit.sim.bybit_signing import BybitKeys, check_time
 from gambit.sim.bybit_wire import BybitWire, spell, spot_entry
 from gambit.sim.bybit_words import Denied, denial, execution_words, order_words, wallet_words
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Refusal, Reply, Report, Request, Session
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Refusal, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
 from gambit.sim.wire import WireOptions, step_text
@@ -461,7 +461,7 @@ def _action(name: str) -> str:
 
 def _object(frame: str | bytes) -> dict[str, Any] | None:
     try:
-        said = json.loads(frame)
+        said = parsed(frame)
     except ValueError:
         return None
     return said if isinstance(said, dict) else None

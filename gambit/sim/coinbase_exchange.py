@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 from gambit.sim.accounts import Credentials, FeeRule, money_text
 from gambit.sim.coinbase_signing import key_pair
 from gambit.sim.coinbase_wire import SEQUENCE, SharedCoinbaseWire, product_entry
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
 from gambit.sim.spelling import go_time, rfc3339
@@ -109,7 +109,7 @@ class CoinbaseExchange:
             session.send(_error("rate limit exceeded"))
             return
         try:
-            said = json.loads(frame)
+            said = parsed(frame)
             kind, channel = said["type"], said["channel"]
             products = [str(name) for name in said.get("product_ids") or []]
         except (ValueError, KeyError, TypeError):

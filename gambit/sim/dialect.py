@@ -24,6 +24,7 @@ Times are the venue's own: `now_ns` already has the venue's clock offset.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -237,6 +238,17 @@ class Session:
         """All that is to be sent now, once."""
         frames, self.out = self.out, []
         return frames
+
+
+def parsed(text: str | bytes, parse_float: Callable[[str], Any] = float) -> Any:
+    """What a client's JSON says.
+
+    Raises ValueError for what is no JSON, too deep or no text.
+    """
+    try:
+        return json.loads(text, parse_float=parse_float)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
 
 
 class Dialect(Protocol):

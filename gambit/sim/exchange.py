@@ -38,6 +38,7 @@ from gambit.sim.verbs import STANDING, Fault, FaultOrder, Faults
 
 BAN_AFTER = 20  # requests during a limit before it becomes a ban
 BAN_S = 120
+MAINTENANCE_S = 60  # that a venue says it will take
 
 
 class Silence(Enum):
@@ -173,8 +174,8 @@ class Exchange:
         self.advance(now_ns)
         if self.faults.fire("refuse", now_ns, {"path": request.path, "method": "WS"}):
             return Silence.CUT
-        if self._outage("all", request) is not None:
-            return self.dialect.outage("maintenance", 60, self.clock_ns)
+        if self._is_maintained("all", {"path": request.path, "method": "WS"}):
+            return self.dialect.outage("maintenance", MAINTENANCE_S, self.clock_ns)
         session = self.dialect.open(request, self.clock_ns)
         if isinstance(session, Session):
             self.ledger.connections += 1
@@ -293,7 +294,15 @@ class Exchange:
         return str(reply.status)
 
     def _process(self, request: Request) -> Reply:
-        fault = self.faults.fire("limit", self.now_ns, {"path": request.path, "method": request.method})
+        trouble = self.trouble(request.method, request.path, self.dialect.action(request))
+        if trouble is not None:
+            return self.dialect.outage(*trouble, self.clock_ns)
+        return self.dialect.http(request, self.clock_ns)
+
+    def trouble(self, method: str, path: str, action: str) -> tuple[Outage, int] | None:
+        """Why no request is served now, and for how many seconds; asked for every request of either kind."""
+        facts = {"path": path, "method": method, "action": action}
+        fault = self.faults.fire("limit", self.now_ns, facts)
         if fault is not None:
             kind: Outage = "ban" if int(fault.number_arg("status", 429)) == 418 else "limit"
             self.block(kind, int(fault.number_arg("seconds", 1)))
@@ -304,21 +313,18 @@ class Exchange:
                 if kind == "limit" and requests >= BAN_AFTER:
                     self.block("ban", BAN_S)
                 self.ledger.spent("requests while blocked", requests + 1, 1)
-                return self.dialect.outage(kind, -((self.now_ns - until_ns) // SECOND_NS), self.clock_ns)
+                return kind, -((self.now_ns - until_ns) // SECOND_NS)
             self._blocked = None
-        if self._outage("orders", request) is not None:
-            return self.dialect.outage("maintenance", 60, self.clock_ns)
-        return self.dialect.http(request, self.clock_ns)
+        if self._is_maintained("all", facts) or (action and self._is_maintained("orders", facts)):
+            return "maintenance", MAINTENANCE_S
+        return None
 
-    def _outage(self, scope: str, request: Request) -> Fault | None:
-        """A maintenance fault that concerns this request; "orders" is the narrower scope."""
-        if not self.faults.any("maintenance"):
-            return None
-        facts = {"path": request.path, "method": request.method}
-        everything = self.faults.fire("maintenance", self.now_ns, facts, unless=lambda f: f.args.get("scope") != "all")
-        if everything is not None or scope == "all" or not self.dialect.action(request):
-            return everything
-        return self.faults.fire("maintenance", self.now_ns, facts, unless=lambda f: f.args.get("scope") == "all")
+    def _is_maintained(self, scope: str, facts: Mapping[str, Any]) -> bool:
+        """Whether there is maintenance of that scope."""
+        fire = self.faults.fire
+        return (
+            fire("maintenance", self.now_ns, facts, unless=lambda f: f.args.get("scope", "orders") != scope) is not None
+        )
 
     def block(self, kind: Outage, seconds: int) -> None:
         """Answer nothing but that there were too many requests for so long."""

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import PPM, Credentials, FeeRule, money_text
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Reply, Report, Request, Session
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.kraken_orders import Counter, KrakenOrders
 from gambit.sim.kraken_private import KrakenPrivate, KrakenSession, answer_words
@@ -103,7 +103,7 @@ class KrakenExchange:
             return
         session.heard_ns = now_ns
         try:
-            said = json.loads(frame, parse_float=Decimal)
+            said = parsed(frame, Decimal)
             method = said["method"]
             params = said.get("params", {})
             symbols = params.get("symbol", [])

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import Account, Credentials, FeeRule, secret_text
-from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session
+from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
 from gambit.sim.okx_orders import OkxOrders
@@ -38,6 +38,14 @@ PUBLIC_PER_2S = {
 PRIVATE_PER_2S = 60
 STATES = {"TRADING": "live", "HALT": "suspend", "CANCEL_ONLY": "suspend"}
 LIMITED = "Rate limit reached. Please refer to API docs and throttle requests accordingly."
+
+
+OUTAGES: dict[Outage, tuple[str, str, int]] = {
+    "limit": ("50011", LIMITED, 429),
+    "ban": ("50011", LIMITED, 429),
+    "maintenance": ("50001", "Service temporarily unavailable. Try again later", 503),
+    "internal": ("50026", "System error. Try again later", 500),
+}
 
 
 class OkxSession(Session):
@@ -112,8 +120,8 @@ class OkxExchange:
             session.send("pong")
             return
         try:
-            said = json.loads(text)
-            op, args, tag = said["op"], said["args"], _tag(said)
+            said = parsed(text)
+            op, args, tag = str(said["op"]), [*said["args"]], _tag(said)
         except (ValueError, KeyError, TypeError):
             session.send(_error("60012", f"Invalid request: {text}", session, {}))
             return
@@ -127,8 +135,12 @@ class OkxExchange:
         elif op == "login":
             self._login(session, args, now_ns)
         elif op in ("subscribe", "unsubscribe"):
+            act = self._subscribe if op == "subscribe" else self._unsubscribe
             for arg in args:
-                getattr(self, f"_{op}")(session, arg, tag, now_ns)
+                if isinstance(arg, dict):
+                    act(session, {str(name): str(value) for name, value in arg.items()}, tag, now_ns)
+                else:
+                    session.send(_error("60012", f"Invalid request: {text}", session, tag))
         else:
             session.send(_error("60012", f"Invalid request: {text}", session, tag))
 
@@ -262,12 +274,7 @@ class OkxExchange:
 
     def outage(self, kind: Outage, seconds: int, now_ns: int) -> Reply:  # noqa: ARG002
         """50011, 50001, 50026; OKX names no seconds."""
-        code, msg, status = {
-            "limit": ("50011", LIMITED, 429),
-            "ban": ("50011", LIMITED, 429),
-            "maintenance": ("50001", "Service temporarily unavailable. Try again later", 503),
-            "internal": ("50026", "System error. Try again later", 500),
-        }[kind]
+        code, msg, status = OUTAGES[kind]
         return Reply(_text({"code": code, "msg": msg, "data": []}), status)
 
     def _charge(self, path: str, owner: str, limit: int) -> None:
@@ -277,7 +284,7 @@ class OkxExchange:
     @staticmethod
     def _body(request: Request) -> Any:
         try:
-            return json.loads(request.body)
+            return parsed(request.body)
         except ValueError as error:
             raise Denied("50002", "JSON syntax error", 400) from error
 
@@ -346,10 +353,12 @@ class OkxExchange:
         times = {"inTime": str(now_ns // 1000), "outTime": str(now_ns // 1000 + 1000)}
         if session.account is None or not session.path.endswith("/private"):
             return _text(answer | {"data": [], "code": "60011", "msg": "Please log in", **times})
-        args = [
-            {**arg, "expTime": said["expTime"]} if isinstance(arg, dict) and said.get("expTime") else arg
-            for arg in said["args"]
-        ]
+        expiry = {"expTime": said["expTime"]} if said.get("expTime") else {}
+        args = [{**arg, **expiry} if isinstance(arg, dict) else arg for arg in said["args"]]
+        trouble = self._exchange.trouble("WS", session.path, self.action(_text(said)))
+        if trouble is not None:
+            code, msg, _status = OUTAGES[trouble[0]]
+            return _text(answer | {"data": [], "code": code, "msg": msg, **times})
         try:
             code, msg, rows = self._orders.operate(op, session.account, args, by_code=True)
         except Denied as denied:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import IO
 
 START_S = 20.0
 STOP_S = 5.0
@@ -34,6 +36,7 @@ class Simulation:
             "--attached",
         )
         self._process: asyncio.subprocess.Process
+        self._said: IO[bytes]
 
     @property
     def pid(self) -> int:
@@ -41,6 +44,7 @@ class Simulation:
         return self._process.pid
 
     async def __aenter__(self) -> Simulation:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  (closed when the child ends)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -49,7 +53,7 @@ class Simulation:
             *self._words,
             stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone, however that came about
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=self._said,  # a file, because nobody would empty a pipe
             start_new_session=True,  # Ctrl-C is for the parent, which then stops the child in order
         )
         try:
@@ -73,16 +77,18 @@ class Simulation:
 
         Raises SimulationFailed when it ended instead.
         """
-        if self._process.stdout is None or self._process.stderr is None:
+        if self._process.stdout is None:
             raise SimulationFailed("the simulated exchanges have no output")
         line = await self._process.stdout.readline()
         if not line:
-            said = (await self._process.stderr.read()).decode(errors="replace").strip()
+            self._said.seek(0)
+            said = self._said.read().decode(errors="replace").strip()
             raise SimulationFailed(f"the simulated exchanges did not start: {said}")
         entry = json.loads(line)
         self.entries[entry["venue"]] = entry
 
     async def _stop(self) -> None:
+        self._said.close()
         if self._process.returncode is not None:
             return
         with suppress(ProcessLookupError):
