@@ -86,6 +86,8 @@ class PicowsTransport:
                 )
         except (OSError, TimeoutError, ValueError, picows.WSError) as error:
             raise LinkError(_worded(error)) from error
+        if listener_of_picows is None:  # how picows says that the other end hung up before it answered
+            raise LinkError("the connection was cut during the handshake")
         return cast(_PicowsLink, listener_of_picows)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from gambit.bootstrap import Options, build
 from gambit.config import Config
 from gambit.config.loading import load_layers
-from gambit.runtime.clock import SystemClock
+from gambit.runtime.clock import Clock, SystemClock
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
 from gambit.sim.world import DIALECTS, Scenario, World
@@ -59,18 +59,22 @@ def config_for(server: Server, state_dir: Path, *settings: str, symbols: Sequenc
 
 
 @asynccontextmanager
-async def exchanges(scenario: Scenario | None = None, seed: int = 1) -> AsyncIterator[Server]:
-    """All simulated venues, listening."""
-    world = World(list(DIALECTS), scenario or Scenario(symbols=SYMBOLS), seed=seed, start_ns=time.time_ns())
-    async with Server(world, time.time_ns) as server:
+async def exchanges(
+    scenario: Scenario | None = None, seed: int = 1, now_ns: Callable[[], int] = time.time_ns
+) -> AsyncIterator[Server]:
+    """All simulated venues, listening; `now_ns` is their clock."""
+    world = World(list(DIALECTS), scenario or Scenario(symbols=SYMBOLS), seed=seed, start_ns=now_ns())
+    async with Server(world, now_ns) as server:
         yield server
 
 
 @asynccontextmanager
-async def running(config: Config, options: Options | None = None) -> AsyncIterator[tuple[Daemon, Lines]]:
+async def running(
+    config: Config, options: Options | None = None, clock: Clock | None = None
+) -> AsyncIterator[tuple[Daemon, Lines]]:
     """A daemon that is ready; it is stopped at the end, and must stop well."""
     log = Lines()
-    daemon = build(config, SystemClock(), log, options or Options())
+    daemon = build(config, clock or SystemClock(), log, options or Options())
     ready = asyncio.Event()
     run = asyncio.create_task(daemon.run(ready.set))
     waiting = asyncio.create_task(ready.wait())

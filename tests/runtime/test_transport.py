@@ -210,3 +210,24 @@ async def test_only_known_certificates_are_trusted(
             with pytest.raises(LinkError, match=error):
                 await transport(time.time_ns).open(url, ear, tls)
         server.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("is_reset", [False, True])
+async def test_a_venue_that_hangs_up_on_the_handshake(
+    transport: Callable[[Callable[[], int]], Transport], is_reset: bool
+) -> None:
+    """It is a failure to open like any other: nobody is left waiting for a connection that never stood."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if is_reset:
+            writer.transport.abort()
+        else:
+            writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        ear = Ear()
+        with pytest.raises(LinkError):
+            await transport(time.time_ns).open(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws", ear, None)
+        assert not ear.ended.done()
