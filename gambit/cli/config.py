@@ -50,7 +50,8 @@ def _unknown_venues(loaded: "Loaded") -> Iterator[str]:
     for i, group in enumerate(loaded.config.engine.groups):
         named += [(("engine", "groups", i, "members", j), venue) for j, (venue, _) in enumerate(group.books)]
     for path, name in named:
-        if name not in VENUES:
+        venue = loaded.config.venues.get(name)
+        if name not in VENUES and not (venue and venue.adapter.partition(":")[0] == "ccxt"):
             near = difflib.get_close_matches(name, VENUES, n=1)
             advice = f"; did you mean {near[0]}?" if near else ""
             yield f"{loaded.layers.place(path)}: note: gambit does not speak to {name!r}{advice}"

@@ -15,7 +15,9 @@ PROOFS = {
     "STEP": "ids that grow by one",
     "CHECKSUM": "checksum of the best levels",
     "CONNECTION": "one counter for the connection",
+    "LIBRARY": "whatever the library checks",
 }
+ORDERS = ("binance", "okx", "bybit", "kraken", "coinbase")  # with an order language
 
 
 @click.group("venues")
@@ -24,26 +26,32 @@ def venue_commands() -> None:
 
 
 @venue_commands.command("list")
+@click.option("--others", is_flag=True, help="Also what ccxt reaches; reading that takes some seconds.")
 @with_json
-def list_venues(as_json: bool) -> None:
-    """List the exchanges: what they trade, how they spell it, what proves a book complete, their names in captures."""
-    found = _venues()
+def list_venues(others: bool, as_json: bool) -> None:
+    """List the exchanges: what they trade, how they spell it, what proves a book complete, what else they offer.
+
+    Any exchange of ccxt's can be reached too, the slow way: `[venues.NAME] adapter = "ccxt"`, or "ccxt:ITS-NAME".
+    """
+    found = [*_venues(), *(_others() if others else [])]
     if as_json:
         click.echo(json.dumps(found))
         return
     head, *rows = table([
-        ["venue", "market", "spelling", "a book is complete by", "in captures also"],
+        ["venue", "path", "market", "spelling", "a book is complete by", "offers", "in captures also"],
         *(
             [
                 venue["name"],
+                venue["path"],
                 venue["market"],
                 f"{venue['symbol']} = {venue['spelling']}",
                 PROOFS[venue["proof"]],
+                ", ".join(venue["offers"]),
                 ", ".join(venue["capture_names"]),
             ]
             for venue in found
         ),
-    ], left=5)  # fmt: skip
+    ], left=7)  # fmt: skip
     click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
 
 
@@ -56,10 +64,40 @@ def _venues() -> list[dict[str, Any]]:
         symbol = SPOT if venue.spelling(SPOT) is not None else INVERSE if is_inverse else LINEAR
         found.append({
             "name": name,
+            "path": "native",
             "market": "spot" if symbol == SPOT else "derivatives",
             "symbol": symbol,
             "spelling": venue.spelling(symbol),
             "proof": venue.wire.rule.name,
+            "offers": [word for word, there in (
+                ("depth", True), ("bbo", True), ("testnet", venue.live.test_ws), ("orders", name in ORDERS)
+            ) if there],
             "capture_names": [alias for alias, known in CAPTURE_NAMES.items() if known == name],
         })  # fmt: skip
     return found
+
+
+def _others() -> list[dict[str, Any]]:
+    """Exchanges that have no language here and that ccxt streams or polls. Raises click.ClickException without ccxt."""
+    from gambit.runtime.generic import exchanges
+    from gambit.runtime.status import FeedError
+    from gambit.venues import VENUES
+
+    try:
+        found = exchanges()
+    except FeedError as error:
+        raise click.ClickException(str(error)) from error
+    return [
+        {
+            "name": name,
+            "path": "ccxt (slow)",
+            "market": "spot",
+            "symbol": SPOT,
+            "spelling": SPOT.replace("-", "/"),
+            "proof": "LIBRARY",
+            "offers": offers,
+            "capture_names": [],
+        }
+        for name, offers in found.items()
+        if name not in VENUES
+    ]

@@ -150,7 +150,13 @@ class VenueSettings(Section, frozen=True, kw_only=True):
     """One venue, under the name it has inside gambit."""
 
     enabled: Annotated[bool, Rule("Whether the daemon connects to it.")] = True
-    adapter: Annotated[str, Rule("Adapter that speaks to it. Empty: the one with the venue's name.")] = ""
+    adapter: Annotated[
+        str,
+        Rule(
+            "Adapter that speaks to it. Empty: the one with the venue's name. `ccxt` or `ccxt:NAME`: any other "
+            "exchange, the slow way."
+        ),
+    ] = ""
     symbols: Annotated[tuple[str, ...], Rule("Symbols wanted of this venue. Empty: the general `symbols`.")] = ()
     taker_fee_bps: Annotated[
         Decimal | None,

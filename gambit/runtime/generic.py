@@ -8,7 +8,7 @@ subscribed anew by a fresh call. The exchange's own sockets, pings and sequence 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -245,12 +245,9 @@ def _rows(side: Sequence[Sequence[Any]], levels: int) -> list[list[Any]]:
 
 def _client(settings: FeedSettings) -> Any:
     """The library's object for the exchange. Raises FeedError."""
-    try:
-        import ccxt.pro
-    except ImportError as error:
-        raise FeedError(f"venues.{settings.venue.name}: adapter ccxt needs `pip install gambit[ccxt]`") from error
-    kind = getattr(ccxt.pro, settings.adapter, None)
-    if settings.adapter not in ccxt.pro.exchanges or kind is None:
+    ccxt = _library(f"venues.{settings.venue.name}")
+    kind = getattr(ccxt, settings.adapter, None)
+    if settings.adapter not in ccxt.exchanges or kind is None:
         raise FeedError(f"venues.{settings.venue.name}: ccxt streams no exchange named {settings.adapter}")
     client = kind({
         "enableRateLimit": True,
@@ -304,12 +301,21 @@ def _worded(error: Exception) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def capabilities(adapter: str) -> Iterator[str]:
-    """What of an exchange this way of reaching it offers. Raises FeedError."""
-    import ccxt.pro
+def exchanges() -> dict[str, list[str]]:
+    """The library's name of every exchange, and what this way of reaching it offers. Raises FeedError."""
+    ccxt = _library("the list of other exchanges")
+    words = (("streamed depth", "watchOrderBook"), ("polled depth", "fetchOrderBook"))
+    found = {}
+    for name in ccxt.exchanges:
+        has = getattr(ccxt, name)().has
+        found[name] = [word for word, capability in words if has.get(capability)][:1]
+    return found
 
-    if adapter not in ccxt.pro.exchanges:
-        raise FeedError(f"ccxt streams no exchange named {adapter}")
-    has = getattr(ccxt.pro, adapter)().has
-    yield "streamed books" if has.get("watchOrderBook") else "polled books"
-    yield from (word for word, name in (("bbo", "watchBidsAsks"), ("orders", "createOrder")) if has.get(name))
+
+def _library(who: str) -> Any:
+    """ccxt.pro, imported when somebody needs it. Raises FeedError."""
+    try:
+        import ccxt.pro
+    except ImportError as error:
+        raise FeedError(f"{who}: ccxt is not installed; `pip install gambit[ccxt]`") from error
+    return ccxt.pro

@@ -171,7 +171,7 @@ class Okx(Venue):
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """By the code of the first row that has one, else the answer's, which comes with HTTP 200 (okx.md 6)."""
         answer = load_object(body)
-        if answer is None or "code" not in answer:
+        if answer is None or not isinstance(answer.get("code"), str):
             return by_status(status, headers, shown(body)) or unreadable(body)
         rows = answer.get("data")
         refused = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

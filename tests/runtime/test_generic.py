@@ -12,6 +12,7 @@ from gambit.config.settings import Config, VenueSettings
 from gambit.events.feed import BookLost, BookSynced, FeedDown
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.feed import Feeds
+from gambit.runtime.generic import exchanges
 from gambit.runtime.status import FeedError
 from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import build_market, feed_settings
@@ -118,6 +119,13 @@ async def test_what_cannot_be_reached_is_said(adapter: str, more: dict[str, Any]
     settings = Config(symbols=("BTC-USDT",), venues={"x": VenueSettings(adapter=adapter, **more)})
     with pytest.raises(FeedError, match=message):
         Other(settings)
+
+
+def test_other_exchanges_are_many() -> None:
+    """Each with what it offers; the three above among them."""
+    found = exchanges()
+    assert [found[name] for name in ("kucoin", "gate", "bitget")] == [["streamed depth"]] * 3
+    assert len(found) > 50
 
 
 def test_frames_are_read_by_both_readers() -> None:
