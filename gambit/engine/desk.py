@@ -6,8 +6,8 @@ The contract with the shell around it:
    facts are synced). A command whose facts could not be written is dropped, and the fact handed to the desk is Unsent.
 2. `deadline_ns` says when to call `on_time` at the latest. Nothing here reads a clock.
 3. At the send call itself the gateway asks `may_send`, with the clock of that instant; a refusal comes back as Unsent.
-4. After a restart: `replay` every record, then `resume`, then ask the venues (open orders, fills, balances), and only
-   then `consider`.
+4. At a start: `replay` every record, then `begin` (whose facts have DaemonStarted in their place), then `reconcile`
+   every venue and hand in its open and recent orders as ForeignOrderSeen, and only then `consider`.
 
 What decides is gambit.engine.plan, risk, trade and hedge; what is true is gambit.engine.standing. This module asks the
 one about the other until nothing is left to do.
@@ -23,10 +23,11 @@ from gambit.commands import CancelOrder, Command, Notify, PlaceOrder
 from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
 from gambit.engine.conditions import Conditions
 from gambit.engine.inquiry import Inquiry
-from gambit.engine.limits import Execution, Limits
+from gambit.engine.limits import HOUR_NS, SECOND_NS, Execution, Limits
 from gambit.engine.order import Order, Status
 from gambit.engine.plan import NoPlan, Opportunity, Plan, build
 from gambit.engine.reconciliation import (
+    Suspicion,
     adoption,
     after_balances,
     after_fills,
@@ -41,7 +42,7 @@ from gambit.engine.sweep import sweeps
 from gambit.engine.trade import Phase, Surroundings, Trade, deadline_ns, next_facts
 from gambit.engine.trading_state import Trading
 from gambit.events import Fact
-from gambit.events.operation import TradingStateChanged
+from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import (
     Armed,
     BalanceRead,
@@ -66,6 +67,8 @@ from gambit.events.orders import (
     Unhedged,
 )
 
+LOOK_BACK_NS: Final = HOUR_NS  # how far executions are compared
+SUSPICION_NS: Final = 10 * SECOND_NS  # how long a balance has to differ by the same before it is believed
 STEPS_MAX: Final = 1000  # facts one call may lead to; more is a bug
 REFUSALS_KEPT: Final = 1000  # refused opportunities that wait for their counterfactual
 CANCELLABLE: Final = (Status.PENDING_SUBMISSION, Status.SUBMITTED, Status.PARTIALLY_FILLED)
@@ -91,6 +94,7 @@ class Desk:
         self.standing = standing or Standing()
         self.inquiry = Inquiry(rules)
         self.refusals: list[tuple[int, int, Opportunity]] = []  # due, our latency, what was refused
+        self.suspicions: dict[str, Suspicion] = {}  # by venue
         self._decision = Decision()
         self._now_ns = 0
 
@@ -124,12 +128,14 @@ class Desk:
             self._settle_down(conditions)
             return self._end()
 
-    def resume(self, conditions: Conditions, now_ns: int) -> Decision:
-        """After a replay: whatever was under way is in doubt, and no plan of the life before sends another entry."""
+    def begin(self, started: DaemonStarted, conditions: Conditions, now_ns: int) -> Decision:
+        """A daemon takes over, after a replay or with nothing: what the journal still owes is stated first, whatever
+        was under way is in doubt, and no plan of the life before sends another entry."""
         with localcontext(EXACT):
             self._begin(now_ns)
             self._decision.facts += self.standing.owed
             self.standing.owed.clear()
+            self._note(started)
             for order in list(self.standing.live.values()):
                 self._note(_unknown(order, "restart", "the daemon started again"))
             for trade in list(self.standing.open.values()):
@@ -145,6 +151,16 @@ class Desk:
         """One record of the journal. Raises ReplayDiffers."""
         with localcontext(EXACT):
             self.standing.replay(fact, now_ns)
+
+    def reconcile(self, venue: str, conditions: Conditions, now_ns: int) -> Decision:
+        """Compare executions and balances with a venue's own: at start, every 30 s and after every reconnect."""
+        with localcontext(EXACT):
+            self._begin(now_ns)
+            for symbol in self.standing.state.symbols:
+                self.inquiry.ask_fills(venue, symbol, now_ns - LOOK_BACK_NS, now_ns)
+            self.inquiry.ask_balances(venue, now_ns)
+            self._settle_down(conditions)
+            return self._end()
 
     # ---- what people want ----
 
@@ -167,11 +183,12 @@ class Desk:
             self._settle_down(conditions)
             return self._end()
 
-    def cancel(self, key: str, by: str, now_ns: int) -> Decision:
+    def cancel(self, key: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
         """Cancel an order of ours. Raises KeyError for one that is not live."""
         with localcontext(EXACT):
             self._begin(now_ns)
             self._cancel(self.standing.live[key], f"asked by {by}")
+            self._settle_down(conditions)
             return self._end()
 
     def set_trading(self, state: Trading, reason: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
@@ -211,7 +228,7 @@ class Desk:
                 if _may_answer(order)
             ]
             dues += [due for due, _, _ in self.refusals]
-            dues.append(self.inquiry.deadline_ns(self.standing, now_ns))
+            dues.append(self.inquiry.deadline_ns)
             return min((due for due in dues if due is not None), default=None)
 
     @property
@@ -256,18 +273,19 @@ class Desk:
         )
 
     def _note(self, fact: Fact) -> None:
-        """Make a fact true, and everything that follows from it by itself."""
+        """Make a fact true, and everything that belongs to it. What has to hold when a fact is true is noted before it,
+        so that a crash in between leaves something that is decided again, never something forgotten."""
         if len(self._decision.facts) > STEPS_MAX:
             raise DeskBroken(f"one call led to more than {STEPS_MAX} facts, the last of them {type(fact).__name__}")
+        if isinstance(fact, PlanClosed):
+            self._before_closed(fact)
+        elif isinstance(fact, Unhedged):
+            self._before_unhedged(fact)
         self._decision.facts.append(fact)
         self._decision.facts += self.standing.apply(fact, self._now_ns)
         match fact:
-            case OrderIntended():
+            case OrderIntended(adopted=False):
                 self._decision.commands.append(PlaceOrder(fact))
-            case PlanClosed():
-                self._closed(fact)
-            case Unhedged():
-                self._unhedged(fact)
             case TradingStateChanged(state="HALTED"):
                 self._halted(fact.reason)
 
@@ -300,7 +318,7 @@ class Desk:
             CancelOrder(venue=intent.venue, symbol=intent.symbol, key=intent.key, venue_order_id=order.venue_order_id)
         )
 
-    def _closed(self, fact: PlanClosed) -> None:
+    def _before_closed(self, fact: PlanClosed) -> None:
         trade = self.standing.state.trades[fact.plan_id]
         if trade.made.opp_id in self.standing.state.funnel.open:
             reason = "traded" if trade.is_traded else _reason_of_stop(trade.stopped)
@@ -308,7 +326,7 @@ class Desk:
         if fact.end == "position":
             self._halt_scope(f"symbol:{trade.made.symbol}", f"plan {fact.plan_id} left a position")
 
-    def _unhedged(self, fact: Unhedged) -> None:
+    def _before_unhedged(self, fact: Unhedged) -> None:
         self._notify(
             "unhedged", "critical", f"{fact.qty:f} {fact.asset} of plan {fact.plan_id}: {fact.reason}", fact.symbol
         )
@@ -325,9 +343,9 @@ class Desk:
         if isinstance(verdict, Approved):
             self._note(plan_made(verdict, self.standing, self.rules))
             return
-        self._refuse(opportunity, refused(verdict), conditions)
         if verdict.is_loss_limit:
             self._halt("the daily loss limit is reached")
+        self._refuse(opportunity, refused(verdict), conditions)
 
     def _refuse(self, opportunity: Opportunity, fact: PlanRefused, conditions: Conditions) -> None:
         self._note(fact)
@@ -362,6 +380,7 @@ class Desk:
                 self._take_fill(fact, is_history=False)
             case FillsRead():
                 self._note(fact)
+                self.inquiry.heard(fact)
                 for fill in fact.fills:
                     self._take_fill(fill, is_history=True)
                 self._follow(after_fills(fact, self.standing))
@@ -397,7 +416,7 @@ class Desk:
                 "execution_disputed", "high", f"{fact.venue} {fact.symbol} {fact.exec_id}: two contents", fact.venue
             )
             if not is_history:
-                self.inquiry.ask_fills(fact.venue, fact.symbol, self._now_ns)
+                self.inquiry.ask_fills(fact.venue, fact.symbol, self._now_ns, self._now_ns)
                 return
             self._note(
                 Busted(
@@ -422,14 +441,30 @@ class Desk:
             self._halt_scope(f"venue:{venue}", "it charges more than its fee tier says")
 
     def _balance_read(self, fact: BalanceRead, conditions: Conditions) -> None:
-        marks = conditions.marks()
-        for corrected in after_balances(fact, self.standing):
+        """A difference counts when it is still the same after all executions were listed once more."""
+        found = list(after_balances(fact, self.standing))
+        self._follow([one for one in found if one.reason == "opening"])
+        differences = [one for one in found if one.reason != "opening"]
+        suspicion = self.suspicions.pop(fact.venue, None)
+        if not differences:
+            return
+        deltas = {one.asset: one.delta for one in differences}
+        symbols = list(self.standing.state.symbols)
+        is_proven = suspicion is not None and suspicion.deltas == deltas
+        if suspicion is None or not is_proven:
+            suspicion = Suspicion(deltas, fact.asked_ns)
+        is_ripe = fact.asked_ns >= suspicion.asked_ns + SUSPICION_NS
+        if not is_proven or not is_ripe or not self.inquiry.has_read(fact.venue, symbols, suspicion.asked_ns):
+            self.suspicions[fact.venue] = suspicion
+            for symbol in symbols:
+                self.inquiry.ask_fills(fact.venue, symbol, self._now_ns - LOOK_BACK_NS, self._now_ns)
+            self.inquiry.ask_balances(fact.venue, self._now_ns + self.rules.query_interval_max_ns)
+            return
+        for corrected in differences:
             self._note(corrected)
-            if corrected.reason == "opening":
-                continue
             text = f"{fact.venue} {corrected.asset}: {corrected.delta:f} off its executions"
             self._notify("balance_difference", "high", text, fact.venue)
-            mark = marks.get(corrected.asset)
+            mark = conditions.marks().get(corrected.asset)
             if mark is None or abs(corrected.delta) * mark > self.limits.max_balance_difference:
                 self._halt(text)
 

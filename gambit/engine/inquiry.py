@@ -4,13 +4,15 @@ Nothing here is state: after a restart every question is asked anew. Questions a
 never stop while there is a doubt (R1), and say so after a while.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from gambit.commands import Command, QueryFills, QueryOrder
+from gambit.commands import Command, QueryBalances, QueryFills, QueryOrder
 from gambit.engine.limits import MINUTE_NS, Execution
 from gambit.engine.order import Order, Status
 from gambit.engine.standing import Standing
+from gambit.events.orders import FillsRead
 
 ALARM_TRIES: Final = 8
 FILLS_TRIES: Final = 3  # questions about an order before its executions are asked for too
@@ -34,12 +36,27 @@ class Inquiry:
         self._orders: dict[str, Wait] = {}
         self._markets: dict[tuple[str, str], Wait] = {}
         self._disputed: dict[tuple[str, str], int] = {}  # since when
+        self._balances: dict[str, int] = {}  # venues to be asked, and when
+        self._read_ns: dict[tuple[str, str], int] = {}  # when the last list of executions was asked for
         self._serial = 0
 
-    def ask_fills(self, venue: str, symbol: str, now_ns: int) -> None:
+    def ask_fills(self, venue: str, symbol: str, since_ns: int, now_ns: int) -> None:
         """The executions of a market are to be compared at once (F25)."""
-        self._disputed.setdefault((venue, symbol), now_ns)
+        self._disputed[venue, symbol] = min(self._disputed.get((venue, symbol), since_ns), since_ns)
         self._markets[venue, symbol] = Wait(now_ns)
+
+    def ask_balances(self, venue: str, at_ns: int) -> None:
+        """The balances of a venue are to be looked at, now or later."""
+        self._balances[venue] = at_ns
+
+    def heard(self, fact: FillsRead) -> None:
+        """A list of executions came."""
+        market = fact.venue, fact.symbol
+        self._read_ns[market] = max(self._read_ns.get(market, 0), fact.asked_ns)
+
+    def has_read(self, venue: str, symbols: Iterable[str], since_ns: int) -> bool:
+        """Whether the executions of all these markets were listed after a time."""
+        return all(self._read_ns.get((venue, symbol), -1) > since_ns for symbol in symbols)
 
     def due(self, standing: Standing, now_ns: int) -> tuple[list[Command], list[str]]:
         """The questions to ask now, and the keys of orders that are in doubt for very long."""
@@ -55,13 +72,16 @@ class Inquiry:
                 if wait.tries == ALARM_TRIES:
                     alarms.append(key)
         commands += self._fill_questions(standing, now_ns)
+        for venue in [venue for venue, at_ns in self._balances.items() if at_ns <= now_ns]:
+            del self._balances[venue]
+            commands.append(QueryBalances(venue=venue, query_id=self._next_id(standing)))
         return commands, alarms
 
-    def deadline_ns(self, standing: Standing, now_ns: int) -> int | None:
+    @property
+    def deadline_ns(self) -> int | None:
         """When the next question is due; None: nothing is asked."""
-        del standing, now_ns
         dues = [wait.next_ns for wait in (*self._orders.values(), *self._markets.values())]
-        return min(dues, default=None)
+        return min((*dues, *self._balances.values()), default=None)
 
     def _order_question(self, order: Order, standing: Standing) -> QueryOrder:
         intent = order.intent

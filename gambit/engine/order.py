@@ -211,6 +211,7 @@ class Order(msgspec.Struct):
     doubt: str = ""  # which request made it doubtful, while it is in doubt
     last_query_id: int = 0
     changed_ns: int = 0
+    ended_ns: int = 0  # when it was last seen to be over
 
     @property
     def is_live(self) -> bool:
@@ -267,6 +268,8 @@ class Order(msgspec.Struct):
                 self._rarer(fact, moves)
         if moves:
             self.changed_ns = now_ns
+            if moves[0].was in LIVE and not self.is_live:
+                self.ended_ns = now_ns
         return moves
 
     def _rarer(self, fact: object, moves: list[Move]) -> None:
@@ -489,6 +492,7 @@ def opened(intent: OrderIntended, now_ns: int) -> Order:
         may_leave_ns=now_ns,
         executions={},
         changed_ns=now_ns,
+        is_sent=intent.adopted,
     )
 
 

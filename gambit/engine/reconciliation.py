@@ -5,6 +5,7 @@ with an alert, an order that only the venue knows an adopted one or a foreign on
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -17,6 +18,7 @@ from gambit.events.orders import (
     AbsentProven,
     BalanceCorrected,
     BalanceRead,
+    CorrectionReason,
     FillsRead,
     ForeignOrderSeen,
     OrderFact,
@@ -28,6 +30,14 @@ from gambit.events.orders import (
 )
 
 CLOCK_SLACK_NS: Final = 30 * SECOND_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A balance that differs, seen once; executions on their way may explain it."""
+
+    deltas: dict[str, Decimal]  # by asset
+    asked_ns: int
 
 
 def missing_verdict(fact: OrderMissing, standing: Standing, rules: Execution) -> Iterator[AbsentProven]:
@@ -78,20 +88,19 @@ def settlement(order: Order, query_id: int) -> OrderSettled:
 
 
 def after_balances(fact: BalanceRead, standing: Standing) -> Iterator[BalanceCorrected]:
-    """The opening, or differences while nothing is under way on the venue; a busy moment's answer says nothing."""
+    """What an asset opens with, when it is first read, and differences later; a busy moment's answer says nothing."""
     holdings = standing.state.holdings
-    known = {name.partition("|")[2] for name in holdings.balances if name.startswith(f"{fact.venue}|")}
     is_busy = any(order.intent.venue == fact.venue for order in standing.live.values())
-    is_busy = is_busy or holdings.last_fill_ns.get(fact.venue, -1) >= fact.asked_ns
-    if known and is_busy:
+    if is_busy or holdings.last_fill_ns.get(fact.venue, -1) >= fact.asked_ns:
         return
+    known = {name.partition("|")[2] for name in holdings.balances if name.startswith(f"{fact.venue}|")}
     for asset in sorted(known | fact.free.keys() | fact.locked.keys()):
         total = fact.free.get(asset, ZERO) + fact.locked.get(asset, ZERO)
         delta = total - holdings.balance(fact.venue, asset)
-        if delta or not known:
-            yield BalanceCorrected(
-                venue=fact.venue, asset=asset, delta=delta, reason="difference" if known else "opening"
-            )
+        is_opened = f"{fact.venue}|{asset}" in holdings.corrected
+        if delta or not is_opened:
+            reason: CorrectionReason = "difference" if is_opened else "opening"
+            yield BalanceCorrected(venue=fact.venue, asset=asset, delta=delta, reason=reason)
 
 
 def is_ours(fact: ForeignOrderSeen, standing: Standing) -> bool:
@@ -121,6 +130,7 @@ def adoption(fact: ForeignOrderSeen, standing: Standing, rules: Execution, condi
         idempotency_key=f"adopted|{fact.client_id}", symbol=fact.symbol, base=base, quote=quote, side=fact.side,
         qty=fact.qty, price=fact.price, tif="ioc", purpose="entry", leg=-1,
         fee_bps=ZERO if venue is None else venue.taker_fee_bps, window_ns=None,
+        adopted=True,
     )  # fmt: skip
     doubt = OutcomeUnknown(key=fact.client_id, venue=fact.venue, during="restart", reason="adopted by its prefix")
     return [made, intent, doubt]

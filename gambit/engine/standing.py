@@ -70,6 +70,7 @@ class State(msgspec.Struct):
     trading: TradingState = msgspec.field(default_factory=TradingState)
     planned_ns: dict[str, list[int]] = {}  # by symbol, over the last day
     swept_ns: dict[str, int] = {}  # by symbol
+    symbols: dict[str, int] = {}  # every symbol ever ordered or executed, and since when
     foreign: dict[str, ForeignOrderSeen] = {}  # open ones, by "venue|venue order id"
     unknown_keys: int = 0  # facts about orders nobody intended
 
@@ -185,6 +186,7 @@ class Standing:
         order = self.owner(fact)
         if order is None:
             base, quote = fact.symbol.split("-")[:2]
+            state.symbols.setdefault(fact.symbol, now_ns)
             state.holdings.fill(fact, base, quote, Decimal(0), now_ns)
             state.executions.mark(fact, "")
             return
@@ -270,6 +272,7 @@ class Standing:
             raise ValueError(f"order {fact.key} is intended a second time: {fact.idempotency_key}")
         order = opened(fact, now_ns)
         state.orders[fact.key] = order
+        state.symbols.setdefault(fact.symbol, now_ns)
         state.trades[fact.plan_id].intended(fact)
         self._index_order(order)
         failed = state.orders.get(fact.retry_of)

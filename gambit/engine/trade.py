@@ -328,6 +328,8 @@ def _balance(trade: Trade, around: Surroundings) -> list[OrderFact]:
     why_not = _exhausted(trade, around)
     if why_not:
         return _give_up(trade, large, why_not)
+    if _is_overdue(trade, around) and not trade.is_unhedged:
+        return [_unhedged(trade, large[0], "the deadline passed while orders were in doubt")]
     if not _is_spaced(trade, around):
         return []
     for one in large:
@@ -342,7 +344,7 @@ def _exhausted(trade: Trade, around: Surroundings) -> str:
     rules = around.rules
     if trade.attempts >= rules.compensation_attempts:
         return f"{trade.attempts} attempts did not close it"
-    ended_ns = max((around.orders[key].changed_ns for key in trade.keys if _is_entry(around.orders[key])), default=0)
+    ended_ns = max((around.orders[key].ended_ns for key in trade.keys if _is_entry(around.orders[key])), default=0)
     if around.now_ns >= max(trade.unbalanced_ns, ended_ns) + rules.flat_deadline_ns:
         return "the deadline passed"
     if _naked(trade, around) > rules.naked_budget_quote_s * SECOND_NS:

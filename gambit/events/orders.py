@@ -32,6 +32,7 @@ MAIN_ACCOUNT = "main"
 Purpose = Literal["entry", "compensation", "sweep"]
 CancelCause = Literal["asked", "venue", "ioc", "self_trade"]
 Doubt = Literal["create", "cancel", "amend", "stream", "restart"]
+CorrectionReason = Literal["opening", "difference", "deposit", "withdrawal"]
 PlanEnd = Literal["nothing", "flat", "dust", "position"]
 Reopening = Literal["late_fill", "bust"]
 FoundAs = Literal["open", "filled", "canceled", "expired", "rejected"]
@@ -193,6 +194,7 @@ class OrderIntended(msgspec.Struct, frozen=True, kw_only=True):
     window_ns: int | None  # how long after the send the venue may still accept it; None: for ever
     retry_of: str = ""
     compensates: str = ""
+    adopted: bool = False  # the venue has it already and the journal had lost it: known from now on, never sent
     schema_ver: str = "1"
 
 
@@ -418,7 +420,7 @@ class BalanceCorrected(msgspec.Struct, frozen=True, kw_only=True):
     venue: str
     asset: str
     delta: Decimal
-    reason: Literal["opening", "difference", "deposit", "withdrawal"]
+    reason: CorrectionReason
     account: str = MAIN_ACCOUNT
     schema_ver: str = "1"
 

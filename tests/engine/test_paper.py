@@ -138,6 +138,10 @@ def test_opening_balances() -> None:
     assert opening_balances(["USDT", "BTC", "XYZ"], marks, D(100_000)) == {"USDT": 100_000, "BTC": D("3.33333333")}
 
 
+def started(epoch: int) -> DaemonStarted:
+    return DaemonStarted(version="t", pid=1, epoch=epoch, mode="paper", config_hash="")
+
+
 class Floor:
     """A desk and its paper venues, run by their deadlines; keeps the journal."""
 
@@ -291,7 +295,7 @@ def test_a_restart_on_paper() -> None:
         floor.papers[venue] = Paper(venue, TERMS, {"USDT": D(100_000), "BTC": D(1000)}, seed=2)
         floor.papers[venue].restore(again.standing)
     floor.now_ns += SECOND_NS
-    floor.do(again.resume(floor.here, floor.now_ns))
+    floor.do(again.begin(started(2), floor.here, floor.now_ns))
     assert [order.status for order in again.standing.live.values()] == [Status.IN_DOUBT] * 2
     floor.run(20 * SECOND_NS)
     assert {str(order.status) for order in again.standing.state.orders.values()} == {"aborted"}

@@ -1,0 +1,248 @@
+"""A made-up exchange without sockets: books that wander, immediate orders, a ledger that is the truth."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
+
+from gambit.commands import CancelOrder, PlaceOrder, QueryBalances, QueryFills, QueryOrder
+from gambit.engine.conditions import BookView, Level
+from gambit.engine.order import ZERO
+from gambit.events.orders import (
+    Acked,
+    BalanceRead,
+    Busted,
+    Cancelled,
+    CancelRejected,
+    Expired,
+    Filled,
+    FillsRead,
+    ForeignOrderSeen,
+    FoundAs,
+    OrderFact,
+    OrderFound,
+    OrderIntended,
+    OrderMissing,
+    Rejected,
+)
+from tests.simulation.tape import Tape
+
+D = Decimal
+SECOND = 1_000_000_000
+MS = 1_000_000
+TICK = D("0.01")
+LOT = D("0.001")
+WINDOW_NS = 5 * SECOND
+INVISIBLE_NS = 3 * SECOND
+STEPS = (("0.00", "6"), ("0.03", "9"), ("0.08", "15"), ("0.15", "40"))
+
+
+@dataclass(slots=True)
+class Listed:
+    """An order as the exchange has it."""
+
+    intent: OrderIntended
+    venue_order_id: str
+    accepted_ns: int
+    invisible_until_ns: int = 0
+    filled_qty: Decimal = ZERO
+    state: FoundAs = "open"
+    fills: list[Filled] = field(default_factory=list)
+
+
+class Exchange:
+    """One venue. `fee_in_base` takes the fee of a buy from what was bought."""
+
+    def __init__(self, name: str, tape: Tape, fee_bps: Decimal, fee_in_base: bool, has_ids: bool) -> None:
+        self.name = name
+        self.tape = tape
+        self.fee_bps = fee_bps
+        self.fee_in_base = fee_in_base
+        self.orders: dict[str, Listed] = {}
+        self.requests: Counter[str] = Counter()  # creates received, by key
+        self.executions: dict[str, Filled] = {}  # by exec id; busted ones are taken out
+        self.executed_ns: dict[str, int] = {}
+        self.balances = {"USDT": D(50_000), "BTC": D(500)}
+        self.mid = D(100)
+        self.seq = 0
+        self.taken: dict[Decimal, Decimal] = {}
+        self.view: BookView | None = None
+        self.fills_carry_order = has_ids
+        self._serial = 0
+
+    # ---- the market ----
+
+    def wander(self, now_ns: int, fair: Decimal) -> None:
+        """A new book around a price that strays from the fair one."""
+        stray = D(self.tape.between(f"{self.name} stray", -35, 35)) / 100
+        self.mid = fair + stray
+        self.seq += 1
+        self.taken.clear()
+        self.show(now_ns)
+
+    def show(self, now_ns: int) -> None:
+        """The book as it is told."""
+        self.view = BookView(
+            venue=self.name, symbol="BTC-USDT", is_synced=True, updated_ns=now_ns, seq=self.seq,
+            bids=self.levels("sell"), asks=self.levels("buy"),
+        )  # fmt: skip
+
+    def levels(self, side: str) -> tuple[Level, ...]:
+        """What an order of a side meets, best first."""
+        sign, half = (1, D("0.02")) if side == "buy" else (-1, D("0.02"))
+        found = []
+        for offset, qty in STEPS:
+            price = (self.mid + sign * (half + D(offset))).quantize(TICK)
+            left = D(qty) - self.taken.get(price, ZERO)
+            if left > 0:
+                found.append((price, left))
+        return tuple(found)
+
+    # ---- requests ----
+
+    def receive(self, command: object, sent_ns: int, now_ns: int) -> list[OrderFact]:
+        """What a request leads to, in the order it happens."""
+        match command:
+            case PlaceOrder(intent):
+                return self._create(intent, sent_ns, now_ns)
+            case CancelOrder(key=key):
+                listed = self.orders.get(key)
+                if listed is None or listed.state != "open":
+                    return [CancelRejected(key=key, venue=self.name, code="unknown")]
+                return self._end(listed, "asked")
+            case QueryOrder():
+                return [self._answer(command, sent_ns, now_ns)]
+            case QueryFills(symbol=symbol, since_ns=since_ns, query_id=query_id):
+                fills = tuple(f for i, f in self.executions.items() if self.executed_ns[i] >= since_ns)
+                return [
+                    FillsRead(
+                        venue=self.name, symbol=symbol, query_id=query_id, asked_ns=sent_ns,
+                        since_ns=since_ns, fills=fills,
+                    )
+                ]  # fmt: skip
+            case QueryBalances(query_id=query_id):
+                free = dict(self.balances)
+                return [BalanceRead(venue=self.name, query_id=query_id, asked_ns=sent_ns, free=free, locked={})]
+        raise AssertionError(command)
+
+    def _create(self, intent: OrderIntended, sent_ns: int, now_ns: int) -> list[OrderFact]:
+        key = intent.key
+        self.requests[key] += 1
+        if now_ns > sent_ns + WINDOW_NS:
+            return [Rejected(key=key, venue=self.name, code="stale")]
+        if key in self.orders and self.orders[key].state == "open":
+            return [Rejected(key=key, venue=self.name, code="duplicate")]
+        if self.tape.fault("reject"):
+            return [Rejected(key=key, venue=self.name, code="funds")]
+        self._serial += 1
+        listed = Listed(intent, f"{self.name}{self._serial}", now_ns)
+        if self.tape.fault("invisible"):
+            listed.invisible_until_ns = now_ns + INVISIBLE_NS
+        self.orders[key] = listed
+        acked = Acked(key=key, venue=self.name, venue_order_id=listed.venue_order_id)
+        told: list[OrderFact] = [acked]
+        left = intent.qty
+        if self.tape.fault("empty"):
+            left = ZERO
+        elif self.tape.fault("partial"):
+            left = (left * self.tape.between("partial size", 0, 9) / 10).quantize(LOT)
+        for price, available in self.levels(intent.side):
+            is_within = price <= intent.price if intent.side == "buy" else price >= intent.price
+            step = min(left, available)
+            if not is_within or step <= 0:
+                break
+            self.taken[price] = self.taken.get(price, ZERO) + step
+            told.append(self.execute(listed, step, price, now_ns))
+            left -= step
+        self.show(now_ns)
+        if listed.filled_qty >= intent.qty:
+            listed.state = "filled"
+        elif self.tape.fault("rests"):
+            return told  # the venue takes its time to end what should end at once
+        else:
+            told += self._end(listed, "ioc")
+        return told
+
+    def go_on(self, listed: Listed, now_ns: int) -> list[OrderFact]:
+        """An immediate order that still stands: it fills a little, or ends after all."""
+        if listed.state != "open":
+            return []
+        left = listed.intent.qty - listed.filled_qty
+        qty = (left * self.tape.between("rest size", 0, 10) / 10).quantize(LOT, ROUND_FLOOR)
+        told: list[OrderFact] = []
+        if qty > 0:
+            told.append(self.execute(listed, qty, listed.intent.price, now_ns))
+        if listed.filled_qty >= listed.intent.qty:
+            listed.state = "filled"
+        elif not qty or self.tape.is_healed:
+            told += self._end(listed, "ioc")
+        return told
+
+    def _end(self, listed: Listed, cause: str) -> list[OrderFact]:
+        key = listed.intent.key
+        if cause == "ioc" and self.name == "c":
+            listed.state = "expired"  # this one's word for it
+            return [Expired(key=key, venue=self.name, cum_qty=listed.filled_qty)]
+        listed.state = "canceled"
+        return [
+            Cancelled(key=key, venue=self.name, cum_qty=listed.filled_qty, cause="asked" if cause == "asked" else "ioc")
+        ]
+
+    def execute(self, listed: Listed, qty: Decimal, price: Decimal, now_ns: int) -> Filled:
+        """One execution: ledger, balances, and what is told of it."""
+        intent = listed.intent
+        exec_id = f"{self.name}-x{len(self.executed_ns) + 1}"
+        is_base = self.fee_in_base and intent.side == "buy"
+        fee = qty * self.fee_bps / 10_000 if is_base else qty * price * self.fee_bps / 10_000
+        fill = Filled(
+            key=intent.key, venue=self.name, symbol=intent.symbol, side=intent.side, exec_id=exec_id, qty=qty,
+            price=price, fee=fee, fee_asset="BTC" if is_base else "USDT", exec_ns=now_ns,
+            venue_order_id=listed.venue_order_id,
+        )  # fmt: skip
+        listed.filled_qty += qty
+        listed.fills.append(fill)
+        self.executions[exec_id] = fill
+        self.executed_ns[exec_id] = now_ns
+        self._book(fill, 1)
+        return fill
+
+    def bust(self, exec_id: str) -> Busted:
+        """Take an execution back."""
+        fill = self.executions.pop(exec_id)
+        self.orders[fill.key].filled_qty -= fill.qty
+        self._book(fill, -1)
+        return Busted(venue=self.name, symbol=fill.symbol, exec_id=exec_id)
+
+    def _book(self, fill: Filled, sign: int) -> None:
+        signed = sign * (fill.qty if fill.side == "buy" else -fill.qty)
+        self.balances["BTC"] += signed
+        self.balances["USDT"] -= signed * fill.price
+        self.balances[fill.fee_asset] -= sign * fill.fee
+
+    def _answer(self, asked: QueryOrder, sent_ns: int, now_ns: int) -> OrderFact:
+        listed = self.orders.get(asked.key)
+        if listed is None or now_ns < listed.invisible_until_ns:
+            return OrderMissing(
+                key=asked.key, venue=self.name, query_id=asked.query_id, asked_ns=sent_ns, searched_history=True
+            )
+        return OrderFound(
+            key=asked.key, venue=self.name, query_id=asked.query_id, asked_ns=sent_ns,
+            venue_order_id=listed.venue_order_id, found_as=listed.state, cum_qty=listed.filled_qty,
+        )  # fmt: skip
+
+    def listing(self) -> list[ForeignOrderSeen]:
+        """Open and recent orders of the account, as asked for at a start."""
+        return [
+            ForeignOrderSeen(
+                venue=self.name, symbol=one.intent.symbol, side=one.intent.side, qty=one.intent.qty,
+                price=one.intent.price, venue_order_id=one.venue_order_id, client_id=key, is_open=one.state == "open",
+            )
+            for key, one in self.orders.items()
+        ]  # fmt: skip
+
+    def signed_base(self) -> Decimal:
+        """What trading changed in the base asset."""
+        total = ZERO
+        for fill in self.executions.values():
+            total += fill.qty if fill.side == "buy" else -fill.qty
+            total -= fill.fee if fill.fee_asset == "BTC" else ZERO
+        return total

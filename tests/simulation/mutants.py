@@ -1,0 +1,192 @@
+"""Planted bugs, each the brother of one that cost somebody money; the simulation has to catch every one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
+from typing import Any
+from unittest.mock import patch
+
+from gambit.commands import PlaceOrder
+from gambit.engine import desk, order, reconciliation, standing, trade
+from gambit.engine.order import On, Order, Status
+from gambit.events.orders import AbsentProven, OutcomeUnknown, PlanClosed, Rejected
+from tests.simulation import shell
+
+D = Decimal
+Mutant = Callable[[], AbstractContextManager[None]]
+
+
+def replaced(owner: Any, name: str, change: Callable[[Any], Any]) -> Mutant:
+    """A bug: one function is another one."""
+
+    @contextmanager
+    def planted() -> Iterator[None]:
+        with patch.object(owner, name, change(getattr(owner, name))):
+            yield
+
+    return planted
+
+
+def _timeout_is_failed(original: Any) -> Any:
+    def unknown(subject: Order, during: str, reason: str) -> Any:
+        if during == "create":
+            return Rejected(key=subject.intent.key, venue=subject.intent.venue, code="timeout")
+        return original(subject, during, reason)
+
+    return unknown
+
+
+def _missing_once_is_gone(original: Any) -> Any:
+    def verdict(fact: Any, where: Any, rules: Any) -> Iterator[AbsentProven]:
+        subject = where.live.get(fact.key)
+        is_doubtful = subject is not None and subject.status is Status.IN_DOUBT
+        if is_doubtful and not subject.filled_qty and not subject.waits_for_fills:
+            yield AbsentProven(key=fact.key, venue=fact.venue, asked_ns=fact.asked_ns, provable_ns=0)
+
+    return verdict
+
+
+def _journal_after_sending(original: Any) -> Any:
+    def carry_out(self: Any, decision: Any) -> None:
+        for command in decision.commands:
+            if isinstance(command, PlaceOrder):
+                self.send(command)
+        kept = [command for command in decision.commands if not isinstance(command, PlaceOrder)]
+        original(self, desk.Decision(decision.facts, kept))
+
+    return carry_out
+
+
+def _no_compensation(original: Any) -> Any:
+    def balance(subject: Any, around: Any) -> Any:
+        return [
+            fact if isinstance(fact, PlanClosed) else trade._closed(subject, "flat", {})
+            for fact in original(subject, around)[:1]
+        ]
+
+    return balance
+
+
+def _label_is_truth(original: Any) -> Any:
+    def close(self: Order, on: On, cum_qty: Decimal, moves: Any) -> None:
+        original(self, on, min(cum_qty, self.filled_qty), moves)
+
+    return close
+
+
+def _no_dedupe(original: Any) -> Any:
+    return lambda self, fact: "new"
+
+
+def _resend(original: Any) -> Any:
+    def hear(self: Any, fact: Any) -> None:
+        original(self, fact)
+        subject = self.desk.standing.live.get(getattr(fact, "key", ""))
+        if isinstance(fact, OutcomeUnknown) and fact.during == "create" and subject is not None:
+            self.send(PlaceOrder(subject.intent))
+
+    return hear
+
+
+def _blind_compensation(original: Any) -> Any:
+    def next_facts(subject: Any, around: Any) -> Any:
+        doubtful = [o for key in subject.keys if (o := around.orders[key]).is_live]
+        if doubtful and subject.is_open and subject.net and all(o.status is Status.IN_DOUBT for o in doubtful):
+            return trade._balance(subject, around)
+        return original(subject, around)
+
+    return next_facts
+
+
+def _late_fill_dropped(original: Any) -> Any:
+    def filled(self: Any, fact: Any, now_ns: int) -> Any:
+        owner = self.owner(fact)
+        return iter(()) if owner is not None and not owner.is_live else original(self, fact, now_ns)
+
+    return filled
+
+
+def _bust_ignored(original: Any) -> Any:
+    return lambda self, fact, now_ns: iter(())
+
+
+def _base_fee_ignored(original: Any) -> Any:
+    def execute(self: Any, intent: Any, qty: Any, price: Any, fee: Any, now_ns: int) -> None:
+        original(self, intent, qty, price, (D(0), fee[1]), now_ns)
+
+    return execute
+
+
+def _kill_is_advice(original: Any) -> Any:
+    return lambda self, intent, now_ns: None
+
+
+def _doubt_is_free(original: Any) -> Any:
+    return property(lambda self: D(0) if self.status is Status.IN_DOUBT else original.fget(self))
+
+
+def _no_backfill(original: Any) -> Any:
+    def take_fill(self: Any, fact: Any, *, is_history: bool) -> None:
+        if not is_history:
+            original(self, fact, is_history=is_history)
+
+    return take_fill
+
+
+def _balance_believed_at_once(original: Any) -> Any:
+    def read(self: Any, fact: Any, conditions: Any) -> None:
+        for corrected in desk.after_balances(fact, self.standing):
+            self._note(corrected)
+
+    return read
+
+
+def _forgets_at_restart(original: Any) -> Any:
+    def begin(self: Any, started: Any, conditions: Any, now_ns: int) -> Any:
+        self.standing.owed.clear()
+        return original(self, started, conditions, now_ns)
+
+    return begin
+
+
+def _one_key_for_all(original: Any) -> Any:
+    return lambda prefix, epoch, number, idempotency: original(prefix, epoch, 1, idempotency.rpartition("|")[0][-20:])
+
+
+def _never_alarmed(original: Any) -> Any:
+    def give_up(subject: Any, large: Any, reason: str) -> Any:
+        return original(subject, large, reason)[-1:]
+
+    return give_up
+
+
+def _handlers(kind: type, change: Callable[[Any], Any]) -> Mutant:
+    @contextmanager
+    def planted() -> Iterator[None]:
+        with patch.dict(standing._HANDLERS, {kind: change(standing._HANDLERS[kind])}):
+            yield
+
+    return planted
+
+
+MUTANTS: dict[str, Mutant] = {
+    "a timeout counts as failed": replaced(desk, "_unknown", _timeout_is_failed),
+    "not found once counts as gone": replaced(desk, "missing_verdict", _missing_once_is_gone),
+    "the intent is journalled after the send": replaced(shell.Shell, "carry_out", _journal_after_sending),
+    "nothing is compensated": replaced(trade, "_balance", _no_compensation),
+    "canceled is believed before its fills": replaced(Order, "_close", _label_is_truth),
+    "executions are not deduplicated": replaced(order.Executions, "judge", _no_dedupe),
+    "an unknown create is sent again": replaced(shell.Shell, "hear", _resend),
+    "compensation does not wait for doubts": replaced(desk, "next_facts", _blind_compensation),
+    "late fills are dropped": _handlers(standing.Filled, _late_fill_dropped),
+    "busts are ignored": _handlers(standing.Busted, _bust_ignored),
+    "a fee in base is not owed": replaced(trade.Trade, "execute", _base_fee_ignored),
+    "the kill switch is not asked at the send": replaced(desk.Desk, "may_send", _kill_is_advice),
+    "doubt needs no reserve": replaced(Order, "open_qty", _doubt_is_free),
+    "missed executions are not fetched": replaced(desk.Desk, "_take_fill", _no_backfill),
+    "a balance is believed at once": replaced(desk.Desk, "_balance_read", _balance_believed_at_once),
+    "what a crash cut off is not stated": replaced(desk.Desk, "begin", _forgets_at_restart),
+    "keys ignore the plan": replaced(trade, "client_order_id", _one_key_for_all),
+    "giving up is silent": replaced(trade, "_give_up", _never_alarmed),
+}
+assert reconciliation.missing_verdict is desk.missing_verdict

@@ -1,0 +1,379 @@
+"""The world around the desk: a queue of events in virtual time, a journal, a wire that loses, repeats and delays."""
+
+import heapq
+from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gambit.commands import CancelOrder, Notify, PlaceOrder, QueryBalances
+from gambit.engine.conditions import BookView, VenueView
+from gambit.engine.desk import Decision, Desk
+from gambit.engine.limits import Execution, Limits
+from gambit.engine.plan import Opportunity
+from gambit.engine.trading_state import Trading
+from gambit.events import read, written
+from gambit.events.operation import DaemonStarted
+from gambit.events.orders import (
+    BalanceRead,
+    Busted,
+    Filled,
+    FillsRead,
+    ForeignOrderSeen,
+    OrderFound,
+    OrderIntended,
+    OrderMissing,
+    OutcomeUnknown,
+    Sent,
+    Unsent,
+)
+from gambit.model import Instrument
+from tests.simulation.checks import Checks
+from tests.simulation.exchange import LOT, MS, SECOND, TICK, WINDOW_NS, Exchange
+from tests.simulation.tape import Tape
+
+D = Decimal
+SYMBOL = "BTC-USDT"
+START_NS = 1_750_000_000 * SECOND
+BOOK_NS = 100 * MS
+RULES = Execution(
+    key_prefix="gt", max_notional=D(1500), max_slippage_bps=D(20), flat_deadline_ns=8 * SECOND, collar_bps=D(60),
+    collar_widen_bps=D(60), loss_budget_bps=D(300), answer_timeout_ns=1 * SECOND,
+)  # fmt: skip
+LIMITS = Limits(
+    trades_per_day=0, trades_per_hour=0, min_liquidity=D(0), duplicate_window_ns=0, plans_per_second=1000,
+    max_price_move_bps=D(1000), max_order_notional=D(2000), max_symbol_notional=D(8000), max_venue_notional=D(8000),
+    max_in_flight_notional=D(10_000), max_imbalance_quote=D(20_000),
+)  # fmt: skip
+INSTRUMENT = Instrument(
+    symbol=SYMBOL, spelling=SYMBOL, base="BTC", quote="USDT", tick=TICK, lot=LOT, min_qty=LOT, min_notional=D(10)
+)
+
+
+class Crash(Exception):
+    """The process is gone, here and now."""
+
+
+class Shell:
+    """One episode: a desk, its exchanges and everything between them. Also the desk's Conditions."""
+
+    def __init__(self, seed: int, fire_s: int = 10, heal_s: int = 150, muted: Collection[str] = ()) -> None:
+        self.tape = Tape(seed, muted)
+        self.now_ns = START_NS
+        self.fire_ns, self.end_ns = START_NS + fire_s * SECOND, START_NS + (fire_s + heal_s) * SECOND
+        self.exchanges = {
+            name: Exchange(name, self.tape, D(fee), name == "b", True) for name, fee in (("a", 2), ("b", 3), ("c", 1))
+        }
+        self.journal: list[tuple[int, str, bytes]] = []
+        self.journalled_keys: set[str] = set()
+        self.queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self.serial = 0
+        self.epoch = 0
+        self.is_up = False
+        self.incarnation = 0
+        self.booted_ns = 0
+        self.opportunities = 0
+        self.fair = D(100)
+        self.notices: list[str] = []
+        self.steps = 0
+        self.checks = Checks(self)
+        self.desk = Desk(RULES, LIMITS)
+
+    # ---- conditions ----
+
+    def book(self, venue: str, symbol: str) -> BookView | None:
+        return self.exchanges[venue].view if symbol == SYMBOL else None
+
+    def books(self, symbol: str) -> Sequence[BookView]:
+        return [e.view for e in self.exchanges.values() if e.view is not None and symbol == SYMBOL]
+
+    def venue(self, name: str) -> VenueView | None:
+        return VenueView(name=name, taker_fee_bps=self.exchanges[name].fee_bps, latency_ns=20 * MS, window_ns=WINDOW_NS)
+
+    def instrument(self, venue: str, symbol: str) -> Instrument | None:
+        return INSTRUMENT if symbol == SYMBOL else None
+
+    def marks(self) -> Mapping[str, Decimal]:
+        return {"USDT": D(1), "BTC": self.fair}
+
+    # ---- the loop ----
+
+    def at(self, when_ns: int, action: Callable[..., None], *args: Any) -> None:
+        self.serial += 1
+        heapq.heappush(self.queue, (when_ns, self.serial, action, args))
+
+    def run(self) -> None:
+        """Fire, heal, and look at the end."""
+        self.at(self.now_ns, self.wander)
+        self.at(self.now_ns, self.boot)
+        self.at(self.fire_ns, self.heal)
+        if self.tape.fault("operator halts"):
+            self.at(self.now_ns + self.tape.between("halts", 500, 9000) * MS, self.operator)
+        while self.queue and self.queue[0][0] <= self.end_ns:
+            self.now_ns, _, action, args = heapq.heappop(self.queue)
+            self.steps += 1
+            try:
+                action(*args)
+            except Crash:
+                self.die()
+            self.checks.after_step()
+        self.now_ns = self.end_ns
+        self.checks.at_the_end()
+
+    def wander(self) -> None:
+        """The market moves; one look at what it offers."""
+        self.fair += D(self.tape.between("fair", -4, 4)) / 100
+        for exchange in self.exchanges.values():
+            exchange.wander(self.now_ns, self.fair)
+        step_ns = BOOK_NS if self.now_ns < self.fire_ns + 20 * SECOND else 10 * BOOK_NS
+        self.at(self.now_ns + step_ns, self.wander)
+        if self.is_up and self.now_ns < self.fire_ns:
+            self.look()
+
+    def look(self) -> None:
+        """The best pair of venues, where there is any."""
+        best: tuple[Decimal, str, str] | None = None
+        for buy in self.exchanges.values():
+            for sell in self.exchanges.values():
+                asks, bids = buy.levels("buy"), sell.levels("sell")
+                if buy is sell or not asks or not bids:
+                    continue
+                gain = bids[0][0] - asks[0][0]
+                if best is None or gain > best[0]:
+                    best = gain, buy.name, sell.name
+        if best is None or best[0] < D("0.20"):
+            return
+        self.opportunities += 1
+        seen = Opportunity(
+            opp_id=f"o{self.opportunities}", raw_signal_id=f"r{self.opportunities // 2}", symbol=SYMBOL,
+            symbol_buy=SYMBOL, symbol_sell=SYMBOL, venue_buy=best[1], venue_sell=best[2], recv_ns=self.now_ns,
+            ttl_ns=10 * SECOND, net_bps=D(20),
+        )  # fmt: skip
+        self.carry_out(self.desk.consider(seen, self, self.now_ns))
+
+    def heal(self) -> None:
+        """No more faults; whatever was held back is told."""
+        self.tape.is_healed = True
+        if not self.is_up:
+            return
+        if self.desk.standing.state.trading.state is not Trading.ACTIVE:
+            self.carry_out(self.desk.set_trading(Trading.ACTIVE, "drill over", "admin", self, self.now_ns))
+
+    # ---- the daemon's life ----
+
+    def boot(self) -> None:
+        if self.is_up:
+            return
+        self.is_up = True
+        self.incarnation += 1
+        self.booted_ns = self.now_ns
+        self.desk = Desk(RULES, LIMITS)
+        for ts_ns, kind, body in self.journal:
+            self.desk.replay(read(kind, body), ts_ns)
+        self.checks.booted()
+        self.epoch += 1
+        started = DaemonStarted(version="t", pid=1, epoch=self.epoch, mode="paper", config_hash="")
+        self.carry_out(self.desk.begin(started, self, self.now_ns))
+        for exchange in self.exchanges.values():
+            self.send(QueryBalances(venue=exchange.name, query_id=0))
+            for order in exchange.listing():
+                self.deliver(self.incarnation, order)
+        self.tick(self.incarnation)
+        self.at(self.now_ns + self.tape.between("reconcile", 500, 9000) * MS, self.reconcile, self.incarnation)
+
+    def die(self) -> None:
+        """Everything that was only in memory is gone; what was told meanwhile is never told again."""
+        self.is_up = False
+        if self.tape.fault("power cut"):
+            self.lose_the_tail()
+        self.checks.died()
+        self.at(self.now_ns + self.tape.between("boot", 50, 4000) * MS, self.boot)
+
+    def lose_the_tail(self) -> None:
+        """What was written in the last 5 ms was not synced: any part of it may be gone."""
+        recent = sum(1 for ts_ns, _, _ in self.journal if ts_ns > self.now_ns - 5 * MS)
+        lost = self.tape.between("lost records", 0, min(recent, len(self.journal)))
+        if lost:
+            del self.journal[-lost:]
+            self.checks.rewound()
+
+    def tick(self, incarnation: int) -> None:
+        """The deadline came, or nothing is due for a while."""
+        if not self.is_up or incarnation != self.incarnation:
+            return
+        self.carry_out(self.desk.on_time(self, self.now_ns))
+        due_ns = self.desk.deadline_ns(self, self.now_ns)
+        latest_ns = self.now_ns + (200 * MS if self.now_ns < self.fire_ns + 20 * SECOND else SECOND)
+        self.at(min(max(due_ns or latest_ns, self.now_ns + MS), latest_ns), self.tick, incarnation)
+
+    def reconcile(self, incarnation: int) -> None:
+        if not self.is_up or incarnation != self.incarnation:
+            return
+        for name, exchange in self.exchanges.items():
+            self.carry_out(self.desk.reconcile(name, self, self.now_ns))
+            for order in exchange.listing():
+                self.deliver(incarnation, order)
+        self.at(self.now_ns + self.tape.between("reconcile", 500, 15_000) * MS, self.reconcile, incarnation)
+
+    def operator(self) -> None:
+        """Somebody pulls the kill switch and lets go again."""
+        if self.is_up:
+            self.carry_out(self.desk.set_trading(Trading.HALTED, "drill", "op", self, self.now_ns))
+            self.at(self.now_ns + self.tape.between("halt", 1, 4) * SECOND, self.release)
+
+    def release(self) -> None:
+        if self.is_up:
+            self.carry_out(self.desk.set_trading(Trading.ACTIVE, "drill over", "admin", self, self.now_ns))
+
+    # ---- what the desk wants ----
+
+    def carry_out(self, decision: Decision) -> None:
+        """Journal every fact, then send every command; the process may die between any two of them."""
+        for fact in decision.facts:
+            self.journal.append((self.now_ns, *written(fact)))
+            if isinstance(fact, OrderIntended):
+                self.journalled_keys.add(fact.key)
+            self.checks.journalled(fact)
+            if self.tape.fault("crash after fact"):
+                raise Crash
+        for command in decision.commands:
+            if isinstance(command, Notify):
+                self.notices.append(command.rule_id)
+            else:
+                self.gateway(command)
+            if self.tape.fault("crash after command"):
+                raise Crash
+
+    def gateway(self, command: Any) -> None:
+        """The send call."""
+        if not isinstance(command, PlaceOrder):
+            self.send(command)
+            return
+        intent = command.intent
+        if self.tape.fault("halt before send"):
+            self.at(self.now_ns + 2 * SECOND, self.release)
+            self.carry_out(self.desk.set_trading(Trading.HALTED, "drill", "op", self, self.now_ns))
+        refusal = self.desk.may_send(intent, self.now_ns)
+        if refusal is None and self.tape.fault("circuit open"):
+            refusal = "circuit open"
+        if refusal is not None:
+            self.hear(Unsent(key=intent.key, venue=intent.venue, reason=refusal))
+            return
+        self.checks.sent(intent)
+        self.send(command)
+        sent = Sent(key=intent.key, venue=intent.venue)
+        if self.tape.fault("sent noted late"):
+            self.at(self.now_ns + self.tape.between("noted", 1, 90) * MS, self.deliver, self.incarnation, sent)
+        else:
+            self.hear(sent)
+
+    def send(self, command: Any) -> None:
+        """Bytes on their way to a venue."""
+        venue = command.intent.venue if isinstance(command, PlaceOrder) else command.venue
+        kind = type(command).__name__
+        if self.tape.fault(f"drop {kind}"):
+            self.at(self.now_ns + SECOND, self.timed_out, self.incarnation, command)
+            return
+        delay_ns = self.tape.between(f"{kind} out", 1, 40) * MS
+        if isinstance(command, PlaceOrder) and self.tape.fault("hold create"):
+            delay_ns = self.tape.between("held", 1000, 7000) * MS
+        self.at(self.now_ns + delay_ns, self.arrive, self.exchanges[venue], command, self.now_ns)
+
+    def timed_out(self, incarnation: int, command: Any) -> None:
+        """The client gave up waiting for an answer."""
+        if incarnation == self.incarnation and isinstance(command, PlaceOrder | CancelOrder):
+            key = command.intent.key if isinstance(command, PlaceOrder) else command.key
+            venue = command.intent.venue if isinstance(command, PlaceOrder) else command.venue
+            during = "create" if isinstance(command, PlaceOrder) else "cancel"
+            self.deliver(incarnation, OutcomeUnknown(key=key, venue=venue, during=during, reason="timeout"))  # type: ignore[arg-type]
+
+    def arrive(self, exchange: Exchange, command: Any, sent_ns: int) -> None:
+        """A request is at the venue."""
+        if isinstance(command, PlaceOrder):
+            self.checks.arrived(command.intent)
+        facts = exchange.receive(command, sent_ns, self.now_ns)
+        if isinstance(command, PlaceOrder) and self.tape.fault("halt"):
+            self.at(self.now_ns + self.tape.between("halt at", 0, 60) * MS, self.operator)
+        if self.tape.fault("drop reply"):
+            answers = (Filled, Busted)
+            facts = [fact for fact in facts if isinstance(fact, answers)]
+            self.at(self.now_ns + SECOND, self.timed_out, self.incarnation, command)
+        self.tell(exchange, facts)
+        if isinstance(command, PlaceOrder) and command.intent.key in exchange.orders:
+            self.at(self.now_ns + self.tape.between("rest", 20, 2500) * MS, self.go_on, exchange, command.intent.key)
+        self.later(exchange)
+
+    def later(self, exchange: Exchange) -> None:
+        """What a venue still does to orders that are over."""
+        over = [one for one in exchange.orders.values() if one.state in ("canceled", "expired")]
+        if over and self.tape.fault("late fill"):
+            self.at(self.now_ns + self.tape.between("late", 1, 30) * SECOND, self.late_fill, exchange, over[-1])
+        whole = [one for one in exchange.orders.values() if one.state == "filled"]
+        if whole and self.tape.fault("overfill"):
+            self.at(self.now_ns + self.tape.between("over", 1, 9) * SECOND, self.overfill, exchange, whole[-1])
+        if exchange.executions and self.tape.fault("bust"):
+            exec_id = list(exchange.executions)[-1]
+            self.at(self.now_ns + self.tape.between("bust at", 1, 20) * SECOND, self.bust, exchange, exec_id)
+
+    def go_on(self, exchange: Exchange, key: str) -> None:
+        """An order that rests against its own word; somebody may want it gone."""
+        listed = exchange.orders[key]
+        if listed.state != "open":
+            return
+        self.at(self.now_ns + self.tape.between("rest", 20, 2500) * MS, self.go_on, exchange, key)
+        self.tell(exchange, exchange.go_on(listed, self.now_ns))
+        if self.tape.fault("operator cancels") and self.is_up and key in self.desk.standing.live:
+            self.carry_out(self.desk.cancel(key, "op", self, self.now_ns))
+
+    def overfill(self, exchange: Exchange, listed: Any) -> None:
+        self.tell(exchange, [exchange.execute(listed, D("0.25"), listed.intent.price, self.now_ns)])
+
+    def late_fill(self, exchange: Exchange, listed: Any) -> None:
+        left = listed.intent.qty - listed.filled_qty
+        qty = (left * self.tape.between("late size", 1, 10) / 10).quantize(LOT)
+        if qty > 0 and left >= qty:
+            self.tell(exchange, [exchange.execute(listed, qty, listed.intent.price, self.now_ns)])
+
+    def bust(self, exchange: Exchange, exec_id: str) -> None:
+        """A bust, of an order that is over, is told until it is heard: venues announce them by every channel."""
+        fill = exchange.executions.get(exec_id)
+        if fill is not None and exchange.orders[fill.key].state != "open":
+            self.at(self.now_ns, self.announce, exchange.bust(exec_id))
+
+    def announce(self, busted: Busted) -> None:
+        if not self.is_up:
+            self.at(self.now_ns + SECOND, self.announce, busted)
+            return
+        name = f"{busted.venue}|main|{busted.symbol}|{busted.exec_id}"
+        if name in self.desk.standing.state.executions.owners:
+            self.deliver(self.incarnation, busted)
+        if name not in self.desk.standing.state.executions.seen:
+            self.at(self.now_ns + SECOND, self.announce, busted)
+
+    def tell(self, exchange: Exchange, facts: Sequence[Any]) -> None:
+        """Facts on their way back: late, twice, or out of order; a whole stream may be cut."""
+        is_cut = self.tape.fault("stream cut")
+        for told in facts:
+            fact = told
+            if isinstance(fact, Filled) and fact.qty > LOT and self.tape.fault("wrong fill"):
+                fact = msgspec.structs.replace(fact, qty=fact.qty - LOT)
+            is_answer = isinstance(fact, OrderFound | OrderMissing | FillsRead | BalanceRead)
+            if is_cut and not is_answer:
+                continue
+            delay_ns = self.tape.between("back", 1, 40) * MS
+            if self.tape.fault("slow event"):
+                delay_ns = self.tape.between("slow", 1, 6000) * MS
+            self.at(self.now_ns + delay_ns, self.deliver, self.incarnation, fact)
+            if not is_answer and self.tape.fault("duplicate"):
+                self.at(self.now_ns + self.tape.between("again", 1, 9000) * MS, self.deliver, self.incarnation, fact)
+
+    def deliver(self, incarnation: int, fact: Any) -> None:
+        """A fact reaches the daemon it was meant for."""
+        if self.is_up and incarnation == self.incarnation:
+            if isinstance(fact, ForeignOrderSeen) and fact.client_id in self.desk.standing.state.orders:
+                return
+            self.hear(fact)
+
+    def hear(self, fact: Any) -> None:
+        self.carry_out(self.desk.on_fact(fact, self, self.now_ns))
