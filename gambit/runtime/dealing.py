@@ -98,7 +98,6 @@ class Dealing:
         self._on_defect = on_defect
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
-        self._queries = 0
         self._is_open = False
 
     # ---- starting ----
@@ -118,8 +117,7 @@ class Dealing:
 
     def begin(self, started: DaemonStarted) -> None:
         """This run's first fact; then whatever was under way before is taken up."""
-        self._carry_out(self.desk.on_fact(started, self._moment(), self.clock.now_ns()))
-        self._carry_out(self.desk.resume(self._moment(), self.clock.now_ns()))
+        self._carry_out(self.desk.begin(started, self._moment(), self.clock.now_ns()))
 
     def open(self, ports: Mapping[str, Port]) -> None:
         """The venues can be reached: balances are asked for, and signals are considered from now on."""
@@ -155,7 +153,7 @@ class Dealing:
 
     def cancel(self, key: str, by: str) -> None:
         """Raises KeyError for an order that is not live."""
-        self._carry_out(self.desk.cancel(key, by, self.clock.now_ns()))
+        self._carry_out(self.desk.cancel(key, by, self._moment(), self.clock.now_ns()))
 
     def arm(self, by: str) -> None:
         """Live orders may leave."""
@@ -170,11 +168,9 @@ class Dealing:
         return self._moment().marks()
 
     def reconcile(self) -> None:
-        """Ask every venue for its balances; the desk compares them with its own."""
-        for venue, port in self.ports.items():
-            self._queries += 1
-            command = QueryBalances(venue=venue, query_id=self._queries)
-            self.on_facts(port.send(command, self.clock.now_ns()))
+        """Ask every venue for its executions and balances; the desk compares them with its own."""
+        for venue in self.ports:
+            self._carry_out(self.desk.reconcile(venue, self._moment(), self.clock.now_ns()))
 
     # ---- time ----
 
