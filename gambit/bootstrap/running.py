@@ -5,6 +5,7 @@ What ends a run is its return value: 0 for a clean end, 1 when the daemon ended 
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, MutableMapping
@@ -23,6 +24,7 @@ from gambit.runtime.process import (
     Garbage,
     InstanceLock,
     forbid_core_dumps,
+    keep_clear,
     pin,
     prepare_state_dir,
     raise_file_limit,
@@ -30,6 +32,7 @@ from gambit.runtime.process import (
 from gambit.runtime.progress import Progress
 from gambit.runtime.signals import Signals
 from gambit.runtime.starts import Starts, is_safe_mode_due
+from gambit.runtime.tracing import Tracing
 
 LIMITS_SEC: Final = {"loop": 10.0, "books": 60.0, "store": 120.0}
 TURN_SEC: Final = 1.0
@@ -59,20 +62,25 @@ async def run_daemon(
     clock = SystemClock()
     logs = _logs(config, clock, quiet=quiet)
     starts = Starts(state_dir)
+    tracing = None
     try:
         forbid_core_dumps()
         raise_file_limit()
         crashes = starts.begin(clock.now_ns())
-        if config.daemon.cpu is not None:
-            pin(config.daemon.cpu)
+        usable = frozenset() if config.daemon.cpu is None else pin(config.daemon.cpu)
+        tracing = Tracing.from_environment(environ, clock.now_ns)
+        if tracing is not None:
+            options = dataclasses.replace(options, listeners=[*options.listeners, tracing.take])
         reloading = Reloading(config, load or (lambda: config), logs, logs.logger())
         daemon = build(config, clock, logs.logger(), options, reload=reloading.reload)
         if is_safe_mode_due(crashes):
             daemon.safe_mode(f"{crashes} crashes within a minute: no orders; `gambit resume` ends it")
-        async with _Around(daemon, config, clock, notifier, logs, reloading):
+        async with _Around(daemon, config, clock, notifier, logs, reloading, usable):
             await daemon.run(lambda: _ready(daemon, notifier, on_ready))
         starts.ended_well()
     finally:
+        if tracing is not None:
+            tracing.close()
         logs.sink.close()
         lock.release()
     return 1 if daemon.problems else 0
@@ -109,12 +117,14 @@ class _Around:
         notifier: Notifier,
         logs: Logs,
         reloading: Reloading,
+        usable: frozenset[int],
     ) -> None:
         self.daemon = daemon
         self.config = config
         self.clock = clock
         self.notifier = notifier
         self.reloading = reloading
+        self.usable = usable
         self.log = logs.logger()
         self.progress = Progress(LIMITS_SEC, clock.mono_ns)
         self.garbage = Garbage()
@@ -146,6 +156,8 @@ class _Around:
     async def _turn(self) -> None:
         while True:
             self.progress.beat("loop")
+            if self.config.daemon.cpu is not None:
+                keep_clear(self.config.daemon.cpu, self.usable)
             parts = self.daemon.parts
             feeds = parts.feeds.statuses()
             self.progress.expect("books", any(feed.connections_up for feed in feeds))

@@ -17,8 +17,8 @@ from gambit.surface import quantities
 
 DISK_BYTES_MIN = 1 << 30
 FILES_MIN = 1024
-EXTRAS = {"textual": "tui", "ccxt": "ccxt"}
-EXTRA_USES = {"textual": "gambit top", "ccxt": "exchanges without an adapter of their own"}
+EXTRAS = {"textual": "tui", "ccxt": "ccxt", "opentelemetry": "otel"}
+EXTRA_USES = {"textual": "gambit top", "ccxt": "exchanges without an adapter of their own", "opentelemetry": "traces"}
 TIMEX_BYTES = 256  # struct timex is 208 bytes on 64-bit Linux
 TIMEX_MAXERROR, TIMEX_STATUS = 24, 40  # offsets of its fields
 STA_UNSYNC = 0x40

@@ -1,11 +1,13 @@
 """The process: where it keeps things, that there is only one of it, and what it asks of the operating system."""
 
+import contextlib
 import ctypes
 import fcntl
 import gc
 import os
 import resource
 import stat
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -150,9 +152,9 @@ def raise_file_limit() -> int:
 
 
 def pin(cpu: int) -> frozenset[int]:
-    """Bind the calling thread to one core; gives the cores it might use before, for threads that must not share it.
+    """Bind the calling thread, the main one, to a core; gives the cores it might use before, for `keep_clear`.
 
-    Threads started later inherit the binding: they call `spread` first. Raises ProcessError for a core we may not use.
+    Raises ProcessError for a core we may not use.
     """
     usable = frozenset(os.sched_getaffinity(0))
     if cpu not in usable:
@@ -161,9 +163,14 @@ def pin(cpu: int) -> frozenset[int]:
     return usable
 
 
-def spread(usable: frozenset[int], hot: int) -> None:
-    """Let the calling thread run on any of the cores but the hot one, unless that is all there is."""
-    os.sched_setaffinity(0, usable - {hot} or usable)
+def keep_clear(hot: int, usable: frozenset[int]) -> None:
+    """Send every other thread of this process off the hot core, unless it is the only one there is. Threads inherit the
+    binding of the one that starts them, so this is repeated now and then."""
+    others = usable - {hot}
+    for thread in os.listdir("/proc/self/task") if others else ():
+        if int(thread) != threading.main_thread().native_id:
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(int(thread), others)
 
 
 class Garbage:

@@ -139,24 +139,29 @@ def test_a_holder_without_a_number_is_a_holder(tmp_path: Path) -> None:
 
 
 def test_limits_and_core_dumps() -> None:
-    """In a process of its own: no core, as many descriptors as may be, the core it is bound to."""
+    """In a process of its own: no core dumps, all the descriptors there may be, a core that no other thread uses."""
     code = """
-        import os, resource
+        import os, resource, threading
         from gambit.runtime import process
         process.forbid_core_dumps()
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 200))
-        usable = process.pin(min(os.sched_getaffinity(0)))
-        bound = os.sched_getaffinity(0)
-        process.spread(usable, min(usable))
-        print(resource.getrlimit(resource.RLIMIT_CORE), process.raise_file_limit(), len(bound),
-              len(usable) == 1 or not bound & os.sched_getaffinity(0), len(os.listdir("/proc/self/fd")) > 2)
+        hot = min(os.sched_getaffinity(0))
+        usable = process.pin(hot)
+        end = threading.Event()
+        other = threading.Thread(target=end.wait)
+        other.start()
+        process.keep_clear(hot, usable)
+        shared = os.sched_getaffinity(0) & os.sched_getaffinity(other.native_id)
+        end.set()
+        print(resource.getrlimit(resource.RLIMIT_CORE), process.raise_file_limit(), os.sched_getaffinity(0) == {hot},
+              len(usable) == 1 or not shared, len(os.listdir("/proc/self/fd")) > 2)
         try:
             process.pin(100_000)
         except process.ProcessError as error:
             print(error)
     """
     running = child(code)
-    assert said(running) == "(0, 0) 200 1 True True"
+    assert said(running) == "(0, 0) 200 True True True"
     assert said(running).startswith("daemon.cpu = 100000 cannot be used; this process may use [")
     assert end(running) == 0
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 64
