@@ -15,9 +15,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
-from gambit.sim.accounts import Credentials, FeeRule, money_text
-from gambit.sim.coinbase_signing import key_pair
+from gambit.sim.accounts import Account, Credentials, FeeRule, money_text
+from gambit.sim.coinbase_orders import CoinbaseOrders
+from gambit.sim.coinbase_signing import CoinbaseKeys, key_pair
 from gambit.sim.coinbase_wire import SEQUENCE, SharedCoinbaseWire, product_entry
+from gambit.sim.coinbase_words import Denied, failure, status_of, text_of, user_uuid, user_words
 from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
@@ -30,7 +32,8 @@ FIRST_SUBSCRIBE_NS = 5 * SECOND_NS
 QUIET_NS = 75 * SECOND_NS
 BATCH_NS = 250 * MILLI_NS  # of market_trades
 MESSAGES_PER_S = 8
-PUBLIC_PER_S = 10
+PUBLIC_PER_S, PRIVATE_PER_S = 10, 30
+SNAPSHOT_ORDERS = 50
 CHANNELS = ("level2", "ticker", "market_trades", "heartbeats")
 TRADES_FIRST = 50
 STATUS_FLAGS: dict[str, tuple[str, ...]] = {
@@ -43,7 +46,9 @@ STATUS_FLAGS: dict[str, tuple[str, ...]] = {
 class CoinbaseSession(Session):
     """A connection with its own count of messages."""
 
-    __slots__ = ("has_subscribed", "heard", "quiet_since_ns", "sent", "sent_before", "sequence", "subscriptions")
+    __slots__ = (
+        "has_subscribed", "heard", "products", "quiet_since_ns", "sent", "sent_before", "sequence", "subscriptions",
+    )  # fmt: skip
 
     def __init__(self, request: Request, now_ns: int) -> None:
         super().__init__(request, now_ns)
@@ -53,6 +58,7 @@ class CoinbaseSession(Session):
         self.heard: tuple[int, int] = (0, 0)  # second, messages in it
         self.has_subscribed = False
         self.subscriptions: dict[str, list[str]] = {}
+        self.products: list[str] = []  # of the user channel, all without one
 
     def send(self, frame: Frame) -> None:
         """Send, and count what is sent."""
@@ -76,6 +82,8 @@ class CoinbaseExchange:
         self._exchange = exchange
         self._wire = SharedCoinbaseWire(self.venue, list(exchange.books.values()), WireOptions(), exchange.seed)
         self._tape = Tape(exchange)
+        self._keys = CoinbaseKeys(exchange)
+        self._orders = CoinbaseOrders(exchange)
         self._trades: dict[str, list[Trade]] = {}  # waiting to be told together
         self._trade_channels: dict[str, Channel] = {}
         self._batch_ns = self._beat_ns = exchange.clock_ns
@@ -117,6 +125,8 @@ class CoinbaseExchange:
             return
         if kind not in ("subscribe", "unsubscribe"):
             session.send(_error(f"unsupported type {kind}"))
+        elif channel == "user":
+            self._manage_user(session, said, products, joins=kind == "subscribe", now_ns=now_ns)
         elif channel not in CHANNELS or (session.path == "/user" and channel != "heartbeats"):
             session.send(_error(f"channel {channel} is not supported"))
         else:
@@ -219,25 +229,59 @@ class CoinbaseExchange:
                 return
 
     def _say(self, session: CoinbaseSession, channel: str, event: Any, now_ns: int) -> None:
-        session.send(session.numbered(self._wire.frame(channel, _text(event), now_ns)))
+        session.send(session.numbered(self._wire.frame(channel, text_of(event), now_ns)))
 
     # --- REST
 
     def action(self, request: Request | str | bytes) -> str:
-        """Nothing yet has one."""
-        return ""
+        """By path; nothing of order entry goes over a WebSocket."""
+        if not isinstance(request, Request):
+            return ""
+        path = request.path.removeprefix(f"{ROOT}/")
+        if request.method == "POST":
+            return {"orders": "place", "orders/batch_cancel": "cancel", "orders/edit": "amend"}.get(path, "")
+        return "query" if path.startswith(("orders/", "accounts")) else ""
 
     def http(self, request: Request, now_ns: int) -> Reply:
         """A REST request."""
-        used = self._exchange.spend("public 1s", "", 1, PUBLIC_PER_S, 1000)
-        headers = limit_headers(PUBLIC_PER_S, used, self._exchange.seconds_left(1000))
-        if used > PUBLIC_PER_S:
+        path = request.path.removeprefix(f"{ROOT}/")
+        is_public = path == "time" or path.startswith("market/")
+        try:
+            if path == request.path:
+                raise Denied(404, "NOT_FOUND", 5, "not found")
+            account = None if is_public else self._keys.check(request)
+        except Denied as denied:
+            return denied.reply
+        budget, limit = ("public 1s", PUBLIC_PER_S) if account is None else ("private 1s", PRIVATE_PER_S)
+        used = self._exchange.spend(budget, account.name if account else "", 1, limit, 1000)
+        headers = limit_headers(limit, used, self._exchange.seconds_left(1000))
+        if used > limit:
             return Reply(RATE_LIMITED, 429, headers)
-        if request.method == "GET" and request.path.startswith(f"{ROOT}/"):
-            reply = self._public(request.path.removeprefix(f"{ROOT}/"), parse_qs(request.query), now_ns)
-            if reply is not None:
-                return Reply(reply.body, reply.status, headers)
-        return failure(404, "NOT_FOUND", 5, "not found")
+        try:
+            reply = self._answer(request, path, account, now_ns)
+        except Denied as denied:
+            reply = denied.reply
+        return Reply(reply.body, reply.status, headers, reply.content_type)
+
+    def _answer(self, request: Request, path: str, account: Account | None, now_ns: int) -> Reply:
+        """What an endpoint says; raises Denied."""
+        params = parse_qs(request.query)
+        if account is None and request.method != "GET":
+            raise Denied(405, "UNIMPLEMENTED", 12, "method not allowed")
+        public = self._public(path if account is None else f"market/{path}", params, now_ns)
+        if request.method == "GET" and public is not None:
+            return public
+        if account is None:
+            raise Denied(404, "NOT_FOUND", 5, "not found")
+        if request.method == "GET":
+            return Reply(text_of(self._orders.get(path, account, params)))
+        try:
+            said = json.loads(request.body)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            raise Denied(400, "INVALID_ARGUMENT", 3, "body is no JSON object")
+        return Reply(text_of(self._orders.post(path, account, said)))
 
     def outage(self, kind: Outage, seconds: int, now_ns: int) -> Reply:
         """429 in both cases of too much, 503, 500."""
@@ -251,7 +295,7 @@ class CoinbaseExchange:
         """The answer of a public endpoint; None for no such endpoint."""
         if path == "time":
             times = {"epochSeconds": str(now_ns // SECOND_NS), "epochMillis": str(now_ns // MILLI_NS)}
-            return Reply(_text({"iso": rfc3339(now_ns, 3)} | times))
+            return Reply(text_of({"iso": rfc3339(now_ns, 3)} | times))
         if path == "market/products":
             return self._products(params)
         if path == "market/product_book":
@@ -291,7 +335,7 @@ class CoinbaseExchange:
         rows = self._exchange.books[symbol]
         sides = [self._rows(symbol, side.levels()[:count]) for side in (rows.bids, rows.asks)]
         book = {"product_id": symbol, "bids": sides[0], "asks": sides[1], "time": rfc3339(now_ns, 6)}
-        return _text({"pricebook": book, "last": "", "mid_market": "", "spread_bps": "", "spread_absolute": ""})
+        return text_of({"pricebook": book, "last": "", "mid_market": "", "spread_bps": "", "spread_absolute": ""})
 
     def _rows(self, symbol: str, rows: list[tuple[int, int]]) -> list[dict[str, str]]:
         item = self._exchange.books[symbol].instrument
@@ -310,7 +354,7 @@ class CoinbaseExchange:
         book = self._exchange.books[symbol]
         bids, asks = self._rows(symbol, book.bids.levels()[:1]), self._rows(symbol, book.asks.levels()[:1])
         best = {name: rows[0]["price"] if rows else "" for name, rows in (("best_bid", bids), ("best_ask", asks))}
-        return _text({"trades": trades} | best)
+        return text_of({"trades": trades} | best)
 
     # --- private
 
@@ -319,11 +363,53 @@ class CoinbaseExchange:
         return text
 
     def report(self, report: Report) -> None:
-        """Nobody can order yet."""
+        """The user channel: sums of the order as it stands, and that a cancel was taken in."""
+        exchange, order = self._exchange, report.order
+        account = exchange.accounts[order.account]
+        statuses = [status_of(order)]
+        if report.kind == "canceled" and order.reason == "user":
+            statuses.insert(0, "CANCEL_QUEUED")
+        rows = [user_words(exchange.desk, order, status) for status in statuses]
+        for session in self._sessions():
+            if session.account is account and (not session.products or order.symbol in session.products):
+                for row in rows:
+                    exchange.push(session, self._user_text(session, "update", [row], report.ts_ns), report)
 
     def expire(self, session: Session) -> None:
         """The user channel falls silent."""
         session.logout()
+
+    def _manage_user(
+        self, session: CoinbaseSession, said: Any, products: list[str], *, joins: bool, now_ns: int
+    ) -> None:
+        """Subscribe to or unsubscribe from the user channel, with a token; its open orders come first."""
+        try:
+            account, _claims = self._keys.owner(str(said.get("jwt", "")))
+        except Denied:
+            session.send(_error("authentication failure"))
+            return
+        if joins:
+            session.login(account)
+            session.has_subscribed = True
+            session.products = products
+            session.subscriptions["user"] = [user_uuid(account.name)]
+            self._say_open_orders(session, account, now_ns)
+        else:
+            session.logout()
+            session.subscriptions.pop("user", None)
+        self._say(session, "subscriptions", {"subscriptions": session.subscriptions}, now_ns)
+
+    def _say_open_orders(self, session: CoinbaseSession, account: Account, now_ns: int) -> None:
+        desk = self._exchange.desk
+        orders = desk.orders_of(account, only_open=True)
+        rows = [user_words(desk, o, "OPEN") for o in orders if not session.products or o.symbol in session.products]
+        for first in range(0, max(1, len(rows)), SNAPSHOT_ORDERS):
+            session.send(self._user_text(session, "snapshot", rows[first : first + SNAPSHOT_ORDERS], now_ns))
+
+    def _user_text(self, session: CoinbaseSession, kind: str, rows: list[Any], now_ns: int) -> str:
+        positions: dict[str, list[Any]] = {"perpetual_futures_positions": [], "expiring_futures_positions": []}
+        event = {"type": kind, "orders": rows, "positions": positions}
+        return session.numbered(self._wire.frame("user", text_of(event), now_ns))
 
 
 RATE_LIMITED = '{"errors":[{"id":"rate_limit_exceeded","message":"Too many requests"}]}'
@@ -335,19 +421,9 @@ def limit_headers(limit: int, used: int, seconds: int) -> dict[str, str]:
     return {"x-ratelimit-limit": str(limit), "x-ratelimit-remaining": str(left), "x-ratelimit-reset": str(seconds)}
 
 
-def failure(status: int, error: str, code: int, message: str, details: str = "") -> Reply:
-    """An error of HTTP."""
-    words = {"error": error, "code": code, "message": message, "error_details": details, "details": []}
-    return Reply(_text(words), status)
-
-
 def _nothing(_event: Top) -> list[str]:
     return []
 
 
 def _error(message: str) -> str:
-    return _text({"type": "error", "message": message})
-
-
-def _text(content: Any) -> str:
-    return json.dumps(content, separators=(",", ":"))
+    return text_of({"type": "error", "message": message})

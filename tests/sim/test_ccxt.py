@@ -63,6 +63,11 @@ def kraken(entry: dict[str, str]) -> Any:
     return client(ccxtpro.kraken, entry, addresses, {})
 
 
+def coinbase(entry: dict[str, str]) -> Any:
+    options = {"fetchBalance": "v3PrivateGetBrokerageAccounts", "fetchTime": "v3PublicGetBrokerageTime"}
+    return client(ccxtpro.coinbase, entry, {"rest": entry["rest"], "ws": entry["ws"]}, options)
+
+
 def client(made: Callable[[dict[str, Any]], Any], entry: dict[str, str], urls: Any, options: Any) -> Any:
     """A ccxt.pro exchange at the simulated addresses."""
     exchange = made(
@@ -79,7 +84,7 @@ def client(made: Callable[[dict[str, Any]], Any], entry: dict[str, str], urls: A
     return exchange
 
 
-CLIENTS = {"binance": binance, "okx": okx, "bybit": bybit, "kraken": kraken}
+CLIENTS = {"binance": binance, "okx": okx, "bybit": bybit, "kraken": kraken, "coinbase": coinbase}
 
 
 class Place:
@@ -241,6 +246,17 @@ async def first_filled(place: Place) -> dict[str, Any]:
         for order in await place.ccxt.watch_orders():
             if order["filled"] and order["filled"] == pytest.approx(0.01):
                 return order
+
+
+async def test_orders_over_the_websocket(place: Place) -> None:
+    """Where ccxt orders over a WebSocket, an order placed and canceled there is canceled."""
+    if not place.ccxt.has["createOrderWs"]:
+        pytest.skip("ccxt does not order over a WebSocket here")
+    async with asyncio.timeout(WAIT_S):
+        made = await place.ccxt.create_order_ws(place.symbol, "limit", "buy", 0.01, place.low_price())
+        assert (await place.fetch(made["id"]))["status"] == "open"
+        await place.ccxt.cancel_order_ws(made["id"], *([] if place.exchange.venue == "kraken" else [place.symbol]))
+        assert (await place.fetch(made["id"]))["status"] == "canceled"
 
 
 async def test_nothing_was_blocked(place: Place) -> None:
