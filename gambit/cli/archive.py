@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gambit.cli import interrupts
+from gambit.cli.daemon import config_of_kept
 from gambit.cli.options import Failure, load_config, with_config
 from gambit.cli.progress import Progress
 from gambit.cli.query import database_file, socket_of
@@ -38,7 +39,7 @@ def export(config_path: Path | None, overrides: tuple[str, ...], table: str, sin
 
     from gambit.store.archive import export as export_days
 
-    config = load_config(config_path, overrides).config
+    config = config_of_kept(config_path, overrides)
     with interrupts.heeded(), Progress.on_terminal(is_shared=True) as progress:
         source = database_file(config, 0.0)
         try:
@@ -64,7 +65,7 @@ def backup(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
     """
     from gambit.surface.client import ControlError, NotRunning, call
 
-    config = load_config(config_path, overrides).config
+    config = config_of_kept(config_path, overrides)
     if output.exists():
         raise click.UsageError(f"{output} exists already; a backup replaces nothing")
     with interrupts.heeded():

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gambit.cli.options import Failure, load_config
 
+if TYPE_CHECKING:
+    from gambit.config import Config
+
 NOT_RUNNING = 3
 SECOND_NS = 1_000_000_000
+JOURNAL_FOLDER = "journal"
 DEMO_FOLDER = "demo"  # in the state directory: where `gambit demo` keeps its own
 
 
@@ -45,6 +49,24 @@ def place_of_running(config_path: Path | None, overrides: Sequence[str]) -> Plac
     if config_path is None and not overrides and holder(place.state) is None and holder(demo) is not None:
         return Place(demo, control_socket("", demo))
     return place
+
+
+def config_of_kept(config_path: Path | None, overrides: Sequence[str]) -> "Config":
+    """The configuration for a command that reads what a daemon kept: asked for none in particular, what a demonstration
+    kept will do when there is nothing else. Raises ConfigFailure."""
+    import os
+
+    import msgspec
+
+    from gambit.runtime.process import state_dir
+
+    config = load_config(config_path, overrides).config
+    state = state_dir(config.daemon.state_dir, os.environ)
+    demo = state / DEMO_FOLDER
+    if config_path is None and not overrides and not (state / JOURNAL_FOLDER).exists() and demo.exists():
+        daemon = msgspec.structs.replace(config.daemon, state_dir=str(demo))
+        return msgspec.structs.replace(config, daemon=daemon)
+    return config
 
 
 def ask(place: Place, method: str, timeout_sec: float = 5.0, **params: Any) -> Any:

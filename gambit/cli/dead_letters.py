@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.options import Failure, load_config, with_config, with_json
+from gambit.cli.daemon import config_of_kept
+from gambit.cli.options import Failure, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.query import open_store, plain, socket_of, text
 
@@ -85,7 +86,7 @@ def show_letter(
 def _rows(
     config_path: Path | None, overrides: tuple[str, ...], sql: str, values: dict[str, object]
 ) -> list[dict[str, Any]]:
-    config = load_config(config_path, overrides).config
+    config = config_of_kept(config_path, overrides)
     with interrupts.heeded(), open_store(config, MAX_AGE_SEC) as connection:
         result = connection.execute(sql, values)
         names = [column[0] for column in result.description or []]
@@ -101,7 +102,7 @@ def requeue(
     letter_ids: tuple[int, ...], is_all: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool
 ) -> int:
     """Give dead letters to the daemon once more, as if they had just come."""
-    return _asked("dlq.requeue", load_config(config_path, overrides).config, letter_ids, is_all, as_json)
+    return _asked("dlq.requeue", config_of_kept(config_path, overrides), letter_ids, is_all, as_json)
 
 
 @dead_letters.command("purge")
@@ -113,7 +114,7 @@ def purge(
     letter_ids: tuple[int, ...], is_all: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool
 ) -> int:
     """Throw dead letters away; who did it is written down."""
-    return _asked("dlq.purge", load_config(config_path, overrides).config, letter_ids, is_all, as_json)
+    return _asked("dlq.purge", config_of_kept(config_path, overrides), letter_ids, is_all, as_json)
 
 
 def _asked(method: str, config: "Config", letter_ids: tuple[int, ...], is_all: bool, as_json: bool) -> int:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.options import Failure, load_config, with_config, with_json
+from gambit.cli.daemon import config_of_kept
+from gambit.cli.options import Failure, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.progress import Progress
 from gambit.cli.query import database_file
@@ -30,7 +31,7 @@ FAILED = 1
 def verify(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Prove the journal: every record's hash, the chain, the signatures of the checkpoints, and that nothing is missing
     at the end. Exit code 1 names the first record that is wrong. The daemon may be running."""
-    config = load_config(config_path, overrides).config
+    config = config_of_kept(config_path, overrides)
     begun = time.monotonic()
     with interrupts.heeded(), Progress.on_terminal(is_shared=False) as progress:
         journal = proved(config, progress)
@@ -91,7 +92,7 @@ def rebuild(config_path: Path | None, overrides: tuple[str, ...], as_json: bool,
     Exit code 1 when a row differs. Samples (market snapshots, candles, time series) are in no journal; with --replace
     they are taken over from the old database.
     """
-    config = load_config(config_path, overrides).config
+    config = config_of_kept(config_path, overrides)
     with interrupts.heeded(), Progress.on_terminal(is_shared=False) as progress:
         if replace:
             return replaced(config, progress)

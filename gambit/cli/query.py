@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.options import Failure, load_config, with_config
+from gambit.cli.daemon import config_of_kept
+from gambit.cli.options import Failure, with_config
 from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def query(
     The query runs here, on a consistent copy; the daemon does not feel it. While the daemon is down it runs on the
     database itself. It can write nothing and read no other file.
     """
-    config = load_config(config_path, overrides).config
+    config = config_of_kept(config_path, overrides)
     with interrupts.heeded(), open_store(config, max_age, memory) as connection:
         from gambit.store.reading import QueryStopped, limited
 

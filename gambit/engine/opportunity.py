@@ -3,11 +3,14 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha1
 from typing import Any, NamedTuple
 
 SCHEMA_VERSION = "2"
 # R27 gives only the name of the UUIDv5; this is its namespace.
 NAMESPACE = uuid.NAMESPACE_OID
+_NAMESPACE_BYTES = NAMESPACE.bytes
 
 RAISED_NUMBERS = (
     "spread_bps", "net_bps", "profit_quote", "qty", "buy_vwap", "sell_vwap", "liquidity", "sigma", "persistence",
@@ -34,7 +37,9 @@ class Namer:
 
     def named(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
         """Events in the order they are told: as they happened, and those of one instant by name (D14)."""
-        return [self._dict(event) for event in sorted(events, key=self._order)]
+        if len(events) > 1:
+            events = sorted(events, key=self._order)
+        return [self._dict(event) for event in events]
 
     def _order(self, event: Mapping[str, Any]) -> tuple[object, ...]:
         buy, sell = self._pair(event)
@@ -54,7 +59,7 @@ class Namer:
         buy, sell = self._pair(event)
         symbol = self._symbol(event)
         key = f"{symbol}|{buy.venue}|{sell.venue}|{buy.symbol}|{sell.symbol}"
-        raw_signal_id = str(uuid.uuid5(NAMESPACE, f"{key}|{event['start_ns']}|episode"))
+        raw_signal_id = named_id(f"{key}|{event['start_ns']}|episode")
         if not event["raised"]:
             return self._closed(event, symbol, buy, sell, raw_signal_id)
         recv_ns = event["recv_ns"]
@@ -63,7 +68,7 @@ class Namer:
             "event": "raised",
             "recv_ns": recv_ns,
             "ts": rfc3339(recv_ns),
-            "opp_id": str(uuid.uuid5(NAMESPACE, f"{key}|{recv_ns}|signal")),
+            "opp_id": named_id(f"{key}|{recv_ns}|signal"),
             "raw_signal_id": raw_signal_id,
             "correlation_id": raw_signal_id,
             "symbol": symbol,
@@ -100,7 +105,19 @@ class Namer:
         }
 
 
+def named_id(name: str) -> str:
+    """The UUID version 5 of a name in our namespace (RFC 9562, 5.5), as text; uuid.uuid5 says the same, slower."""
+    digest = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+
 def rfc3339(ns: int) -> str:
     """ns since 1970 as RFC 3339 in UTC with nine decimals and a Z."""
     seconds, fraction = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
+    return f"{_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,4 +1,4 @@
-"""A signal becomes a plan, the plan becomes orders on the paper venues, and everything adds up; also after a restart."""
+"""A signal becomes a plan, the plan becomes orders on the paper venues, and all adds up; also after a restart."""
 
 import asyncio
 from decimal import Decimal

@@ -4,8 +4,10 @@ import uuid
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gambit.engine.opportunity import Listing, Namer, rfc3339
+from gambit.engine.opportunity import NAMESPACE, Listing, Namer, named_id, rfc3339
 
 LISTINGS = [
     Listing("okx", "BTC-USDT"),
@@ -176,3 +178,10 @@ def test_different_coins_part_before_anything_else_of_a_frame() -> None:
 def test_times_of_the_outside(ns: int, text: str) -> None:
     """RFC 3339 in UTC with every nanosecond."""
     assert rfc3339(ns) == text
+
+
+@given(st.text())
+def test_named_ids_are_the_uuids_of_the_standard(name: str) -> None:
+    """The quick way gives what uuid.uuid5 gives."""
+    name = name.encode(errors="ignore").decode()
+    assert named_id(name) == str(uuid.uuid5(NAMESPACE, name))
