@@ -26,6 +26,7 @@ PING_NS = 20 * SECOND_NS
 PONG_MAX_NS = 60 * SECOND_NS
 MESSAGES_PER_S = 5
 STREAMS_MAX = 1024
+CONNECTIONS_PER_5M = 300
 LIMITED = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
 BANNED = "Way too much request weight used; IP banned until {}."
 DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
@@ -82,6 +83,9 @@ class BinanceExchange:
     def open(self, request: Request, now_ns: int) -> Session | Reply:
         """/ws, /ws/<streams>, /stream?streams=, /ws-api/v3."""
         path = unquote(request.path)
+        attempts = self._exchange.spend("connections 5m", "", 1, CONNECTIONS_PER_5M, 300_000)
+        if attempts > CONNECTIONS_PER_5M:
+            return self.outage("limit", self._exchange.seconds_left(300_000), now_ns)
         if path == "/ws-api/v3":
             self._weigh(2)
             return BinanceSession(request, now_ns)

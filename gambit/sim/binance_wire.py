@@ -230,6 +230,8 @@ def spot_entry(item: Instrument, status: str = "TRADING", min_notional: str = "5
         f'"ocoAllowed":true,"isSpotTradingAllowed":true,"isMarginTradingAllowed":true,"filters":['
         f'{{"filterType":"PRICE_FILTER","minPrice":"{tick}","maxPrice":"1000000.00000000","tickSize":"{tick}"}},'
         f'{{"filterType":"LOT_SIZE","minQty":"{least}","maxQty":"{most}","stepSize":"{lot}"}},'
+        '{"filterType":"PERCENT_PRICE_BY_SIDE","bidMultiplierUp":"5","bidMultiplierDown":"0.2",'
+        '"askMultiplierUp":"5","askMultiplierDown":"0.2","avgPriceMins":5},'
         f'{{"filterType":"NOTIONAL","minNotional":"{min_notional}","applyMinToMarket":true,'
         f'"maxNotional":"9000000.00000000","applyMaxToMarket":false,"avgPriceMins":5}}],'
         f'"permissions":[],"permissionSets":[["SPOT","MARGIN"]],"defaultSelfTradePreventionMode":"EXPIRE_MAKER",'

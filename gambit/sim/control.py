@@ -1,4 +1,4 @@
-"""The control plane of a simulated venue: ledger, book, fault, faults, price and clear under /_sim/.
+"""The control plane of a simulated venue: ledger, book, fault, faults, price, deposit and clear under /_sim/.
 
 Rules: no client of the venue's own language comes here, no fault strikes here, and what is wrong with a request is
 said in plain words.
@@ -7,12 +7,13 @@ said in plain words.
 from __future__ import annotations
 
 import json
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from gambit.sim.accounts import base_units, money_text
+from gambit.sim.accounts import MONEY_DIGITS, base_units, money_text
 from gambit.sim.dialect import Reply, Request
 from gambit.sim.exchange import Exchange
 from gambit.sim.spelling import decimal_text, trimmed
@@ -31,13 +32,22 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     for_ms: int = 1000
 
 
+class Deposit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What POST /_sim/deposit takes; a negative amount is a withdrawal."""
+
+    account: str
+    asset: str
+    amount: str
+
+
 def control(world: World, exchange: Exchange, request: Request, now_ns: int) -> Reply:
     """Answer a request whose path begins with PREFIX."""
     world.advance(now_ns)
     what = f"{request.method} {request.path}"
     try:
         if what == "GET /_sim/ledger":
-            return _said(exchange.ledger.told(exchange.accounts, now_ns))
+            parts = dict(parse_qsl(request.query)).get("parts", "")
+            return _said(exchange.ledger.told(exchange.accounts, now_ns, parts.split(",") if parts else ()))
         if what == "GET /_sim/faults":
             return _said(exchange.faults.listing(now_ns))
         if what == "GET /_sim/book":
@@ -49,12 +59,27 @@ def control(world: World, exchange: Exchange, request: Request, now_ns: int) -> 
             move = msgspec.json.decode(request.body, type=Move)
             world.shift(exchange.venue, move.symbol, move.shift_bps, now_ns, move.for_ms)
             return _said({"ok": True})
+        if what == "POST /_sim/deposit":
+            _deposit(exchange, msgspec.json.decode(request.body, type=Deposit))
+            return _said({"ok": True})
         if what == "POST /_sim/clear":
             exchange.clear()
             return _said({"ok": True})
     except (msgspec.DecodeError, BadFault, ValueError) as error:
         return _said({"error": f"{what}: {error}"}, 400)
-    return _said({"error": f"no {what}; there are GET ledger, faults, book and POST fault, price, clear"}, 404)
+    return _said({"error": f"no {what}; there are GET ledger, faults, book and POST fault, price, deposit, clear"}, 404)
+
+
+def _deposit(exchange: Exchange, deposit: Deposit) -> None:
+    """Change a balance from outside."""
+    account = exchange.accounts.get(deposit.account)
+    if account is None:
+        raise ValueError(f"no account {deposit.account!r}; there are {', '.join(exchange.accounts)}")
+    try:
+        units = int(Decimal(deposit.amount).scaleb(MONEY_DIGITS))
+    except (InvalidOperation, OverflowError, ValueError):
+        raise ValueError(f"amount {deposit.amount!r} is no number") from None
+    exchange.desk.deposit(account, deposit.asset, units)
 
 
 def _book(exchange: Exchange, symbol: str) -> Reply:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gambit.sim.accounts import MONEY_DIGITS, Account, base_units, fee_of, quote_units, reserve
+from gambit.sim.accounts import MONEY_DIGITS, Account, base_units, fee_of, money_text, quote_units, reserve
 from gambit.sim.dialect import MILLI_NS, Fill, OrderTerms, Refusal, Report, ReportKind
 from gambit.sim.instruments import Instrument
 from gambit.sim.ledger import Ledger
@@ -198,6 +198,17 @@ class Desk:
         for order in found:
             self.cancel(account, order, reason=reason)
         return found
+
+    def deposit(self, account: Account, asset: str, units: int) -> None:
+        """Add to what an account has, or take away; nothing is pushed of it.
+
+        Raises ValueError when less than that is free.
+        """
+        balance = account.balance(asset)
+        if balance.free + units < 0:
+            raise ValueError(f"{account.name} has only {money_text(balance.free)} {asset} free")
+        balance.free += units
+        self.ledger.deposited(self.now_ns, account.name, asset, units)
 
     def find(self, account: Account, order_id: str = "", client_id: str = "") -> Order:
         """An account's order by the venue's id (decimal text) or by its own.

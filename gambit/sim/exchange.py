@@ -352,7 +352,7 @@ class Exchange:
         Raises BadFault for one that cannot be.
         """
         fault = self.faults.add(order, self.now_ns)
-        if order.kind not in STANDING:
+        if order.kind not in STANDING and not (order.kind == "expire_session" and order.args.get("revoke")):
             return fault
         undo = change_standing(self, fault)
         fault.fired = 1

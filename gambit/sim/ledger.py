@@ -7,7 +7,7 @@ out is plain JSON with amounts as decimal text and symbols in gambit's spelling.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gambit.sim.accounts import Account, base_units, money_text, quote_units
@@ -30,6 +30,7 @@ class Ledger:
         self.requests: deque[Entry] = deque(maxlen=REQUESTS_MAX)
         self.requests_forgotten = 0
         self.refusals: list[Entry] = []
+        self.deposits: list[Entry] = []
         self.limits: dict[str, Entry] = {}
         self.connections = 0
         self._instruments = instruments
@@ -56,6 +57,10 @@ class Ledger:
     def refused(self, ts_ns: int, account: str, client_id: str, reason: str) -> None:
         """Note an order that was not accepted."""
         self.refusals.append({"ts_ns": ts_ns, "account": account, "client_id": client_id, "reason": reason})
+
+    def deposited(self, ts_ns: int, account: str, asset: str, units: int) -> None:
+        """Note what came from outside, or went there."""
+        self.deposits.append({"ts_ns": ts_ns, "account": account, "asset": asset, "amount": money_text(units)})
 
     def spent(self, budget: str, used: int, limit: int) -> None:
         """Note how much of a rate budget has been used."""
@@ -106,20 +111,27 @@ class Ledger:
             "ts_ns": fill.ts_ns,
         }
 
-    def told(self, accounts: Mapping[str, Account], now_ns: int) -> Entry:
-        """All of it, for GET /_sim/ledger."""
-        return {
-            "venue": self.venue,
-            "now_ns": now_ns,
-            "orders": [self.order_entry(order) for order in self.orders.values()],
-            "fills": [self.fill_entry(fill) for fill in self.fills],
-            "balances": {name: balances_entry(account) for name, account in accounts.items()},
-            "refusals": self.refusals,
-            "requests": list(self.requests),
-            "requests_forgotten": self.requests_forgotten,
-            "limits": self.limits,
-            "connections": self.connections,
+    def told(self, accounts: Mapping[str, Account], now_ns: int, parts: Sequence[str] = ()) -> Entry:
+        """All of it or some parts, for GET /_sim/ledger.
+
+        Raises ValueError for a part that there is not.
+        """
+        tellers: dict[str, Callable[[], Any]] = {
+            "orders": lambda: [self.order_entry(order) for order in self.orders.values()],
+            "fills": lambda: [self.fill_entry(fill) for fill in self.fills],
+            "balances": lambda: {name: balances_entry(account) for name, account in accounts.items()},
+            "deposits": lambda: self.deposits,
+            "refusals": lambda: self.refusals,
+            "requests": lambda: list(self.requests),
+            "requests_forgotten": lambda: self.requests_forgotten,
+            "limits": lambda: self.limits,
+            "connections": lambda: self.connections,
         }
+        unknown = [part for part in parts if part not in tellers]
+        if unknown:
+            raise ValueError(f"the ledger has no {unknown[0]!r}; it has {', '.join(tellers)}")
+        told = {name: tell() for name, tell in tellers.items() if not parts or name in parts}
+        return {"venue": self.venue, "now_ns": now_ns, **told}
 
 
 def balances_entry(account: Account) -> Entry:

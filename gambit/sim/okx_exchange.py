@@ -31,6 +31,7 @@ IDLE_NS = 30 * SECOND_NS
 CLOCK_S = 30
 SUBSCRIBES_PER_HOUR = 480
 LEVELS_MAX = 400
+CONNECTIONS_PER_S = 3
 PUBLIC_PER_2S = {
     "/api/v5/public/time": 10, "/api/v5/public/instruments": 20, "/api/v5/market/books": 40,
     "/api/v5/market/ticker": 20,
@@ -101,6 +102,8 @@ class OkxExchange:
         """One of the three endpoints."""
         if request.path not in ("/ws/v5/public", "/ws/v5/private", "/ws/v5/business"):
             return Reply("", 404)
+        if self._exchange.spend("connections 1s", "", 1, CONNECTIONS_PER_S, 1000) > CONNECTIONS_PER_S:
+            return self.outage("limit", 1, now_ns)
         return OkxSession(request, now_ns)
 
     def beat(self, now_ns: int) -> None:

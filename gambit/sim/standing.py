@@ -1,4 +1,4 @@
-"""Faults that change how a venue stands rather than single messages: status, filters, fee, clock.
+"""Faults that change how a venue stands rather than single messages: status, filters, fee, clock, revoked keys.
 
 Rules: they hold at once, and until `for_ms` have passed where that is given.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gambit.sim.accounts import MONEY_DIGITS, PPM
+from gambit.sim.accounts import MONEY_DIGITS, PPM, Account
 from gambit.sim.desk import Rules
 from gambit.sim.dialect import MILLI_NS
 from gambit.sim.verbs import BadFault, Fault
@@ -28,7 +28,8 @@ def change_standing(exchange: Exchange, fault: Fault) -> Callable[[], None]:
 
     Raises BadFault for arguments that make no sense.
     """
-    return {"status": _status, "filters": _filters, "fee": _fee, "clock": _clock}[fault.order.kind](exchange, fault)
+    change = {"status": _status, "filters": _filters, "fee": _fee, "clock": _clock, "expire_session": _revoke}
+    return change[fault.order.kind](exchange, fault)
 
 
 def _rules(exchange: Exchange, fault: Fault) -> list[Rules]:
@@ -84,10 +85,7 @@ def _filter(name: str, value: object) -> int:
 
 
 def _fee(exchange: Exchange, fault: Fault) -> Callable[[], None]:
-    name = fault.order.match.get("account")
-    accounts = [account for account in exchange.accounts.values() if name in (None, account.name)]
-    if not accounts:
-        raise BadFault(f"fee: no account {name!r}; there are {', '.join(exchange.accounts)}")
+    accounts = _accounts(exchange, fault)
     before = [account.fees for account in accounts]
     for account in accounts:
         rate_ppm = int(fault.number_arg("rate", account.fees.taker_ppm / PPM) * PPM)
@@ -99,6 +97,31 @@ def _fee(exchange: Exchange, fault: Fault) -> Callable[[], None]:
             account.fees = fees
 
     return undo
+
+
+def _revoke(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    """Keys are good no more, and neither are sessions that were opened with them."""
+    accounts = _accounts(exchange, fault)
+    for account in accounts:
+        account.is_revoked = True
+    for session in exchange.sessions.values():
+        if session.account in accounts:
+            exchange.dialect.expire(session)
+
+    def undo() -> None:
+        for account in accounts:
+            account.is_revoked = False
+
+    return undo
+
+
+def _accounts(exchange: Exchange, fault: Fault) -> list[Account]:
+    """Those that the fault matches."""
+    name = fault.order.match.get("account")
+    accounts = [account for account in exchange.accounts.values() if name in (None, account.name)]
+    if not accounts:
+        raise BadFault(f"{fault.order.kind}: no account {name!r}; there are {', '.join(exchange.accounts)}")
+    return accounts
 
 
 def _clock(exchange: Exchange, fault: Fault) -> Callable[[], None]:

@@ -300,6 +300,13 @@ def test_too_many_messages(talk: Talk) -> None:
     assert [isinstance(answer[0], Close) for answer in answers] == [False] * 5 + [True]
 
 
+def test_too_many_connections(talk: Talk) -> None:
+    """300 attempts in five minutes."""
+    request = Request("GET", "/ws", "", {}, b"")
+    opened = [isinstance(talk.exchange.open(request, talk.now_ns), Session) for _ in range(301)]
+    assert opened == [True] * 300 + [False]
+
+
 def test_what_is_gone(talk: Talk) -> None:
     """listenKey is retired; a path that never was is not there."""
     assert talk.ask("POST", "/api/v3/userDataStream").status == 410

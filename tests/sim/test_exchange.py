@@ -378,6 +378,15 @@ def test_expire_session():
     assert client.heard.get(session.number, []) == []
 
 
+def test_revoked_keys():
+    """Nothing is done for a key that was taken back, until it is given again."""
+    client = Client()
+    client.strike("expire_session", args={"revoke": True}, match={"account": "demo"})
+    assert said(client.place())["code"] == -2015
+    client.venue.clear()
+    assert client.place().status == 200
+
+
 def test_limits_and_bans():
     """429 with Retry-After for so long, 418 when told so or when the client does not listen."""
     client = Client()
@@ -413,7 +422,7 @@ def test_standing_faults():
     assert said(client.place(price="70000.50"))["msg"] == "Filter failure: PRICE_FILTER"
     assert said(client.place(quantity="0.00100"))["msg"] == "Filter failure: NOTIONAL"
     listed = said(client.ask("GET", "exchangeInfo"))["symbols"][0]["filters"]
-    assert (listed[0]["tickSize"], listed[2]["minNotional"]) == ("1.00000000", "10000.00000000")
+    assert (listed[0]["tickSize"], listed[-1]["minNotional"]) == ("1.00000000", "10000.00000000")
     client.venue.clear()
     client.strike("fee", args={"asset": "BTC", "rate": 0.001})
     assert client.place("SELL", price="60000").status == 200
@@ -511,6 +520,13 @@ def test_the_control_plane():
     assert ask("POST", "/_sim/fault", b'{"kind":"gap","cuont":1}').status == 400
     assert said(ask("POST", "/_sim/fault", b'{"kind":"gap","count":1}')) == {"id": 1}
     assert ask("GET", "/_sim/nothing").status == 404
+    assert said(ask("POST", "/_sim/deposit", b'{"account":"demo","asset":"BTC","amount":"-1.5"}')) == {"ok": True}
+    told = said(ask("GET", "/_sim/ledger", query="parts=balances,deposits"))
+    assert (told["balances"]["demo"]["BTC"]["free"], told["deposits"][0]["amount"]) == ("6.3", "-1.5")
+    assert "orders" not in told
+    assert ask("GET", "/_sim/ledger", query="parts=nothing").status == 400
+    assert ask("POST", "/_sim/deposit", b'{"account":"demo","asset":"BTC","amount":"-9"}').status == 400
+    assert ask("POST", "/_sim/deposit", b'{"account":"demo","asset":"BTC","amount":"much"}').status == 400
     assert said(ask("POST", "/_sim/clear")) == {"ok": True}
     assert said(ask("GET", "/_sim/faults")) == []
 
