@@ -19,6 +19,7 @@ from gambit.runtime.gateway import Answer, CallFailed, Gateway
 from gambit.runtime.generic import GenericFeed, GenericLine
 from gambit.runtime.health import SYNCED, BookHealth, State
 from gambit.runtime.http import Http
+from gambit.runtime.lateness import FeedLag, VenueClock
 from gambit.runtime.line import Line
 from gambit.runtime.session import Session
 from gambit.runtime.status import FeedError, FeedSettings, FeedStatus
@@ -32,6 +33,7 @@ TICK_SEC: Final = 0.1  # between two looks at sessions and books
 LEARN_SEC: Final = 5.0  # how long the start waits for an instrument list
 RELEARN_SEC: Final = 3600.0
 RELEARN_DEGRADED_SEC: Final = 30.0
+ASK_TIME_SEC: Final = 60.0
 CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
 CONNECTS_SEC: Final = 300.0
 
@@ -47,6 +49,8 @@ class Feed:
         self.gateway = Gateway(
             settings.venue, settings.rest, feeds.http, feeds.clock, random=feeds.random, sleep=feeds.sleep
         )
+        self.clock = VenueClock()
+        self.lag = FeedLag()
         self.lines: list[Line] = []
         self.missing: tuple[str, ...] = ()
         self.attempts = Attempts(CONNECTS, CONNECTS_SEC)
@@ -70,6 +74,21 @@ class Feed:
         while True:
             await self.feeds.sleep(RELEARN_DEGRADED_SEC if self.gateway.is_degraded else RELEARN_SEC)
             await self.learn()
+
+    async def keep_time(self) -> None:
+        """Ask for the venue's time, once a minute."""
+        call = self.venue.time_call()
+        while call is not None:
+            sent_ns = self.now_ns()
+            try:
+                answer = await self.gateway.get(call, patience_sec=LEARN_SEC)
+            except CallFailed as error:
+                self.feeds.warn(str(error))
+            else:
+                told = self.venue.server_time(answer.body)
+                if told is not None:
+                    self.clock.add(sent_ns, self.now_ns(), *told)
+            await self.feeds.sleep(ASK_TIME_SEC)
 
     def build(self) -> None:
         """Lines for the books that are wanted and listed. Raises FeedError."""
@@ -195,8 +214,11 @@ class Feed:
         notices = [text for stream in streams for text in stream.session.notices]
         reasons = [*notices, *(line.last_reason for line in self.lines if line.last_reason)]
         state = "down" if not connected else "syncing" if synced < len(markets) else "up"
-        if state == "up" and self.gateway.is_degraded:
+        if state == "up" and self.lag.is_late:
+            state, reasons = "degraded", ["frames come late by the venue's own clock"]
+        elif state == "up" and self.gateway.is_degraded:
             state, reasons = "degraded", ["the REST interface does not answer; rules of instruments may be old"]
+        offset = self.clock.offset(now_ns)
         return FeedStatus(
             venue=self.name,
             state=state,
@@ -208,6 +230,9 @@ class Feed:
             missing=self.missing,
             frames=self.feeds.market.hot.venue_counts(self.feeds.market.venue(self.name).index)["frames"],
             last_frame_age_sec=(now_ns - max(heard)) / SEC if heard else None,
+            lag_p50_ns=self.lag.p50_ns,
+            lag_p99_ns=self.lag.p99_ns,
+            clock_offset_ns=None if offset is None else offset.offset_ns,
             reconnects=sum(max(0, line.connects - 1) for line in self.lines),
             replaced=sum(line.replaced for line in self.lines),
             resubscribed=sum(line.resubscribed for line in self.lines),
@@ -216,7 +241,7 @@ class Feed:
             rest_calls=self.gateway.calls,
             rest_failures={str(category): count for category, count in self.gateway.failures.items() if count},
             circuit_open=self.gateway.breaker.state is not Circuit.CLOSED,
-            is_degraded=self.gateway.is_degraded,
+            is_degraded=self.gateway.is_degraded or self.lag.is_late,
             is_slow_path=False,
             notices=tuple(notices),
         )
@@ -272,6 +297,7 @@ class Feeds:
         self.supervisor.start("feeds", self._watch())
         for feed in self.feeds:
             self.supervisor.start(f"{feed.name} instruments", feed.keep_learning())
+            self.supervisor.start(f"{feed.name} time", feed.keep_time(), may_end=True)
             for line in feed.lines:
                 self.supervisor.start(line.name, line.run())
 
@@ -313,6 +339,12 @@ class Feeds:
         lines = {line for fact in facts if (line := self.line_of.get((fact.venue, fact.symbol))) is not None}
         for line in lines:
             line.step(self.clock.now_ns(), self.health.states)
+
+    def hear_lags(self, venue: str, lags_ns: Sequence[int]) -> None:
+        """Receive times minus exchange times of a venue's frames, once a second or so: what is degraded comes of it."""
+        for feed in self.feeds:
+            if feed.name == venue:
+                feed.lag.look(lags_ns, feed.clock.offset(self.clock.now_ns()))
 
     def _on_control(self, conn: int, fact: Any) -> None:
         session = self.sessions.get(conn)

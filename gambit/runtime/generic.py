@@ -16,6 +16,7 @@ from gambit.events.feed import FeedDown, FeedUp
 from gambit.model import Category, Instrument
 from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.health import SYNCED, State
+from gambit.runtime.lateness import FeedLag, VenueClock
 from gambit.runtime.status import FeedError, FeedSettings, FeedStatus
 from gambit.venues.generic import LISTING, book_frame, listing
 
@@ -53,6 +54,8 @@ class GenericFeed:
         self.calls = 0
         self.is_degraded = False
         self.client = _client(settings)
+        self.clock = VenueClock()
+        self.lag = FeedLag()
 
     async def learn(self) -> None:
         """Load the markets; without them nothing works yet, and each symbol's line tries again."""
@@ -76,6 +79,9 @@ class GenericFeed:
         while True:
             await self.feeds.sleep(START_SEC if self.is_degraded else RELEARN_SEC)
             await self.learn()
+
+    async def keep_time(self) -> None:
+        """The library has no question for the time everywhere; lags are shown as they are."""
 
     def build(self) -> None:
         """A line for each symbol that the exchange lists. Raises FeedError."""
@@ -118,6 +124,9 @@ class GenericFeed:
             missing=self.missing,
             frames=self.feeds.market.hot.venue_counts(self.feeds.market.venue(self.name).index)["frames"],
             last_frame_age_sec=(now_ns - max(heard)) / SEC if heard else None,
+            lag_p50_ns=self.lag.p50_ns,
+            lag_p99_ns=self.lag.p99_ns,
+            clock_offset_ns=None,
             reconnects=sum(max(0, line.connects - 1) for line in self.lines),
             replaced=0,
             resubscribed=0,

@@ -29,7 +29,7 @@ class FeedStatus:
     """A venue's feed as the outside sees it."""
 
     venue: str
-    state: str  # up: all books synced; syncing: not all; degraded: up, but on old REST answers; down: no connection
+    state: str  # up: all books synced; syncing: not all; degraded: up, but late or on old REST answers; down
     reason: str  # why it is not up: what ended a connection last, or what the venue said
     connections: int  # that are wanted
     connections_up: int
@@ -38,6 +38,9 @@ class FeedStatus:
     missing: tuple[str, ...]  # symbols that the venue does not list
     frames: int
     last_frame_age_sec: float | None
+    lag_p50_ns: int | None  # receive time minus exchange time, the clocks' offset taken out where it is known
+    lag_p99_ns: int | None
+    clock_offset_ns: int | None  # the venue's clock minus ours
     reconnects: int
     replaced: int
     resubscribed: int

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from gambit.model import Acknowledged, DepthSnapshot, Failure, Instrument, Request, VenueNotice
 from gambit.venues.decode import NotJson, as_int, load_json, read_levels
-from gambit.venues.failure import AUTH, DATA, RATE, VENDOR, by_status, load_object, number_of, shown, wait_of
+from gambit.venues.failure import AUTH, DATA, RATE, VENDOR, by_status, load_object, number_of, shown, time_of, wait_of
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
 from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
@@ -254,6 +254,14 @@ class Binance(Venue):
             levels = min(levels, SNAPSHOT_LEVELS)
             weight = 2 if levels <= 50 else 5 if levels <= 100 else 10 if levels <= 500 else 20
         return Call(f"{PREFIXES[self.style]}/depth?symbol={spelling}&limit={levels}", weight)
+
+    def time_call(self) -> Call:
+        """Public, without a key."""
+        return Call(f"{PREFIXES[self.style]}/time")
+
+    def server_time(self, body: bytes) -> tuple[int, int] | None:
+        """See Venue."""
+        return time_of(body, "serverTime", unit_ns=1_000_000)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """By code; -1003 of a ban and the firewall's 403 without JSON are rate limits (binance.md 6)."""

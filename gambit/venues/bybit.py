@@ -13,6 +13,7 @@ from gambit.venues.failure import (
     load_object,
     number_of,
     shown,
+    time_of,
     unreadable,
 )
 from gambit.venues.listing import SUFFIX_PERPETUAL, exact, load_rows, path_of, query_of, text
@@ -182,6 +183,14 @@ class Bybit(Venue):
         """instruments-info; spot has no pages, and 1000 rows hold linear's first one."""
         pages = "" if self.category == "spot" else "&limit=1000"
         return Call(f"/v5/market/instruments-info?category={self.category}{pages}")
+
+    def time_call(self) -> Call:
+        """Public, without a key."""
+        return Call("/v5/market/time")
+
+    def server_time(self, body: bytes) -> tuple[int, int] | None:
+        """See Venue."""
+        return time_of(body, "result", "timeNano", unit_ns=1)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """By retCode, which comes with HTTP 200 too; 403 is the address being turned away (bybit.md 6)."""

@@ -4,7 +4,18 @@
 from collections.abc import Mapping, Sequence
 
 from gambit.model import Acknowledged, Failure, Instrument, Request, VenueNotice
-from gambit.venues.failure import DATA, PERMANENT, RATE, TEXT_MAX, VENDOR, by_status, load_object, shown, unreadable
+from gambit.venues.failure import (
+    DATA,
+    PERMANENT,
+    RATE,
+    TEXT_MAX,
+    VENDOR,
+    by_status,
+    load_object,
+    shown,
+    time_of,
+    unreadable,
+)
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
 from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
@@ -157,6 +168,14 @@ class Coinbase(Venue):
     def instruments_call(self) -> Call:
         """The public products of spot."""
         return Call("/api/v3/brokerage/market/products?product_type=SPOT")
+
+    def time_call(self) -> Call:
+        """Public, without a key."""
+        return Call("/api/v3/brokerage/time")
+
+    def server_time(self, body: bytes) -> tuple[int, int] | None:
+        """See Venue."""
+        return time_of(body, "epochMillis", unit_ns=1_000_000)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """By HTTP status, and by `success` where an order's answer says it with HTTP 200 (coinbase.md 6)."""

@@ -55,6 +55,17 @@ def shown(body: bytes) -> str:
     return body[:TEXT_MAX].decode(errors="replace")
 
 
+def time_of(body: bytes, *path: str, unit_ns: int) -> tuple[int, int] | None:
+    """The whole number at a path of an answer, a count of `unit_ns` since 1970, and that unit; None where none is."""
+    node: object = load_object(body)
+    for name in path:
+        if isinstance(node, list):
+            node = node[0] if node else None
+        node = node.get(name) if isinstance(node, dict) else None
+    number = int(node) if isinstance(node, str) and node.isdecimal() else number_of(node)
+    return (number * unit_ns, unit_ns) if number is not None and 0 < number < 1 << 62 else None
+
+
 def number_of(value: object) -> int | None:
     """A code that is a JSON integer; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -7,7 +7,18 @@ from decimal import Decimal
 
 from gambit.model import Acknowledged, Failure, Instrument, ListedInstruments, Request, SubscribedDepth, VenueNotice
 from gambit.venues.decode import as_int
-from gambit.venues.failure import AUTH, DATA, PERMANENT, RATE, VENDOR, by_status, load_object, shown, unreadable
+from gambit.venues.failure import (
+    AUTH,
+    DATA,
+    PERMANENT,
+    RATE,
+    VENDOR,
+    by_status,
+    load_object,
+    shown,
+    time_of,
+    unreadable,
+)
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts, whole
 from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
@@ -207,6 +218,14 @@ class Kraken(Venue):
     def instruments_call(self) -> Call:
         """AssetPairs."""
         return Call("/0/public/AssetPairs")
+
+    def time_call(self) -> Call:
+        """Public, without a key."""
+        return Call("/0/public/Time")
+
+    def server_time(self, body: bytes) -> tuple[int, int] | None:
+        """See Venue."""
+        return time_of(body, "result", "unixtime", unit_ns=1_000_000_000)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """By the first error's text, which comes with HTTP 200 (kraken.md 6)."""

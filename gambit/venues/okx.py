@@ -6,7 +6,18 @@ The checksum is dead (always 0) on today's wire and looked at only in archives t
 from collections.abc import Mapping, Sequence
 
 from gambit.model import Acknowledged, Failure, Instrument, Request, VenueNotice
-from gambit.venues.failure import AUTH, DATA, PERMANENT, RATE, VENDOR, by_status, load_object, shown, unreadable
+from gambit.venues.failure import (
+    AUTH,
+    DATA,
+    PERMANENT,
+    RATE,
+    VENDOR,
+    by_status,
+    load_object,
+    shown,
+    time_of,
+    unreadable,
+)
 from gambit.venues.listing import exact, load_rows, path_of, text, two_parts
 from gambit.venues.live import Call, Live
 from gambit.venues.wire import (
@@ -167,6 +178,14 @@ class Okx(Venue):
     def instruments_call(self) -> Call:
         """public/instruments of spot."""
         return Call("/api/v5/public/instruments?instType=SPOT")
+
+    def time_call(self) -> Call:
+        """Public, without a key."""
+        return Call("/api/v5/public/time")
+
+    def server_time(self, body: bytes) -> tuple[int, int] | None:
+        """See Venue."""
+        return time_of(body, "data", "ts", unit_ns=1_000_000)
 
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """By the code of the first row that has one, else the answer's, which comes with HTTP 200 (okx.md 6)."""

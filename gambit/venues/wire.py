@@ -182,6 +182,14 @@ class Venue(Protocol):
         """Where a depth snapshot for the stream is to be had; None where snapshots come with the stream."""
         return None
 
+    def time_call(self) -> Call | None:
+        """Where the venue says what time it is; None where it does not."""
+        return None
+
+    def server_time(self, body: bytes) -> tuple[int, int] | None:  # noqa: ARG002
+        """Time since 1970 and its resolution, both in ns, of an answer to time_call(); None for an unreadable one."""
+        return None
+
     def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> Failure | None:
         """What an HTTP answer says went wrong; None when nothing did. Header names are in lower case."""
         ...
