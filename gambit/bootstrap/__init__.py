@@ -12,7 +12,7 @@ from gambit import __version__
 from gambit._core.latency import PyHistogram
 from gambit.bootstrap.commands import handlers
 from gambit.bootstrap.desk import build_dealing, paper_ports
-from gambit.bootstrap.gauges import Gauges, Lags
+from gambit.bootstrap.gauges import Gauges, Host, Lags
 from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
@@ -25,8 +25,10 @@ from gambit.runtime.http import AiohttpClient
 from gambit.runtime.keeping import Keeping, open_keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.letters import Letters, decoder
+from gambit.runtime.logs import Sink
 from gambit.runtime.moment import Moment
 from gambit.runtime.operations import Readings
+from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
 from gambit.runtime.sampler import Row, Sampler, columns
@@ -57,6 +59,8 @@ class Options:
     record_to: Path | None = None
     listeners: Sequence[Callable[[Event], None]] = ()
     env: Mapping[str, str] | None = None
+    progress: Progress | None = None
+    sink: Sink | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +100,7 @@ def build(
         topics=TOPICS,
         on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
     )
-    scrape = _Scrape(registry, config, lambda: daemon)
+    scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     hot.pulse.listeners = [
         *([recorder.decided] if recorder is not None else []),
         _signals(registry),
@@ -130,7 +134,7 @@ def build(
             scrape_address=scrape.address,
         )
     )
-    _collect(registry, daemon, control, hot.ticks)
+    _collect(registry, daemon, control, hot.ticks, options)
     return daemon
 
 
@@ -203,9 +207,10 @@ def _feeds(
     )
 
 
-def _collect(registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader) -> None:
+def _collect(registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader, options: Options) -> None:
     registry["gambit_build_info"].of(__version__, platform.python_version(), daemon.parts.started.mode).set(1)
     registry.collect(Gauges(registry, daemon, daemon.parts.clock, control, [ticks]))
+    registry.collect(Host(registry, options.progress, options.sink))
     registry.collect(Vitals(registry))
 
 
@@ -258,10 +263,14 @@ class Watcher(Observer):
 class _Scrape:
     """The scrape endpoint as a server of the daemon, at the configured place."""
 
-    def __init__(self, registry: Registry, config: Config, daemon: Callable[[], Daemon]) -> None:
+    def __init__(
+        self, registry: Registry, config: Config, daemon: Callable[[], Daemon], progress: Progress | None
+    ) -> None:
         self._place = config.metrics.host, config.metrics.port
         self._server = ScrapeServer(
-            registry, health=lambda: daemon().problems, ready=lambda: [] if daemon().is_ready else daemon().unready()
+            registry,
+            health=lambda: [*daemon().problems, *(progress.reasons() if progress is not None else ())],
+            ready=lambda: [] if daemon().is_ready else daemon().unready(),
         )
 
     async def start(self) -> None:

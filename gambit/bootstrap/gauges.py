@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon
+from gambit.runtime.logs import Sink
+from gambit.runtime.progress import Progress
 from gambit.runtime.ticks import TickReader
 from gambit.surface.control import ControlServer
 from gambit.surface.metrics import Registry
@@ -99,8 +101,27 @@ class Gauges:
     def _outside(self) -> None:
         reg, counts = self.registry, self.control.counts
         reg["gambit_ws_subscribers"].of().set(self.control.subscribers)
-        reg["gambit_ws_conflated_total"].of().set(counts.conflated)
+        reg["gambit_ws_conflated_total"].of().set(self.control.conflated)
         reg["gambit_ws_cut_total"].of().set(counts.cut)
         reg["gambit_control_connections"].of().set(self.control.connections)
         reg["gambit_control_requests_total"].of("ok").set(counts.requests - counts.errors)
         reg["gambit_control_requests_total"].of("error").set(counts.errors)
+
+
+class Host:
+    """What the process around the daemon knows: parts that stand still, log lines nobody took, series too many."""
+
+    def __init__(self, registry: Registry, progress: Progress | None, sink: Sink | None) -> None:
+        self.registry = registry
+        self.progress = progress
+        self.sink = sink
+
+    def __call__(self) -> None:
+        reg = self.registry
+        reg["gambit_metrics_refused_total"].of().set(reg.refused)
+        if self.sink is not None:
+            reg["gambit_log_dropped_total"].of().set(self.sink.dropped)
+        if self.progress is not None:
+            stalled = self.progress.stalled()
+            for part in self.progress.parts:
+                reg["gambit_progress_stalled"].of(part).set(int(part in stalled))

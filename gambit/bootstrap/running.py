@@ -68,14 +68,16 @@ async def run_daemon(
         raise_file_limit()
         crashes = starts.begin(clock.now_ns())
         usable = frozenset() if config.daemon.cpu is None else pin(config.daemon.cpu)
+        progress = Progress(LIMITS_SEC, clock.mono_ns)
+        options = dataclasses.replace(options, progress=progress, sink=logs.sink)
         tracing = Tracing.from_environment(environ, clock.now_ns)
         if tracing is not None:
-            options = dataclasses.replace(options, listeners=[*options.listeners, tracing.take])
+            options.listeners = [*options.listeners, tracing.take]
         reloading = Reloading(config, load or (lambda: config), logs, logs.logger())
         daemon = build(config, clock, logs.logger(), options, reload=reloading.reload)
         if is_safe_mode_due(crashes):
             daemon.safe_mode(f"{crashes} crashes within a minute: no orders; `gambit resume` ends it")
-        async with _Around(daemon, config, clock, notifier, logs, reloading, usable):
+        async with _Around(daemon, config, clock, notifier, logs, reloading, progress, usable):
             await daemon.run(lambda: _ready(daemon, notifier, on_ready))
         starts.ended_well()
     finally:
@@ -117,6 +119,7 @@ class _Around:
         notifier: Notifier,
         logs: Logs,
         reloading: Reloading,
+        progress: Progress,
         usable: frozenset[int],
     ) -> None:
         self.daemon = daemon
@@ -126,7 +129,7 @@ class _Around:
         self.reloading = reloading
         self.usable = usable
         self.log = logs.logger()
-        self.progress = Progress(LIMITS_SEC, clock.mono_ns)
+        self.progress = progress
         self.garbage = Garbage()
         self.signals = Signals(stop=daemon.stop, reload=self._reload, halt=self._halt)
         self._tasks: list[asyncio.Task[None]] = []

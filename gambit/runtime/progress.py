@@ -18,6 +18,11 @@ class Progress:
         self._seen: dict[str, object] = {}
         self._paused: set[str] = set()
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """All parts there are."""
+        return tuple(self._limits_ns)
+
     def beat(self, part: str) -> None:
         """This part has just done something."""
         self._last_ns[part] = self._mono_ns()

@@ -106,6 +106,11 @@ class ControlServer:
         """How many have subscribed to anything."""
         return sum(bool(connection.topics) for connection in self._connections)
 
+    @property
+    def conflated(self) -> int:
+        """Messages that newer ones replaced, for those who are here and those who were."""
+        return self.counts.conflated + sum(connection.outbox.conflated for connection in self._connections)
+
     async def start(self) -> None:
         """Listen. Raises SocketFileError when the place is taken or open to others."""
         listener = socketfile.listen(self.path)

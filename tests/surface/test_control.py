@@ -493,9 +493,10 @@ async def test_a_slow_reader_of_states_sees_the_latest(path: Path) -> None:
             seqs.append(event["seq"])
         assert seqs == sorted(set(seqs))
         assert len(seqs) < last
+        assert server.conflated == last + 1 - len(seqs)
         await hang_up(writer)
         await until(lambda: server.connections == 0)
-        assert server.counts.conflated == last + 1 - len(seqs)
+        assert server.conflated == last + 1 - len(seqs)
         assert server.counts.cut == 0
 
 
