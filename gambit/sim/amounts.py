@@ -7,7 +7,13 @@ from gambit.sim.instruments import Instrument
 from gambit.sim.matching import Order
 from gambit.sim.spelling import decimal_text, trimmed
 
+WHOLE_DIGITS = 18  # of a whole number that a client may send
 AVERAGE_DIGITS = 8  # of an average price beyond those of a price; finer ones are cut
+
+
+def whole(text: str, default: int = 0) -> int:
+    """A whole number of a client's, or the default for what is none or too long."""
+    return int(text) if text.isdecimal() and len(text) <= WHOLE_DIGITS else default
 
 
 def price_text(item: Instrument, ticks: int) -> str:

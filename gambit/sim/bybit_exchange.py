@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import Account, Credentials, FeeRule, money_text, secret_text
+from gambit.sim.amounts import whole
 from gambit.sim.bybit_orders import BybitOrders
 from gambit.sim.bybit_signing import BybitKeys, check_time
 from gambit.sim.bybit_wire import BybitWire, spell, spot_entry
@@ -36,6 +37,12 @@ LISTED_MAX = 1000
 REQUEST_ID_MAX = 36
 PRIVATE_TOPICS = ("order", "order.spot", "execution", "execution.spot", "wallet")
 OPERATION = re.compile(r'"op"\s*:\s*"order\.([a-z-]+)"')
+OUTAGES: dict[Outage, tuple[int, str]] = {
+    "limit": (10006, "Too many visits!"),
+    "ban": (10403, "Too many requests of this IP."),
+    "maintenance": (10016, "Internal System Error."),
+    "internal": (10016, "Internal System Error."),
+}
 STATUSES = {"TRADING": "Trading", "HALT": "Closed", "CANCEL_ONLY": "Delivering"}
 
 
@@ -51,7 +58,7 @@ class BybitSession(Session):
         self.topics: list[str] = []  # private ones
         self.request_ids: set[str] = set()  # of order entry
         self.heard_ns = now_ns
-        wanted = re.search(r"max_active_time=(\d+)s", request.query)
+        wanted = re.search(r"max_active_time=(\d{1,4})s", request.query)
         self.idle_ns = min(max(int(wanted[1]), 30), 600) * SECOND_NS if wanted else IDLE_NS
 
 
@@ -291,8 +298,8 @@ class BybitExchange:
         if kind == "limit":
             until_ms = now_ns // MILLI_NS + seconds * 1000
             headers = {"X-Bapi-Limit": "0", "X-Bapi-Limit-Status": "0", "X-Bapi-Limit-Reset-Timestamp": str(until_ms)}
-            return Reply(self._envelope(10006, "Too many visits!", "{}", now_ns), 200, headers)
-        text = self._envelope(10016, "Internal System Error.", "{}", now_ns)
+            return Reply(self._envelope(*OUTAGES[kind], "{}", now_ns), 200, headers)
+        text = self._envelope(*OUTAGES[kind], "{}", now_ns)
         return Reply(text, 503 if kind == "maintenance" else 200)
 
     @staticmethod
@@ -332,12 +339,12 @@ class BybitExchange:
         return f'{{"category":"spot","list":[{",".join(rows)}]}}'
 
     def _book(self, params: dict[str, str], now_ns: int) -> str:
-        limit = params.get("limit", "1")
-        if "symbol" not in params or not limit.isdecimal() or not 1 <= int(limit) <= LISTED_MAX:
+        limit = whole(params.get("limit", "1"))
+        if "symbol" not in params or not 1 <= limit <= LISTED_MAX:
             raise Denied(10001, "params error")
         symbol = self._symbols[params["symbol"]]
         self._exchange.flush(symbol)
-        bids, asks = self._wires[1000].sides_text(symbol, int(limit))
+        bids, asks = self._wires[1000].sides_text(symbol, limit)
         book, ms = self._exchange.books[symbol], now_ns // MILLI_NS
         ids = f'"ts":{ms},"u":{book.update_id},"seq":{book.update_id},"cts":{ms}'
         return f'{{"s":"{spell(symbol)}","b":{bids},"a":{asks},{ids}}}'
@@ -446,6 +453,9 @@ class BybitExchange:
             raise Denied(10001, "params error: args or header invalid")
         if not self._orders.knows(name) or name == "cancel-all":
             raise Denied(10404, "op is not found")
+        trouble = self._exchange.trouble("WS", session.path, _action(name))
+        if trouble is not None:
+            raise Denied(*OUTAGES[trouble[0]])
         check_time(str(sent.get("X-BAPI-TIMESTAMP", "")), str(sent.get("X-BAPI-RECV-WINDOW", "")), now_ns)
         if request_id:
             session.request_ids.add(request_id)

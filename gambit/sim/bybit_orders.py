@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from gambit.sim.accounts import MONEY_DIGITS, Account, quote_units
+from gambit.sim.amounts import whole
 from gambit.sim.bybit_wire import spell
 from gambit.sim.bybit_words import SELF_TRADE, Denied, denial, execution_words, order_words, rate_text, wallet_words
 from gambit.sim.dialect import MILLI_NS, OrderTerms, Refusal
@@ -92,6 +93,8 @@ class BybitOrders:
             raise Denied(10001, "params error: request is invalid")
         results, codes = [], []
         for row in rows:
+            if not isinstance(row, dict):
+                raise Denied(10001, "params error: request is invalid")
             try:
                 results.append(self._worded(self._posts[name.removesuffix("-batch")], account, row))
                 codes.append({"code": 0, "msg": "OK"})
@@ -272,9 +275,9 @@ class BybitOrders:
     def _page(rows: list[Any], params: Said, most: int, words: Callable[[Any], Any]) -> Any:
         """Newest first, from the cursor on."""
         limit, start = (str(params.get(name) or default) for name, default in (("limit", ROWS_USUAL), ("cursor", 0)))
-        if not limit.isdecimal() or not start.isdecimal():
+        first, count = whole(start, -1), min(whole(limit, -1), most)
+        if first < 0 or count < 0:
             raise Denied(10001, "params error: limit or cursor invalid")
-        first, count = int(start), min(int(limit), most)
         found = rows[::-1][first : first + count]
         cursor = str(first + count) if first + count < len(rows) else ""
         return {"category": "spot", "list": [words(row) for row in found], "nextPageCursor": cursor}
@@ -294,4 +297,4 @@ def _number(said: Said, name: str) -> str:
 def _is_within(params: Said, ts_ns: int) -> bool:
     ms = ts_ns // MILLI_NS
     start, end = (str(params.get(name) or "") for name in ("startTime", "endTime"))
-    return (int(start) if start.isdecimal() else 0) <= ms <= (int(end) if end.isdecimal() else 1 << 62)
+    return whole(start) <= ms <= whole(end, 1 << 62)

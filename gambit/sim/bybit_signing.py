@@ -6,6 +6,7 @@ import hashlib
 import hmac
 
 from gambit.sim.accounts import Account
+from gambit.sim.amounts import whole
 from gambit.sim.bybit_words import Denied
 from gambit.sim.dialect import MILLI_NS, Request
 from gambit.sim.exchange import Exchange
@@ -37,11 +38,11 @@ class BybitKeys:
 
     def check_login(self, args: list[object], now_ns: int) -> Account:
         """Whose login on a WebSocket it is; raises Denied."""
-        if len(args) != 3 or not str(args[1]).isdecimal():
+        if len(args) != 3 or whole(str(args[1]), -1) < 0:
             raise Denied(10001, "Params Error")
         key, expires, sign = map(str, args)
         account = self._account(key)
-        if int(expires) * MILLI_NS < now_ns:
+        if whole(expires) * MILLI_NS < now_ns:
             raise Denied(10002, "Request expired")
         if not _is_signed(account, f"GET/realtime{expires}", sign):
             raise Denied(10004, "error sign!")
@@ -58,8 +59,8 @@ class BybitKeys:
 
 def check_time(stamp: str, window: str, now_ns: int) -> None:
     """Whether a request is neither too old nor from the future; raises Denied."""
-    now_ms, wide = now_ns // MILLI_NS, int(window) if window.isdecimal() else WINDOW_MS
-    if not stamp.isdecimal() or not now_ms - wide <= int(stamp) < now_ms + AHEAD_MS:
+    now_ms, wide = now_ns // MILLI_NS, whole(window, WINDOW_MS)
+    if not now_ms - wide <= whole(stamp) < now_ms + AHEAD_MS:
         told = f"req_timestamp[{stamp}],server_timestamp[{now_ms}],recv_window[{wide}]"
         raise Denied(10002, f"invalid request, please check your server timestamp or recv_window param. {told}")
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from gambit.sim.accounts import Account, Credentials, FeeRule, money_text
+from gambit.sim.amounts import whole
 from gambit.sim.coinbase_orders import CoinbaseOrders
 from gambit.sim.coinbase_signing import CoinbaseKeys, key_pair
 from gambit.sim.coinbase_wire import SEQUENCE, SharedCoinbaseWire, product_entry
@@ -120,7 +121,7 @@ class CoinbaseExchange:
             said = parsed(frame)
             kind, channel = said["type"], said["channel"]
             products = [str(name) for name in said.get("product_ids") or []]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             session.send(_error("failed to parse message"))
             return
         if kind not in ("subscribe", "unsubscribe"):
@@ -276,7 +277,7 @@ class CoinbaseExchange:
         if request.method == "GET":
             return Reply(text_of(self._orders.get(path, account, params)))
         try:
-            said = json.loads(request.body)
+            said = parsed(request.body)
         except ValueError:
             said = None
         if not isinstance(said, dict):
@@ -330,8 +331,7 @@ class CoinbaseExchange:
         )
 
     def _book(self, params: dict[str, list[str]], now_ns: int, symbol: str) -> str:
-        limit = params.get("limit", ["0"])[0]
-        count = int(limit) if limit.isdecimal() and int(limit) else None
+        count = whole(params.get("limit", ["0"])[0]) or None
         rows = self._exchange.books[symbol]
         sides = [self._rows(symbol, side.levels()[:count]) for side in (rows.bids, rows.asks)]
         book = {"product_id": symbol, "bids": sides[0], "asks": sides[1], "time": rfc3339(now_ns, 6)}
@@ -348,8 +348,7 @@ class CoinbaseExchange:
         ]
 
     def _trades_of(self, params: dict[str, list[str]], symbol: str) -> str:
-        limit = params.get("limit", ["100"])[0]
-        events = self._tape.last(symbol, int(limit) if limit.isdecimal() and int(limit) else TRADES_FIRST)
+        events = self._tape.last(symbol, whole(params.get("limit", ["0"])[0]) or TRADES_FIRST)
         trades = json.loads(self._wire.trades("update", events, 0).replace(SEQUENCE, "0"))["events"][0]["trades"]
         book = self._exchange.books[symbol]
         bids, asks = self._rows(symbol, book.bids.levels()[:1]), self._rows(symbol, book.asks.levels()[:1])

@@ -7,12 +7,14 @@ venue's ids only, and each has its own outcome.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from gambit.sim.accounts import MONEY_DIGITS, PPM, Account, quote_units
+from gambit.sim.amounts import whole
 from gambit.sim.coinbase_words import (
     GTD,
     UNKNOWN,
@@ -40,6 +42,7 @@ TIFS: dict[str, Literal["gtc", "ioc", "fok"]] = {
     "limit_limit_fok": "fok",
 }  # fmt: skip
 CANCEL_FAILURES = {"unknown_order": "UNKNOWN_CANCEL_ORDER", "halted": "COMMANDER_REJECTED_CANCEL_ORDER"}
+NUMBER = re.compile(r"\d{1,20}(\.\d{1,20})?")
 CANCELS_MAX = 100
 ROWS_USUAL, ROWS_MAX = 100, 1000
 
@@ -116,7 +119,7 @@ class CoinbaseOrders:
             return None
 
     def _terms(self, said: Said, client_id: str) -> OrderTerms:
-        symbol, side, configuration = said.get("product_id"), said.get("side"), said.get("order_configuration")
+        symbol, side, configuration = str(said.get("product_id")), said.get("side"), said.get("order_configuration")
         if side not in ("BUY", "SELL"):
             raise Denied(400, "INVALID_SIDE", 3, "side is invalid")
         if symbol not in self._desk.rules:
@@ -126,7 +129,7 @@ class CoinbaseOrders:
         ((kind, fields),) = configuration.items()
         if kind not in TIFS or not isinstance(fields, dict):
             raise Denied(400, "UNSUPPORTED_ORDER_CONFIGURATION", 3, f"{kind} is not supported")
-        rules = self._desk.rules[str(symbol)]
+        rules = self._desk.rules[symbol]
         is_market = kind == "market_market_ioc"
         ticks = 0 if is_market else rules.ticks(_amount(fields, "limit_price"))
         lots, quote = self._size(rules, fields, ticks, buys=side == "BUY")
@@ -136,7 +139,7 @@ class CoinbaseOrders:
             if _time_ns(words["end_time"]) <= self._exchange.clock_ns:
                 raise _invalid("end_time is not in the future")
         return OrderTerms(
-            str(symbol),
+            symbol,
             side == "BUY",
             lots,
             price_ticks=ticks,
@@ -278,7 +281,7 @@ def _invalid(message: str) -> Denied:
 
 def _amount(fields: Said, name: str) -> str:
     value = fields.get(name)
-    if not isinstance(value, str) or not value.replace(".", "", 1).isdecimal():
+    if not isinstance(value, str) or not NUMBER.fullmatch(value):
         raise _invalid(f"{name} is invalid")
     return value
 
@@ -286,7 +289,7 @@ def _amount(fields: Said, name: str) -> str:
 def _time_ns(text: str) -> int:
     try:
         return int(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000
-    except ValueError:
+    except (ValueError, OverflowError):
         raise _invalid(f"{text!r} is no time") from None
 
 
@@ -299,6 +302,5 @@ def _is_within(params: Query, first: str, last: str, ts_ns: int) -> bool:
 def _page(rows: list[Any], params: Query) -> tuple[list[Any], str]:
     """Newest first, from the cursor on; the next cursor."""
     limit, cursor = params.get("limit", ("",))[0], params.get("cursor", ("",))[0]
-    first = int(cursor) if cursor.isdecimal() else 0
-    count = min(int(limit), ROWS_MAX) if limit.isdecimal() and int(limit) else ROWS_USUAL
+    first, count = whole(cursor), min(whole(limit), ROWS_MAX) or ROWS_USUAL
     return rows[::-1][first : first + count], str(first + count) if first + count < len(rows) else ""

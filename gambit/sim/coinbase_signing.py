@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -26,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gambit.sim.accounts import Account, Credentials, secret_text
 from gambit.sim.coinbase_words import Denied, Unauthorized, uuid_text
-from gambit.sim.dialect import Request
+from gambit.sim.dialect import Request, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS
 
@@ -82,11 +81,11 @@ class CoinbaseKeys:
         """Whose token it is, and what it claims; raises Denied."""
         try:
             signed, _dot, signature = token.rpartition(".")
-            head, claims = (json.loads(_decoded(part)) for part in signed.split("."))
+            head, claims = (parsed(_decoded(part)) for part in signed.split("."))
             name, key = self._key(str(head["kid"]))
             _verify(key, str(head["alg"]), signed.encode(), _decoded(signature))
             starts, ends = int(claims["nbf"]), int(claims["exp"])
-        except (ValueError, KeyError, TypeError, InvalidSignature):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, InvalidSignature):
             raise Unauthorized from None
         now_s = self._exchange.clock_ns / SECOND_NS
         if claims.get("sub") != head["kid"] or not starts - SLACK_S <= now_s < ends <= starts + LIFE_S:

@@ -17,10 +17,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import PPM, Credentials, FeeRule, money_text
+from gambit.sim.amounts import whole
 from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.kraken_orders import Counter, KrakenOrders
-from gambit.sim.kraken_private import KrakenPrivate, KrakenSession, answer_words
+from gambit.sim.kraken_private import ACTIONS as METHOD_ACTIONS
+from gambit.sim.kraken_private import OUTAGES, KrakenPrivate, KrakenSession, answer_words
 from gambit.sim.kraken_signing import TOKEN_S, KrakenKeys, key_pair
 from gambit.sim.kraken_wire import REST_ASSETS, KrakenWire, asset_id, instruments_text, pair_entry, rest_names, spell
 from gambit.sim.kraken_words import Denied, text_of, times
@@ -38,10 +40,7 @@ PUBLIC_CALLS_MAX, PRIVATE_CALLS_MAX, CALLS_DECAY_PER_S = 15, 20, 1.0
 PRIVATE_CHANNELS = ("executions", "balances")
 HISTORIES = ("TradesHistory", "ClosedOrders", "QueryTrades")
 METHOD = re.compile(r'"method"\s*:\s*"(\w+)"')
-ACTIONS = {
-    "AddOrder": "place", "CancelOrder": "cancel", "CancelAll": "cancel", "add_order": "place", "batch_add": "place",
-    "cancel_order": "cancel", "batch_cancel": "cancel", "cancel_all": "cancel", "amend_order": "amend",
-}  # fmt: skip
+ACTIONS = {"AddOrder": "place", "CancelOrder": "cancel", "CancelAll": "cancel"}
 STATUSES = {"TRADING": "online", "HALT": "maintenance", "CANCEL_ONLY": "cancel_only"}
 CONNECTION_ID = 12_000_000_000_000_000_000  # beyond 2**53
 Params = dict[str, Any]
@@ -104,7 +103,7 @@ class KrakenExchange:
         session.heard_ns = now_ns
         try:
             said = parsed(frame, Decimal)
-            method = said["method"]
+            method = str(said["method"])
             params = said.get("params", {})
             symbols = params.get("symbol", [])
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -251,7 +250,7 @@ class KrakenExchange:
             return "" if name == request.path else ACTIONS.get(name, "query" if name in self._orders.methods else "")
         text = request if isinstance(request, str) else request.decode(errors="replace")
         found = METHOD.search(text)
-        return ACTIONS.get(found[1], "") if found else ""
+        return METHOD_ACTIONS.get(found[1], "") if found else ""
 
     def http(self, request: Request, now_ns: int) -> Reply:
         """A REST request; errors come with HTTP 200."""
@@ -280,8 +279,7 @@ class KrakenExchange:
         """Error texts, all with HTTP 200; what is blocked says until when."""
         if kind == "limit":
             return refusal(f"EService:Throttled: {now_ns // SECOND_NS + seconds}")
-        words = {"ban": "EGeneral:Temporary lockout", "maintenance": "EService:Unavailable"}
-        return refusal(words.get(kind, "EGeneral:Internal error"))
+        return refusal(OUTAGES[kind])
 
     def _count_call(self, who: str, cost: int, most: int, now_ns: int) -> None:
         counter = self._calls.setdefault(who, Counter(now_ns, CALLS_DECAY_PER_S))
@@ -323,10 +321,10 @@ class KrakenExchange:
 
     def _depth(self, params: dict[str, str], now_ns: int) -> str:
         count = params.get("count", "100")
-        if "pair" not in params or not count.isdecimal():
+        if "pair" not in params or not whole(count):
             raise Denied("EGeneral:Invalid arguments")
         book = self._exchange.books[self._wanted(params)[0]]
-        item, levels = book.instrument, min(int(count), REST_LEVELS_MAX)
+        item, levels = book.instrument, min(whole(count), REST_LEVELS_MAX)
         sides = {
             name: [
                 [

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from gambit.sim.accounts import MONEY_DIGITS, PPM, Account
+from gambit.sim.amounts import whole
 from gambit.sim.dialect import OrderTerms, Refusal
 from gambit.sim.exchange import Exchange
 from gambit.sim.kraken_wire import asset_id
@@ -36,8 +37,10 @@ from gambit.sim.spelling import rfc3339
 
 Params = Mapping[str, Any]
 CLIENT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[!-~]{1,18}")
+USERREF = re.compile(r"-?\d{1,10}")
 SELF_TRADE = {"cancel_newest": "taker", "cancel_oldest": "maker", "cancel_both": "both"}
 TIFS = ("gtc", "ioc", "fok")
+SECONDS = r"\d{1,12}(\.\d{1,9})?"
 FLAGS = {"post", "fciq", "viqc", "nompp"}
 DEADLINE_NS = (500_000_000, 60 * SECOND_NS)
 PAIR_COUNT_MAX, PAIR_DECAY_PER_S = 180, 3.75
@@ -45,6 +48,7 @@ OPEN_MAX = 225  # orders of a pair
 CANCEL_COSTS = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))  # younger than so many seconds
 AMEND_COSTS = ((5, 3), (10, 2), (15, 1))
 ROWS_MAX = 50
+DIGITS_MAX = 20  # before or after the point
 DEAD_MAN_MAX_S = 86_400
 
 
@@ -149,14 +153,15 @@ class KrakenOrders:
 
     def cancel_all_after(self, account: Account, timeout: str) -> dict[str, str]:
         """Arm the dead-man switch for so many seconds, or disarm it with 0; raises Denied."""
-        if not timeout.isdecimal() or int(timeout) > DEAD_MAN_MAX_S:
+        seconds = whole(timeout, -1)
+        if not 0 <= seconds <= DEAD_MAN_MAX_S:
             raise Denied("EGeneral:Invalid arguments:timeout")
         clock_ns = self._exchange.clock_ns
-        due_ns = self._exchange.now_ns + int(timeout) * SECOND_NS if int(timeout) else 0
+        due_ns = self._exchange.now_ns + seconds * SECOND_NS if seconds else 0
         self._dead_man[account.name] = due_ns
         if due_ns:
             self._exchange.at(due_ns, lambda now_ns: self._trigger(account, now_ns))
-        trigger = rfc3339(clock_ns + int(timeout) * SECOND_NS, 3) if due_ns else "0"
+        trigger = rfc3339(clock_ns + seconds * SECOND_NS, 3) if due_ns else "0"
         return {"currentTime": rfc3339(clock_ns, 3), "triggerTime": trigger}
 
     def find(self, account: Account, reference: str, client_id: str) -> Order:
@@ -178,6 +183,8 @@ class KrakenOrders:
             raise Denied("EGeneral:Invalid arguments:ordertype")
         if ask.tif not in TIFS or ask.self_trade not in SELF_TRADE:
             raise Denied("EGeneral:Invalid arguments:timeinforce or stptype")
+        if ask.userref and not USERREF.fullmatch(ask.userref):
+            raise Denied("EGeneral:Invalid arguments:userref")
         if ask.client_id and (ask.userref or not CLIENT_ID.fullmatch(ask.client_id)):
             raise Denied("EGeneral:Invalid arguments:cl_ord_id")
         if ask.symbol not in self._desk.rules:
@@ -209,7 +216,7 @@ class KrakenOrders:
             return
         try:
             due_ns = int(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000
-        except ValueError:
+        except (ValueError, OverflowError):
             raise Denied("EGeneral:Invalid arguments:deadline") from None
         ahead_ns = due_ns - self._exchange.clock_ns
         if ahead_ns < 0:
@@ -323,19 +330,18 @@ def _decimal(text: str, name: str) -> Decimal:
         value = Decimal(text)
     except InvalidOperation:
         raise Denied(f"EGeneral:Invalid arguments:{name}") from None
-    if not value.is_finite() or value <= 0:
+    if not value.is_finite() or value <= 0 or abs(value.adjusted()) > DIGITS_MAX:
         raise Denied(f"EGeneral:Invalid arguments:{name}")
     return value
 
 
 def _offset(params: Params) -> int:
-    text = str(params.get("ofs", "0"))
-    return int(text) if text.isdecimal() else 0
+    return whole(str(params.get("ofs", "0")))
 
 
 def _is_within(params: Params, ts_ns: int) -> bool:
     """Between `start` and `end`, seconds, as far as they are given."""
     start, end = (str(params.get(name, "")) for name in ("start", "end"))
-    if re.fullmatch(r"\d+(\.\d+)?", start) and ts_ns <= float(start) * SECOND_NS:
+    if re.fullmatch(SECONDS, start) and ts_ns <= float(start) * SECOND_NS:
         return False
-    return not re.fullmatch(r"\d+(\.\d+)?", end) or ts_ns <= float(end) * SECOND_NS
+    return not re.fullmatch(SECONDS, end) or ts_ns <= float(end) * SECOND_NS

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from gambit.sim.accounts import Account, money_text
-from gambit.sim.dialect import Refusal, Report, Request, Session
+from gambit.sim.dialect import Outage, Refusal, Report, Request, Session
 from gambit.sim.exchange import Exchange
 from gambit.sim.kraken_orders import PAIR_COUNT_MAX, Ask, KrakenOrders
 from gambit.sim.kraken_signing import KrakenKeys
@@ -32,7 +32,16 @@ from gambit.sim.matching import Order, State
 from gambit.sim.spelling import rfc3339
 
 Words = dict[str, Any]
-CHANNELS = ("executions", "balances")
+ACTIONS = {
+    "add_order": "place", "batch_add": "place", "cancel_order": "cancel", "batch_cancel": "cancel",
+    "cancel_all": "cancel", "amend_order": "amend",
+}  # fmt: skip
+OUTAGES: dict[Outage, str] = {
+    "limit": "EAPI:Rate limit exceeded",
+    "ban": "EGeneral:Temporary lockout",
+    "maintenance": "EService:Unavailable",
+    "internal": "EGeneral:Internal error",
+}
 BATCH_ADD, BATCH_CANCEL = (2, 15), (2, 50)
 TRADES_FIRST = 50
 
@@ -100,7 +109,10 @@ class KrakenPrivate:
 
     def call(self, session: KrakenSession, method: str, params: Words) -> list[Words]:
         """Do what a method says; its answers: result and success, or error and success."""
+        trouble = self._exchange.trouble("WS", session.path, ACTIONS.get(method, ""))
         try:
+            if trouble is not None:
+                raise Denied(OUTAGES[trouble[0]])
             return self._methods[method](self._caller(session, params), params)
         except Denied as denied:
             return [_bad(str(denied))]
@@ -222,8 +234,8 @@ class KrakenPrivate:
 
     def _batch_add(self, account: Account, params: Words) -> list[Words]:
         """All of the orders, or none where one is malformed; one that is refused has its error in its place."""
-        rows = params.get("orders")
-        if not isinstance(rows, list) or not BATCH_ADD[0] <= len(rows) <= BATCH_ADD[1]:
+        rows = _rows(params, "orders")
+        if not BATCH_ADD[0] <= len(rows) <= BATCH_ADD[1] or not all(isinstance(row, dict) for row in rows):
             raise Denied("EGeneral:Invalid arguments:orders")
         results: list[Words] = []
         for ask in [self._ask(row, str(params.get("symbol", ""))) for row in rows]:
@@ -237,7 +249,7 @@ class KrakenPrivate:
     def _cancel(self, account: Account, params: Words) -> list[Words]:
         answers = []
         for name in ("order_id", "cl_ord_id", "order_userref"):
-            for wanted in params.get(name) or []:
+            for wanted in _rows(params, name):
                 try:
                     for reference, client_id in self._named(account, name, str(wanted)):
                         self._orders.cancel(account, reference=reference, client_id=client_id)
@@ -249,8 +261,8 @@ class KrakenPrivate:
         return answers
 
     def _batch_cancel(self, account: Account, params: Words) -> list[Words]:
-        wanted = [("order_id", str(name)) for name in params.get("orders") or []]
-        wanted += [("cl_ord_id", str(name)) for name in params.get("cl_ord_id") or []]
+        wanted = [("order_id", str(name)) for name in _rows(params, "orders")]
+        wanted += [("cl_ord_id", str(name)) for name in _rows(params, "cl_ord_id")]
         if not BATCH_CANCEL[0] <= len(wanted) <= BATCH_CANCEL[1]:
             raise Denied("EGeneral:Invalid arguments:orders")
         open_orders = self._desk.orders_of(account, only_open=True)
@@ -324,6 +336,14 @@ def _ids(order: Order) -> Words:
     if "userref" in order.words:
         words["order_userref"] = int(order.words["userref"])
     return words
+
+
+def _rows(params: Words, name: str) -> list[Any]:
+    """A list, empty where there is none."""
+    rows = params.get(name) or []
+    if not isinstance(rows, list):
+        raise Denied(f"EGeneral:Invalid arguments:{name}")
+    return rows
 
 
 def _number(params: Words, name: str) -> str:

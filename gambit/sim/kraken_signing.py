@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from typing import Any
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import Account, Credentials, secret_text
-from gambit.sim.dialect import Request
+from gambit.sim.amounts import whole
+from gambit.sim.dialect import Request, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.kraken_words import Denied
 from gambit.sim.market import SECOND_NS
@@ -41,7 +41,7 @@ class KrakenKeys:
         params: Any = dict(parse_qsl(body, keep_blank_values=True))
         if body.startswith("{"):
             try:
-                params = json.loads(body)
+                params = parsed(body)
             except ValueError:
                 raise Denied("EGeneral:Invalid arguments") from None
         account = self._account(request.headers.get("api-key", ""))
@@ -51,9 +51,9 @@ class KrakenKeys:
         due = base64.b64encode(hmac.new(secret, request.path.encode() + digest, hashlib.sha512).digest())
         if not hmac.compare_digest(due, request.headers.get("api-sign", "").encode()):
             raise Denied("EAPI:Invalid signature")
-        if not nonce.isdecimal() or int(nonce) <= self._nonces.get(account.name, 0):
+        if whole(nonce) <= self._nonces.get(account.name, 0):
             raise Denied("EAPI:Invalid nonce")
-        self._nonces[account.name] = int(nonce)
+        self._nonces[account.name] = whole(nonce)
         return account, params
 
     def give_token(self, account: Account) -> str:

@@ -130,6 +130,7 @@ def test_bad_keys_and_clocks_are_told_apart():
         ({"symbol": "FOOUSDT"}, 170121),
         ({"price": "60000.05"}, 170134),
         ({"qty": "0.0000001"}, 170137),
+        ({"qty": "9" * 20 + "." + "9" * 20}, 170124),
         ({"qty": "0.000001"}, 170136),
         ({"qty": "900"}, 170124),
         ({"qty": "0.000016", "price": "60000"}, 170140),
@@ -297,3 +298,16 @@ def test_forced_rejects_and_halts():
     assert post(talk, "create", **ORDER)["retCode"] == 170146
     talk.strike("status", args={"symbol": "BTC-USDT"})
     assert post(talk, "create", **ORDER)["retCode"] == 170210
+
+
+def test_order_entry_is_out_of_order_in_maintenance():
+    """limit and maintenance answer on the trade connection too."""
+    talk = Talk("bybit")
+    trade = login(talk, "/v5/trade")
+    words = {"header": {"X-BAPI-TIMESTAMP": str(talk.now_ns // MS)}, "op": "order.create", "args": [ORDER]}
+    talk.strike("limit", args={"seconds": 1})
+    assert talk.say(trade, words)[0]["retCode"] == 10006
+    talk.pass_ms(1100)
+    talk.strike("maintenance")
+    assert talk.say(trade, words)[0]["retCode"] == 10016
+    assert talk.say(trade, words)[0]["retCode"] == 0

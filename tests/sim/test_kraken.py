@@ -345,3 +345,15 @@ def test_balances_follow_fills():
     last = {row["asset"]: row["balance"] for row in moved}
     assert last["BTC"] - before["BTC"] == Decimal("0.01")
     assert last["USDT"] < before["USDT"]
+
+
+def test_order_methods_are_out_of_order_in_maintenance():
+    """limit and maintenance answer them too, and nothing else on the connection."""
+    client = Client()
+    session, token = client.private()
+    client.talk.strike("limit", args={"seconds": 1})
+    assert client.say(session, "add_order", token, **LIMIT)[-1]["error"] == "EAPI:Rate limit exceeded"
+    client.talk.pass_ms(1100)
+    client.talk.strike("maintenance")
+    assert client.say(session, "add_order", token, **LIMIT)[-1]["error"] == "EService:Unavailable"
+    assert client.say(session, "add_order", token, **LIMIT)[-1]["success"] is True
