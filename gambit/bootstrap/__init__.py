@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gambit import __version__
 from gambit._core.latency import PyHistogram
 from gambit.bootstrap.commands import handlers
@@ -119,7 +122,9 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=Sampler(hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=Lags(registry), on_rows=_sampled(store)),
+            sampler=Sampler(
+                hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=_lags(registry, feeds), on_rows=_sampled(store)
+            ),
             readings=Readings(
                 hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon, hot.loop_lag)
             ),
@@ -205,6 +210,17 @@ def _feeds(
         pulse=hot.pulse,
         warn=lambda text: log.warning(text),
     )
+
+
+def _lags(registry: Registry, feeds: Feeds) -> Callable[[str, NDArray[np.int64]], None]:
+    """How late frames came goes to the metrics and to the feeds, which know whether that is degraded."""
+    count = Lags(registry)
+
+    def tell(venue: str, lags_ns: NDArray[np.int64]) -> None:
+        count(venue, lags_ns)
+        feeds.hear_lags(venue, lags_ns)
+
+    return tell
 
 
 def _collect(registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader, options: Options) -> None:

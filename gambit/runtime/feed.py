@@ -11,6 +11,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gambit.engine.market import Market
 from gambit.runtime.backoff import SEC, Attempts
 from gambit.runtime.breaker import Circuit
@@ -340,7 +343,7 @@ class Feeds:
         for line in lines:
             line.step(self.clock.now_ns(), self.health.states)
 
-    def hear_lags(self, venue: str, lags_ns: Sequence[int]) -> None:
+    def hear_lags(self, venue: str, lags_ns: Sequence[int] | NDArray[np.int64]) -> None:
         """Receive times minus exchange times of a venue's frames, once a second or so: what is degraded comes of it."""
         for feed in self.feeds:
             if feed.name == venue:

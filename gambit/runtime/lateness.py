@@ -8,6 +8,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 SEC: Final = 1_000_000_000
 KEPT_SEC: Final = 900.0  # a sample of the offset counts for so long
 LATE_SEC: Final = 1.0  # a feed this late is degraded
@@ -50,15 +53,14 @@ class FeedLag:
         self.is_late = False
         self._against = 0  # looks in a row that contradict is_late
 
-    def look(self, lags_ns: Sequence[int], offset: Offset | None) -> None:
+    def look(self, lags_ns: Sequence[int] | NDArray[np.int64], offset: Offset | None) -> None:
         """Receive times minus exchange times of the frames since the last look; without a known offset they are shown
         as they are and judged by nobody."""
-        if not lags_ns:
+        if len(lags_ns) == 0:
             return
         shift_ns = offset.offset_ns if offset is not None else 0
-        ordered = sorted(lags_ns)
-        self.p50_ns = ordered[len(ordered) // 2] + shift_ns
-        self.p99_ns = ordered[len(ordered) * 99 // 100] + shift_ns
+        median, slow = np.percentile(lags_ns, (50, 99), method="lower")
+        self.p50_ns, self.p99_ns = int(median) + shift_ns, int(slow) + shift_ns
         if offset is None:
             return
         seems_late = self.p50_ns - offset.error_ns > LATE_SEC * SEC

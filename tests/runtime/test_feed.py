@@ -251,6 +251,22 @@ async def test_a_replacement_brings_its_snapshots_along(binance: Setup) -> None:
     assert {fact.reason for fact in binance.watcher.of(BookLost)} <= {"taken_over"}
 
 
+async def test_a_feed_that_runs_late_is_degraded(exchange: Exchange) -> None:
+    """Its frames come seconds after the venue's own time, look after look (F63)."""
+    setup = Setup(exchange)
+    await setup.synced()
+    feed = setup.feeds.feeds[0]
+    now_ns = setup.clock.now_ns()
+    feed.clock.add(now_ns, now_ns + 1_000_000, now_ns, 1_000_000)
+    for late_ns, state in ((5_000_000, "up"), (3_000_000_000, "degraded"), (5_000_000, "up")):
+        for _ in range(3):
+            setup.feeds.hear_lags("okx", [late_ns] * 10)
+        status = setup.status()
+        assert (status.state, status.is_degraded) == (state, state == "degraded")
+        assert abs((status.lag_p50_ns or 0) - late_ns) < 5_000_000
+    await setup.stop()
+
+
 async def test_without_a_list_the_feed_goes_on(exchange: Exchange) -> None:
     """REST fails; spellings and books do not need it, and the status says that rules may be old."""
     setup = Setup(exchange, speed=50)
