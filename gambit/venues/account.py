@@ -333,7 +333,7 @@ class Account:
         rest: list[Report] = []
         for report in reports:
             if isinstance(report, Traded) and isinstance(job.command, QueryFills):
-                job.fills.append(self._filled(report, None))
+                job.fills.append(self._filled(report))
             elif isinstance(report, BalanceSet) and asked.what == "balances":
                 job.balances.append(report)
             elif isinstance(report, OrderState) and asked.what == "open_orders":
@@ -356,8 +356,7 @@ class Account:
         )
 
     def _tell(self, reports: Iterable[Report], asked: Asked | None, job: Job, turn: Turn, now_ns: int) -> None:
-        every = list(reports)
-        for at, report in enumerate(every):
+        for report in reports:
             match report:
                 case Accepted():
                     turn.facts += self._acked(report.client_id, report.venue_id)
@@ -368,8 +367,7 @@ class Account:
                 case CancelRefused():
                     turn.facts.append(self._not_cancelled(report.client_id, report.fault.code, _words(report.fault)))
                 case Traded():
-                    following = every[at + 1] if at + 1 < len(every) else None
-                    turn.facts.append(self._filled(report, following))
+                    turn.facts.append(self._filled(report))
                 case Absent():
                     turn.facts += self._missing(report, job)
                 case OrderState():
@@ -429,12 +427,11 @@ class Account:
         known.is_acked = True
         return [Acked(key=key, venue=self.language.name, venue_order_id=venue_id)]
 
-    def _filled(self, traded: Traded, following: Report | None) -> Filled:
-        """An execution; the state behind it helps to name one without an id."""
+    def _filled(self, traded: Traded) -> Filled:
+        """An execution; one that has no id even over HTTP is named by what it is."""
         key = traded.client_id or self._keys.get(traded.venue_id, "")
-        cum_qty = following.cum_qty if isinstance(following, OrderState) else None
         exec_id = traded.exec_id or synthetic_exec_id(
-            key or traded.venue_id, traded.exec_ns, traded.qty, traded.price, cum_qty or traded.qty
+            key or traded.venue_id, traded.exec_ns, traded.qty, traded.price, traded.qty
         )
         return Filled(
             key=key, venue=self.language.name, symbol=self._symbol(traded.spelling), side=traded.side, exec_id=exec_id,

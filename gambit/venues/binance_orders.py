@@ -75,6 +75,7 @@ from gambit.venues.reading import (
     side_of,
     text_of,
     told_by,
+    unnamed,
     unreadable,
     whole,
 )
@@ -440,7 +441,7 @@ def _fills(asked: Asked, found: Sequence[Row]) -> Answer:
             venue_id=needed_id(row, "orderId"),
             spelling=needed_text(row, "symbol"),
             side="buy" if flag(row, "isBuyer") else "sell",
-            exec_id=needed_id(row, "id"),
+            exec_id=ident(row, "id"),
             qty=above_zero(row, "qty"),
             price=above_zero(row, "price"),
             fee=amount(row, "commission"),
@@ -512,12 +513,12 @@ def _execution(event: Row) -> Iterator[Report]:
     spelling, side = needed_text(event, "s"), side_of(event, "S")
     if needed_text(event, "x") == "TRADE" and at_least_zero(event, "l") > 0:
         trade = ident(event, "t")
-        yield Traded(
+        fill = Traded(
             client_id=client_id,
             venue_id=venue_id,
             spelling=spelling,
             side=side,
-            exec_id="" if trade == "-1" else trade,
+            exec_id=trade,
             qty=above_zero(event, "l"),
             price=above_zero(event, "L"),
             fee=amount(event, "n"),
@@ -525,6 +526,7 @@ def _execution(event: Row) -> Iterator[Report]:
             exec_ns=ms_ns(event, "T"),
             is_maker=flag(event, "m"),
         )
+        yield fill if trade not in ("", "-1") else unnamed(venue_id)
     cum_qty = at_least_zero(event, "z")
     yield OrderState(
         client_id=client_id,

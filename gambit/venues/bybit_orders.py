@@ -75,6 +75,7 @@ from gambit.venues.reading import (
     side_of,
     text_of,
     told_by,
+    unnamed,
     unreadable,
 )
 from gambit.venues.refusals import bybit_fault, http_fault, shown
@@ -378,7 +379,7 @@ def _execution(row: Row) -> Traded:
         venue_id=needed_id(row, "orderId"),
         spelling=needed_text(row, "symbol"),
         side=side_of(row, "side"),
-        exec_id=needed_id(row, "execId"),
+        exec_id=ident(row, "execId"),
         qty=above_zero(row, "execQty"),
         price=above_zero(row, "execPrice"),
         fee=amount(row, "execFee"),
@@ -432,7 +433,8 @@ def _news(message: Row) -> Iterator[Report]:
             if topic == "order":
                 yield order_state(row)
             elif text_of(row, "execType") == "Trade":
-                yield _execution(row)
+                fill = _execution(row)
+                yield fill if fill.exec_id else unnamed(fill.venue_id)
 
 
 def order_state(row: Row) -> OrderState:

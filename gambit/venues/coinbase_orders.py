@@ -379,7 +379,7 @@ def _fill(row: Row) -> Traded:
         venue_id=needed_id(row, "order_id"),
         spelling=spelling,
         side=side_of(row, "side"),
-        exec_id=needed_id(row, "entry_id"),
+        exec_id=ident(row, "entry_id"),
         qty=size / price if flag(row, "size_in_quote") else size,
         price=price,
         fee=amount(row, "commission"),

@@ -55,6 +55,7 @@ from gambit.venues.reading import (
     same_order,
     text_of,
     told_by,
+    unnamed,
     unreadable,
     whole,
 )
@@ -150,7 +151,7 @@ class KrakenLine(Line):
             fee, fee_asset = _fee(row)
             if known.side is None or not known.spelling:
                 raise Malformed(f"a trade of {venue_id}, whose market and side were never told")
-            yield Traded(
+            fill = Traded(
                 client_id=known.client_id,
                 venue_id=venue_id,
                 spelling=known.spelling,
@@ -163,6 +164,7 @@ class KrakenLine(Line):
                 exec_ns=rfc3339_ns(row, "timestamp"),
                 is_maker={"m": True, "t": False}.get(text_of(row, "liquidity_ind")),
             )
+            yield fill if fill.exec_id else unnamed(venue_id)
         word, reason = needed_text(row, "order_status"), text_of(row, "reason")
         cum_qty = maybe_at_least_zero(row, "cum_qty")
         status, cause = ended(told_by(STATUSES, word, "order_status"), reason, known.tif, cum_qty)

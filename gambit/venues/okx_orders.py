@@ -76,6 +76,7 @@ from gambit.venues.reading import (
     side_of,
     text_of,
     told_by,
+    unnamed,
     unreadable,
     whole,
     whole_or,
@@ -403,7 +404,7 @@ def _fills(asked: Asked, message: Row) -> Answer:  # noqa: ARG001
             venue_id=needed_id(row, "ordId"),
             spelling=needed_text(row, "instId"),
             side=side_of(row, "side"),
-            exec_id=needed_id(row, "tradeId"),
+            exec_id=ident(row, "tradeId"),
             qty=above_zero(row, "fillSz"),
             price=above_zero(row, "fillPx"),
             fee=-amount(row, "fee"),
@@ -475,8 +476,8 @@ def _news(message: Row) -> Iterator[Report]:
 def _order_push(row: Row) -> Iterator[Report]:
     """This push's fill, if it has one, and the order's state."""
     exec_id = ident(row, "tradeId")
-    if exec_id and (maybe_at_least_zero(row, "fillSz") or Decimal(0)) > 0:
-        yield Traded(
+    if maybe_at_least_zero(row, "fillSz"):
+        fill = Traded(
             client_id=text_of(row, "clOrdId"),
             venue_id=needed_id(row, "ordId"),
             spelling=needed_text(row, "instId"),
@@ -489,6 +490,7 @@ def _order_push(row: Row) -> Iterator[Report]:
             exec_ns=ms_ns(row, "fillTime"),
             is_maker=_is_maker(row),
         )
+        yield fill if exec_id else unnamed(fill.venue_id)
     yield order_state(row)
 
 

@@ -9,7 +9,7 @@ reports into facts (gambit.events.orders), where `key` is the client id and spel
 | Accepted | Acked |
 | Refused | Rejected |
 | Unclear | OutcomeUnknown; so does a request that got no answer at all |
-| Traded | Filled; without `client_id` found by `venue_id`, without `exec_id` named by synthetic_exec_id |
+| Traded | Filled; without `client_id` found by `venue_id`, without `exec_id` (HTTP only) named by synthetic_exec_id |
 | OrderState on a stream, or of a create or cancel | by status Cancelled, Expired, Rejected, else Acked if not yet |
 | OrderState in answer to a query | OrderFound; to open orders: OrderFound or ForeignOrderSeen |
 | OrderState where `is_cumulative` | as above; a larger `cum_qty` asks for fills(), the only source of executions |
@@ -193,7 +193,7 @@ class CancelRefused(AboutOrder, frozen=True, kw_only=True):
 
 
 class Traded(AboutOrder, frozen=True, kw_only=True):
-    """One execution. Fees are positive when charged. `exec_id` is empty where the venue has none."""
+    """One execution. Fees are positive when charged. `exec_id` is empty where not even HTTP has it."""
 
     spelling: str
     side: Side

@@ -14,7 +14,18 @@ from typing import Final, TypeVar
 from gambit.model import Side
 from gambit.venues.decode import NotJson, Number, load_json
 from gambit.venues.failure import DATA
-from gambit.venues.orders import Answer, Asked, CancelRefused, Fault, Garbled, Refused, Report, Status, Unclear
+from gambit.venues.orders import (
+    Answer,
+    Asked,
+    CancelRefused,
+    Fault,
+    Garbled,
+    Refused,
+    Report,
+    Status,
+    StreamLost,
+    Unclear,
+)
 from gambit.venues.refusals import shown
 
 Row = Mapping[str, object]
@@ -279,6 +290,11 @@ def same_order(asked: Asked, client_id: str) -> None:
     """Raises Malformed when an answer names another order than was asked about (F19)."""
     if asked.client_id and client_id and client_id != asked.client_id:
         raise Malformed(f"asked about {asked.client_id}, answered about {client_id}")
+
+
+def unnamed(venue_id: str) -> StreamLost:
+    """An execution without its id: HTTP has the id, and one made up here would count the execution twice (F27)."""
+    return StreamLost(f"an execution of {venue_id} came without its id")
 
 
 def never_was(cum_qty: Decimal | None) -> Status:

@@ -321,17 +321,19 @@ def test_ends_without_a_quantity_are_doubts() -> None:
 
 
 def test_executions_without_an_id_are_named_by_what_they_are() -> None:
-    """The same one every time, another when the quantity went on."""
-    found = at_binance()
+    """The same one every time; only where not even HTTP has an id."""
+    found = at_bybit()
+    query = QueryFills(venue="bybit", symbol="BTC-USDT", since_ns=NOW_NS - 10**9, query_id=3)
 
     def name(**changes: Any) -> str:
-        turn = found.hear(found.language.stream(), binance.event(c=KEY, t=-1, **changes).encode(), LATER_NS)
-        filled = turn.facts[-1] if isinstance(turn.facts[-1], Filled) else turn.facts[0]
-        assert isinstance(filled, Filled)
-        return filled.exec_id
+        row = bybit.EXECUTION | {"execId": ""} | changes
+        page = bybit.envelope({"list": [row], "nextPageCursor": ""})
+        (whole,) = read(found, only(found.carry_out(query, NOW_NS)), page).facts
+        assert isinstance(whole, FillsRead)
+        return whole.fills[0].exec_id
 
     assert name() == name()
-    assert name() != name(z="0.00800000")
+    assert name() != name(execTime="1746270400354")
 
 
 def test_tokens() -> None:

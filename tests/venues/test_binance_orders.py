@@ -475,6 +475,12 @@ def test_a_rejected_order_never_was() -> None:
     assert state.status == "refused"
 
 
+def test_a_fill_without_an_id_is_a_loss() -> None:
+    """HTTP has the id; one made up would count twice."""
+    for missing in (-1, None):
+        assert kinds(heard(LANGUAGE.stream(), event(t=missing)).reports) == ["StreamLost", "OrderState"]
+
+
 def test_other_events() -> None:
     """Balances that changed, the end of the stream, and what nobody knows."""
     line = LANGUAGE.stream()

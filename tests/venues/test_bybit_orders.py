@@ -383,6 +383,11 @@ def test_news() -> None:
     assert heard(line, push("execution.spot", execType="Funding")).reports == ()
 
 
+def test_a_fill_without_an_id_is_a_loss() -> None:
+    """HTTP has the id; one made up would count twice."""
+    assert kinds(heard(LANGUAGE.stream(), push("execution.spot", execId="")).reports) == ["StreamLost"]
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "cause"),
     [

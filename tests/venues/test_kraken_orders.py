@@ -494,6 +494,12 @@ def test_a_trade_of_an_order_nobody_told() -> None:
     assert traded(heard(line(), free).reports)[0].fee == 0
 
 
+def test_a_fill_without_an_id_is_a_loss() -> None:
+    """HTTP has the id; one made up would count twice."""
+    bare = (TRADE % 1).replace('"exec_id":"TFLXRN-5ZJSC-7QZIKF",', "")
+    assert kinds(heard(line(), bare).reports) == ["StreamLost", "OrderState"]
+
+
 def test_memory_is_bounded() -> None:
     """The oldest order is forgotten."""
     found = line()

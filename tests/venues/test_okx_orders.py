@@ -414,6 +414,11 @@ def test_states(changes: dict[str, Any], status: str, cause: str) -> None:
     assert (state.status, state.cause, state.cum_qty) == (status, cause, D(changes.get("accFillSz", "0.004")))
 
 
+def test_a_fill_without_an_id_is_a_loss() -> None:
+    """HTTP has the id; one made up would count twice."""
+    assert kinds(heard(LANGUAGE.stream(), push(tradeId="")).reports) == ["StreamLost", "OrderState"]
+
+
 def test_a_market_buy_is_sized_in_quote() -> None:
     """Such a size is no quantity of the base."""
     (state,) = states(heard(LANGUAGE.stream(), push(**NO_FILL, tgtCcy="quote_ccy", sz="640")).reports)
