@@ -87,11 +87,11 @@ def backup_at_rest(config: "Config", output: Path) -> None:
     from gambit.store import StoreError
     from gambit.store.database import Database
 
-    if not folder_of(config).is_dir():
+    at, database = journal_places(config), store_folders(config).database
+    if not at.key.exists() and not database.exists():
         raise Failure(f"{folder_of(config)}: there is nothing to back up")
-    database = store_folders(config).database
     try:
-        lock = Lock(journal_places(config).folder)
+        lock = Lock(at.folder)
     except JournalInUse as error:
         raise Failure(f"gambit: {error}, but does not answer; is it starting or stopping?") from error
     try:

@@ -239,6 +239,7 @@ def _connected(path: Path) -> duckdb.DuckDBPyConnection:
         )
     except duckdb.Error as error:
         raise judged(error) from error
+    path.chmod(0o600)
     return connection
 
 

@@ -30,6 +30,7 @@ HOUSEKEEPING_S: Final = 3600.0
 LOOK_S: Final = 1.0  # how often samples are written, and the file is looked for
 WAIT_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # after the first, second, ... failure in a row
 BUSY_TRIES: Final = 4
+STOP_GRACE_S: Final = 5.0  # for the transaction that runs when the time is over
 
 
 class Folders(NamedTuple):
@@ -84,6 +85,7 @@ class Store:
         self._snapshots = 0
         self._failures = 0
         self._is_stopping = False
+        self._stop_by = 0.0
         self._has_mark = False  # this run wrote its file, whose length is right
         self._wake = threading.Event()
         self._next_look = self._next_housekeeping = 0.0
@@ -119,12 +121,13 @@ class Store:
         return self._ask(Request(0.0, target, Future()))
 
     def close(self, timeout_s: float = 10.0) -> bool:
-        """Write what is synced, end the thread; gives whether it ended in time. What it did not write it will write
-        after the next start. Blocks."""
+        """Write what is synced, for at most about `timeout_s`, and end the thread; gives whether everything is written.
+        What is not will be after the next start. Blocks."""
+        self._stop_by = time.monotonic() + timeout_s
         self._is_stopping = True
         self._wake.set()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        self._thread.join(timeout_s + STOP_GRACE_S)
+        return not self._thread.is_alive() and self.lag == 0
 
     def _ask(self, request: Request) -> "Future[Snapshot]":
         self._requests.append(request)
@@ -211,6 +214,8 @@ class Store:
                     self.applied = follower.seq
                     self._set_mark(follower.seq)
                 self._look(database, is_ours, is_last=is_last)
+                if is_last and time.monotonic() > self._stop_by:
+                    return
                 if len(records) == RECORDS_MAX:
                     continue
                 self.unprojected, self.problem, self._failures = database.unprojected, None, 0

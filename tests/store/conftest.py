@@ -124,4 +124,5 @@ def start(folders: Folders, ledger: Ledger) -> Iterator[Start]:
 
     yield started
     for one in running:
-        assert one.store.close()
+        one.store.close()
+        assert not one.store._thread.is_alive()

@@ -186,6 +186,21 @@ def test_a_closed_store_hands_out_nothing(start: Start) -> None:
         store.snapshot(0).result(1)
 
 
+def test_a_stop_does_not_wait_for_ever(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that is far behind ends in time, says that it is not done, and goes on after the next start."""
+    monkeypatch.setattr("gambit.store.store.RECORDS_MAX", 1)
+    filled(ledger, 300)
+    store = Store(folders, ledger, batch_ns=1, retention={}, now_ns=lambda: NOW_NS, report=print)
+    store.start()
+    wait_for(lambda: store.applied > 0)
+    assert not store.close(timeout_s=0)
+    assert 0 < store.applied < 300
+    monkeypatch.undo()
+    assert seqs(start) == list(range(1, 301))
+
+
 def damage_header(path: Path) -> None:
     path.write_bytes(b"garbage!" * 512 + path.read_bytes()[4096:])
 
