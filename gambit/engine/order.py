@@ -208,6 +208,7 @@ class Order(msgspec.Struct):
     closing: Closing | None = None
     may_leave_ns: int = 0  # the latest instant at which the create may have left
     is_sent: bool = False
+    failed_by: On | None = None  # what made it fail: a refusal, a proof of absence, or that it never left
     doubt: str = ""  # which request made it doubtful, while it is in doubt
     last_query_id: int = 0
     changed_ns: int = 0
@@ -445,6 +446,8 @@ class Order(msgspec.Struct):
         self.doubt = ""
         if target not in LIVE:
             self.closing = None
+        if target is S.FAILED:
+            self.failed_by = on
 
 
 class Executions(msgspec.Struct):

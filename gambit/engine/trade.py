@@ -23,7 +23,7 @@ from gambit.engine.conditions import Conditions
 from gambit.engine.hedge import Imbalance, Route, hedge, is_dust
 from gambit.engine.holdings import Holdings, reserved
 from gambit.engine.limits import MINUTE_NS, SECOND_NS, Execution, Limits
-from gambit.engine.order import CUT, ZERO, Order, Status
+from gambit.engine.order import CUT, ZERO, On, Order, Status
 from gambit.engine.trading_state import TradingState
 from gambit.events.orders import (
     DustMoved,
@@ -394,7 +394,7 @@ def _is_spaced(trade: Trade, around: Surroundings) -> bool:
 def _route(trade: Trade, one: Imbalance, around: Surroundings) -> Route | None:
     """The cheapest healthy venue; one that just refused comes last."""
     own = [around.orders[key] for key in trade.keys]
-    refused = frozenset(order.intent.venue for order in own if order.status is Status.FAILED)
+    refused = frozenset(order.intent.venue for order in own if order.failed_by is On.REJECTED)
     return hedge(one, trade.attempts, refused, around) or (
         hedge(one, trade.attempts, frozenset(), around) if refused else None
     )

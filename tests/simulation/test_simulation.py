@@ -12,27 +12,7 @@ from tests.simulation.tape import Tape
 SEEDS = range(40)
 CORPUS = [45, 123, 397, 431, 804, 989, 1059]  # seeds that once found something
 
-# The seed that catches each planted bug soonest.
-CAUGHT_BY = {
-    "a timeout counts as failed": 7,
-    "not found once counts as gone": 1,
-    "the intent is journalled after the send": 11,
-    "nothing is compensated": 0,
-    "canceled is believed before its fills": 1,
-    "executions are not deduplicated": 0,
-    "an unknown create is sent again": 4,
-    "compensation does not wait for doubts": 2,
-    "late fills are dropped": 0,
-    "busts are ignored": 0,
-    "a fee in base is not owed": 3,
-    "the kill switch is not asked at the send": 0,
-    "doubt needs no reserve": 1,
-    "missed executions are not fetched": 0,
-    "a balance is believed at once": 11,
-    "what a crash cut off is not stated": 4,
-    "keys ignore the plan": 7,
-    "giving up is silent": 0,
-}
+ENOUGH = 80  # seeds in which a planted bug has to show
 
 
 def test_seeds_hold_every_invariant() -> None:
@@ -62,16 +42,11 @@ def test_a_seed_is_one_episode(seed: int) -> None:
     assert first.trace != play(seed + 1).trace
 
 
-def test_every_mutant_has_its_seed() -> None:
-    """No planted bug without a seed that catches it."""
-    assert set(CAUGHT_BY) == set(MUTANTS)
-
-
-@pytest.mark.parametrize("name", CAUGHT_BY)
+@pytest.mark.parametrize("name", MUTANTS)
 def test_a_planted_bug_is_caught(name: str) -> None:
-    """Each of the ways others lost money breaks an invariant here; unplanted, the same seed is green."""
+    """Each of the ways others lost money breaks an invariant here, in one of the first seeds."""
     with MUTANTS[name]():
-        assert play(CAUGHT_BY[name]).broken != ""
+        assert next((seed for seed in range(ENOUGH) if play(seed).broken), None) is not None
 
 
 def test_a_red_seed_shrinks_to_the_faults_it_needs() -> None:

@@ -1,0 +1,515 @@
+"""The desk: facts in, facts and commands out, one situation each."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gambit.commands import CancelOrder, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder, client_order_id
+from gambit.engine.desk import Decision, Desk
+from gambit.engine.limits import MINUTE_NS, SECOND_NS
+from gambit.engine.standing import ReplayDiffers, Standing
+from gambit.engine.trading_state import Trading
+from gambit.events import Fact, read, written
+from gambit.events.operation import DaemonStarted
+from gambit.events.orders import (
+    Acked,
+    BalanceRead,
+    Busted,
+    Cancelled,
+    Filled,
+    FillsRead,
+    ForeignOrderSeen,
+    OrderFound,
+    OrderIntended,
+    OrderMissing,
+    OrderMoved,
+    OutcomeUnknown,
+    PlanClosed,
+    PlanMade,
+    PlanStopped,
+    Rejected,
+    ScopeHalted,
+    Sent,
+    Unhedged,
+    Unsent,
+)
+from tests.engine.world import LIMITS, NOW_NS, RULES, SYMBOL, D, World, levels, opportunity, world
+
+QUICK = replace(LIMITS, trades_per_hour=0, duplicate_window_ns=0)
+
+
+class Talk:
+    """A conversation with a desk: what is said to it at which time, and what it answers."""
+
+    def __init__(self, here: World | None = None, rules: Any = RULES, limits: Any = QUICK) -> None:
+        self.here, self.now_ns = here or world(), NOW_NS
+        self.desk = Desk(rules, limits)
+        self.journal: list[tuple[int, Fact]] = []
+        self.said: list[Any] = []  # every command, in order
+        self.begin(1)
+        for venue in self.here.venues:
+            free = {"USDT": D(100_000), "BTC": D(1000)}
+            self.tell(BalanceRead(venue=venue, query_id=1, asked_ns=self.now_ns, free=free, locked={}))
+
+    def begin(self, epoch: int) -> list[Any]:
+        started = DaemonStarted(version="t", pid=1, epoch=epoch, mode="paper", config_hash="")
+        return self.hear(self.desk.begin(started, self.here, self.now_ns))
+
+    def hear(self, decision: Decision) -> list[Any]:
+        self.journal += [(self.now_ns, fact) for fact in decision.facts]
+        self.said += decision.commands
+        return decision.commands
+
+    def tell(self, *facts: Fact) -> list[Any]:
+        return [c for fact in facts for c in self.hear(self.desk.on_fact(fact, self.here, self.now_ns))]
+
+    def wait(self, span_ns: int) -> list[Any]:
+        """Time passes in steps of 100 ms; books stay fresh."""
+        commands: list[Any] = []
+        end_ns = self.now_ns + span_ns
+        while self.now_ns < end_ns:
+            self.now_ns = min(self.now_ns + SECOND_NS // 10, end_ns)
+            for venue, symbol in list(self.here.by_name):
+                self.here.touch(venue, symbol, updated_ns=self.now_ns)
+            commands += self.hear(self.desk.on_time(self.here, self.now_ns))
+        return commands
+
+    def trade(self, **changes: Any) -> tuple[OrderIntended, OrderIntended]:
+        """An opportunity is planned and its two creates are sent."""
+        seen = opportunity(recv_ns=self.now_ns, **changes)
+        orders = [c.intent for c in self.hear(self.desk.consider(seen, self.here, self.now_ns))]
+        for intent in orders:
+            self.tell(Sent(key=intent.key, venue=intent.venue))
+        buy, sell = orders
+        return buy, sell
+
+    def facts(self, kind: type) -> list[Any]:
+        return [fact for _, fact in self.journal if isinstance(fact, kind)]
+
+    def notices(self) -> list[str]:
+        return [c.rule_id for c in self.said if isinstance(c, Notify)]
+
+    def status(self, intent: OrderIntended) -> str:
+        return str(self.desk.standing.state.orders[intent.key].status)
+
+    def replayed(self) -> Desk:
+        again = Desk(self.desk.rules, self.desk.limits)
+        for ts_ns, fact in self.journal:
+            again.replay(read(*written(fact)), ts_ns)
+        assert again.standing.digest() == self.desk.standing.digest()
+        return again
+
+
+def fill(of: OrderIntended, exec_id: str, qty: str, price: str | None = None, **changes: Any) -> Filled:
+    fields: dict[str, Any] = {"fee": D(0), "fee_asset": of.quote} | changes
+    return Filled(
+        key=of.key, venue=of.venue, symbol=of.symbol, side=of.side, exec_id=exec_id, qty=D(qty),
+        price=D(price) if price else of.price, **fields,
+    )  # fmt: skip
+
+
+def done(of: OrderIntended, cum: str) -> Cancelled:
+    return Cancelled(key=of.key, venue=of.venue, cum_qty=D(cum), cause="ioc")
+
+
+def kinds(commands: list[Any]) -> list[str]:
+    return [type(command).__name__ for command in commands]
+
+
+def placed(commands: list[Any]) -> list[OrderIntended]:
+    return [command.intent for command in commands if isinstance(command, PlaceOrder)]
+
+
+def test_an_intent_is_a_fact_before_it_is_a_command() -> None:
+    """Both legs at once; each command's intent is among the facts that go to the journal first."""
+    talk = Talk()
+    decision = talk.desk.consider(opportunity(), talk.here, NOW_NS)
+    assert [type(fact).__name__ for fact in decision.facts] == ["PlanMade", "OrderIntended", "OrderIntended"]
+    assert [c.intent for c in decision.commands if isinstance(c, PlaceOrder)] == decision.facts[1:]
+
+
+def test_a_leg_without_an_answer_is_in_doubt_and_asked_about() -> None:
+    """R1: no answer in time is no answer; nothing is sent again, the venue is asked, ever more rarely."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(sell, "s1", "20"))
+    asked = [c for c in talk.wait(4 * SECOND_NS) if isinstance(c, QueryOrder)]
+    assert talk.status(buy) == "in_doubt"
+    assert {c.key for c in asked} == {buy.key}
+    assert [c.query_id for c in asked] == sorted({c.query_id for c in asked})
+    assert 3 <= len(asked) <= 6
+    assert placed(talk.said) == [buy, sell]
+
+
+def test_f42_no_blind_compensation_but_an_alarm_in_time() -> None:
+    """One leg filled, the other unknown: nothing is compensated; past the deadline it is said and the symbol halts."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(sell, "s1", "20"))
+    talk.wait(9 * SECOND_NS)
+    assert placed(talk.said) == [buy, sell]
+    assert [u.qty for u in talk.facts(Unhedged)] == [-20]
+    assert [s.scope for s in talk.facts(ScopeHalted)] == [f"symbol:{SYMBOL}"]
+    talk.tell(fill(buy, "b1", "20"))
+    assert [c.end for c in talk.facts(PlanClosed)] == ["flat"]
+    talk.replayed()
+
+
+def test_f03_absence_needs_the_window() -> None:
+    """A denial counts when it was asked for after the send + window + margin, and the history was searched too."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(sell, "s1", "20"))
+    early = talk.now_ns
+    talk.wait(2 * SECOND_NS)
+    for asked_ns, searched in ((early, True), (talk.now_ns, True), (early + 6 * SECOND_NS + 1, False)):
+        talk.tell(OrderMissing(key=buy.key, venue="a", query_id=9, asked_ns=asked_ns, searched_history=searched))
+        assert talk.status(buy) == "in_doubt"
+    late = OrderMissing(key=buy.key, venue="a", query_id=9, asked_ns=early + 6 * SECOND_NS + 1, searched_history=True)
+    [retry] = placed(talk.tell(late))
+    assert (retry.retry_of, retry.purpose, retry.side, retry.qty) == (buy.key, "compensation", "buy", 20)
+    assert retry.key != buy.key
+    assert talk.status(buy) == "retried"
+    talk.tell(Sent(key=retry.key, venue=retry.venue), fill(retry, "r1", "20"))
+    assert talk.facts(PlanClosed)[-1].end == "flat"
+    talk.replayed()
+
+
+def test_f41_a_rejected_leg_is_made_good_elsewhere_or_undone() -> None:
+    """The other leg filled: the difference is closed at once, on a venue that did not just refuse."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"))
+    [order] = placed(talk.tell(Rejected(key=sell.key, venue="b", code="funds")))
+    assert (order.venue, order.side, order.qty, order.compensates) == ("a", "sell", 20, buy.key)
+    talk.tell(Sent(key=order.key, venue="a"), fill(order, "c1", "20", "99.9"))
+    [closed] = talk.facts(PlanClosed)
+    assert (closed.end, closed.compensations) == ("flat", 1)
+    assert talk.status(sell) == "aborted"
+
+
+def test_f44_attempts_are_few_and_wider() -> None:
+    """Each further try may go further from the plan's price; after the last it is said, and the symbol halts."""
+    talk = Talk(rules=replace(RULES, flat_deadline_ns=MINUTE_NS))
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"), done(sell, "0"))
+    tried: list[OrderIntended] = []
+    for _ in range(400):
+        for order in [o for o in placed(talk.said) if o.purpose == "compensation" and o not in tried]:
+            tried.append(order)
+            talk.tell(Rejected(key=order.key, venue=order.venue, code="nope"))
+        talk.wait(SECOND_NS // 10)
+    prices = [order.price for order in tried]
+    assert len(tried) == RULES.compensation_attempts
+    assert len({order.key for order in tried}) == len(tried)
+    assert prices == sorted(prices, reverse=True)
+    assert prices[0] > prices[-1] >= D(100) * (1 - RULES.loss_budget_bps / 10_000)
+    assert talk.facts(PlanClosed)[-1].end == "position"
+    assert "unhedged" in talk.notices()
+
+
+def test_f45_a_remainder_too_small_to_trade_is_dust_and_swept_later() -> None:
+    """Two remainders that no venue trades are one that can be."""
+    talk = Talk()
+    for number in range(2):
+        buy, sell = talk.trade(opp_id=f"o{number}", raw_signal_id=f"r{number}")
+        talk.tell(fill(buy, f"b{number}", "20"), fill(sell, f"s{number}", "19.94"), done(sell, "19.94"))
+        talk.wait(SECOND_NS // 5)
+    assert [c.end for c in talk.facts(PlanClosed)] == ["dust", "dust"]
+    talk.wait(SECOND_NS)
+    [sweep] = [o for o in placed(talk.said) if o.purpose == "sweep"]
+    assert (sweep.side, sweep.qty) == ("sell", D("0.12"))
+    talk.tell(Sent(key=sweep.key, venue=sweep.venue), fill(sweep, "w1", "0.12"))
+    assert talk.desk.standing.state.holdings.dust == {}
+    assert talk.desk.is_flat
+    talk.replayed()
+
+
+def test_f38_a_fee_in_base_is_part_of_what_is_owed() -> None:
+    """20 were bought, 19.5 arrived: half a coin is missing, and bought."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    [order] = placed(talk.tell(fill(buy, "b1", "20", fee=D("0.5"), fee_asset="BTC"), fill(sell, "s1", "20")))
+    assert (order.side, order.qty) == ("buy", D("0.5"))
+
+
+def test_f46_nothing_beyond_the_collar() -> None:
+    """The price ran away: no order is sent into it; the deadline ends it with an alarm."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    for venue in "ab":
+        talk.here.put(venue, levels(("95", "500")), levels(("95.1", "500")))
+    talk.tell(fill(buy, "b1", "20"), done(sell, "0"))
+    talk.wait(9 * SECOND_NS)
+    assert [o.purpose for o in placed(talk.said)] == ["entry", "entry"]
+    assert talk.facts(PlanClosed)[-1].end == "position"
+
+
+def test_f47_a_venue_that_cannot_trade_is_no_route() -> None:
+    """The hedge venue is down: what was bought is sold where it was bought."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"))
+    talk.here.change("b", can_trade=False)
+    [order] = placed(talk.tell(done(sell, "0")))
+    assert order.venue == "a"
+
+
+def test_f23_and_f32_corrections_open_the_episode_again() -> None:
+    """A late fill and a bust after the end are balanced like anything else."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "12"), done(buy, "12"), fill(sell, "s1", "12"), done(sell, "12"))
+    assert talk.facts(PlanClosed)[-1].end == "flat"
+    talk.wait(10 * MINUTE_NS)
+    [order] = placed(talk.tell(fill(buy, "b2", "8")))
+    assert (order.side, order.qty, order.purpose) == ("sell", 8, "compensation")
+    talk.tell(Sent(key=order.key, venue=order.venue), fill(order, "c1", "8"))
+    [order] = placed(talk.tell(Busted(venue="b", symbol=SYMBOL, exec_id="s1")))
+    assert (order.side, order.qty) == ("sell", 12)
+    assert "late_fill" in talk.notices()
+    talk.replayed()
+
+
+def test_f25_two_contents_of_one_execution_are_settled_by_the_history() -> None:
+    """The first stays, the venue's list is asked for, and what it says replaces it."""
+    talk = Talk()
+    buy, _ = talk.trade()
+    talk.tell(fill(buy, "b1", "19"))
+    [_, question] = talk.tell(fill(buy, "b1", "20"))
+    assert isinstance(question, QueryFills)
+    assert talk.desk.standing.state.orders[buy.key].filled_qty == 19
+    truth = fill(buy, "b1", "20")
+    talk.tell(
+        FillsRead(
+            venue="a", symbol=SYMBOL, query_id=5, asked_ns=talk.now_ns, since_ns=0, fills=(truth,),
+        )
+    )  # fmt: skip
+    assert talk.desk.standing.state.orders[buy.key].filled_qty == 20
+    assert talk.tell(truth) == []
+    assert talk.desk.standing.state.holdings.balance("a", "BTC") == 1020
+    talk.replayed()
+
+
+def test_f37_foreign_orders_and_fills_are_seen_counted_and_left_alone() -> None:
+    """Reported once, in the exposure, in the balances; never canceled."""
+    talk = Talk()
+    seen = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), price=D("100.1"), venue_order_id="v1")
+    talk.tell(seen)
+    talk.tell(seen)
+    assert talk.notices() == ["foreign_order"]
+    talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))
+    assert talk.desk.standing.state.funnel.open["opp-1"].reason == "risk:self_trade"
+    talk.tell(replace_struct(seen, is_open=False))
+    talk.tell(
+        Filled(
+            key="", venue="a", symbol=SYMBOL, side="sell", exec_id="f1", qty=D(1), price=D("100.1"), fee=D(0),
+            fee_asset="USDT",
+        )
+    )  # fmt: skip
+    assert talk.desk.standing.state.holdings.balance("a", "BTC") == 999
+    assert talk.notices() == ["foreign_order", "foreign_fill"]
+    assert not [c for c in talk.said if isinstance(c, CancelOrder)]
+    talk.replayed()
+
+
+def replace_struct(struct: Any, **changes: Any) -> Any:
+    return type(struct)(**({name: getattr(struct, name) for name in struct.__struct_fields__} | changes))
+
+
+def test_i15_the_later_epoch_alone_trades() -> None:
+    """An order with our prefix and a later epoch on the account halts this daemon."""
+    talk = Talk()
+    key = client_order_id(RULES.key_prefix, 2, 1, "another life")
+    seen = ForeignOrderSeen(
+        venue="a", symbol=SYMBOL, side="buy", qty=D(1), price=D(90), venue_order_id="v1", client_id=key
+    )
+    talk.tell(seen)
+    assert talk.desk.standing.state.trading.state is Trading.HALTED
+
+
+def test_an_order_the_journal_lost_is_adopted_and_never_sent() -> None:
+    """F94: found by its prefix, asked about, its executions taken in, the imbalance closed."""
+    talk = Talk()
+    talk.now_ns += SECOND_NS
+    talk.begin(2)
+    key = client_order_id(RULES.key_prefix, 1, 7, "lost with the power")
+    seen = ForeignOrderSeen(
+        venue="a", symbol=SYMBOL, side="buy", qty=D(5), price=D(100), venue_order_id="v7", client_id=key, is_open=False
+    )
+    commands = talk.tell(seen)
+    assert kinds(commands) == ["Notify", "QueryOrder"]
+    found = OrderFound(
+        key=key, venue="a", query_id=1, asked_ns=talk.now_ns, venue_order_id="v7", found_as="filled", cum_qty=D(5)
+    )
+    assert kinds(talk.tell(found)) == ["QueryFills"]
+    own = talk.desk.standing.state.orders[key].intent
+    assert talk.desk.may_send(own, talk.now_ns) is not None
+    [order] = placed(talk.tell(fill(own, "b1", "5")))
+    assert (order.side, order.qty) == ("sell", 5)
+    assert talk.tell(seen) == []
+    talk.replayed()
+
+
+def test_f53_a_restart_between_the_legs_unwinds() -> None:
+    """One leg filled, the other never left: the new life asks, learns, and closes the difference."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"))
+    talk.desk = talk.replayed()
+    talk.now_ns += 3 * SECOND_NS
+    commands = talk.begin(2)
+    assert [c.key for c in commands if isinstance(c, QueryOrder)] == [sell.key]
+    assert [s.reason for s in talk.facts(PlanStopped)] == ["restart"]
+    talk.wait(7 * SECOND_NS)
+    missing = OrderMissing(key=sell.key, venue="b", query_id=99, asked_ns=talk.now_ns, searched_history=True)
+    [order] = placed(talk.tell(missing))
+    assert (order.side, order.qty, order.key[2:6]) == ("sell", 20, buy.key[2:6])
+    talk.replayed()
+
+
+def test_halt_cancels_what_is_live_and_sends_nothing() -> None:
+    """Every live order gets its cancel; a create that was about to leave is refused at the send call."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    decision = talk.desk.set_trading(Trading.HALTED, "drill", "op", talk.here, talk.now_ns)
+    commands = talk.hear(decision)
+    assert {c.key for c in commands if isinstance(c, CancelOrder)} == {buy.key, sell.key}
+    talk.tell(fill(buy, "b1", "20"), done(sell, "0"))
+    talk.wait(SECOND_NS)
+    assert placed(talk.said) == [buy, sell]
+    assert talk.facts(PlanClosed)[-1].end == "position"
+    assert not placed(talk.hear(talk.desk.consider(opportunity(opp_id="o2"), talk.here, talk.now_ns)))
+
+
+def test_a_halt_between_intent_and_send() -> None:
+    """The gateway asks, is told no, and says Unsent: nothing is in doubt, nothing is owed."""
+    talk = Talk()
+    intents = placed(talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns)))
+    talk.hear(talk.desk.set_trading(Trading.HALTED, "drill", "op", talk.here, talk.now_ns))
+    for intent in intents:
+        assert talk.desk.may_send(intent, talk.now_ns) == "halted: drill" or talk.desk.may_send(intent, talk.now_ns)
+        talk.tell(Unsent(key=intent.key, venue=intent.venue, reason="halted"))
+    assert talk.desk.is_flat
+    assert talk.desk.standing.state.funnel.ended == {"halted": 1}
+
+
+def test_an_order_is_sent_once() -> None:
+    """The send call refuses what was sent, what is over and what nobody intended."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    assert talk.desk.may_send(buy, talk.now_ns) == "this order is not waiting to be sent"
+    assert talk.desk.may_send(replace_struct(sell, key="x" * 18), talk.now_ns) is not None
+
+
+def test_live_without_arms_sends_nothing() -> None:
+    """Unarmed live is everything but sending; arming runs out by itself."""
+    talk = Talk(rules=replace(RULES, mode="live"))
+    assert kinds(talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))) == []
+    assert talk.desk.standing.state.funnel.ended == {"halted": 1}
+    talk.hear(talk.desk.arm("admin", talk.here, talk.now_ns))
+    seen = opportunity(opp_id="o2", raw_signal_id="r2")
+    assert len(placed(talk.hear(talk.desk.consider(seen, talk.here, talk.now_ns)))) == 2
+
+
+def test_a_plan_that_waits_for_a_person() -> None:
+    """Approved it goes, with every gate asked again; rejected, forgotten or overtaken by the prices it does not."""
+    rules = replace(RULES, approval="manual")
+    talk = Talk(rules=rules)
+
+    def wait_for(number: int) -> str:
+        seen = opportunity(opp_id=f"o{number}", raw_signal_id=f"r{number}", recv_ns=talk.now_ns)
+        assert kinds(talk.hear(talk.desk.consider(seen, talk.here, talk.now_ns))) == []
+        plan: str = talk.facts(PlanMade)[-1].plan_id
+        return plan
+
+    first = wait_for(1)
+    assert len(placed(talk.hear(talk.desk.approve(first, "op", talk.here, talk.now_ns)))) == 2
+    with pytest.raises(KeyError):
+        talk.desk.approve(first, "op", talk.here, talk.now_ns)
+    talk.hear(talk.desk.reject(wait_for(2), "op", talk.here, talk.now_ns))
+    wait_for(3)
+    talk.wait(31 * SECOND_NS)
+    fourth = wait_for(4)
+    real = talk.here.by_name["b", SYMBOL]
+    talk.here.touch("b", bids=levels(("101", "50")))
+    assert not placed(talk.hear(talk.desk.approve(fourth, "op", talk.here, talk.now_ns)))
+    talk.here.touch("b", bids=real.bids)
+    fifth = wait_for(5)
+    talk.tell(ScopeHalted(scope="venue:b", reason="drill"))
+    assert not placed(talk.hear(talk.desk.approve(fifth, "op", talk.here, talk.now_ns)))
+    ended = talk.desk.standing.state.funnel.ended
+    assert ended == {"unapproved": 2, "lost_race": 1, "risk:kill_switch": 1}
+
+
+def test_a_venue_that_overcharges_is_not_traded_on() -> None:
+    """Fees charged beside fees modelled: past the drift the venue halts."""
+    talk = Talk(limits=replace(QUICK, fee_drift_fills=2))
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "10", fee=D(2)), fill(buy, "b2", "10", fee=D(2)), fill(sell, "s1", "20", fee=D(2)))
+    assert [s.scope for s in talk.facts(ScopeHalted)] == ["venue:a"]
+
+
+def test_a_balance_that_stays_off_is_corrected_with_an_alarm() -> None:
+    """Seen twice, ten seconds apart, the executions listed in between; past the limit it halts."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20", "100"), fill(sell, "s1", "20", "102"))
+    talk.wait(SECOND_NS)
+
+    def balance() -> list[Any]:
+        free = {"USDT": D(98_000), "BTC": D(1015)}
+        return talk.tell(BalanceRead(venue="a", query_id=5, asked_ns=talk.now_ns, free=free, locked={}))
+
+    assert "QueryFills" in kinds(balance())
+    assert talk.desk.standing.state.holdings.balance("a", "BTC") == 1020
+    assert "QueryBalances" in kinds(talk.wait(6 * SECOND_NS))
+    listed = (fill(buy, "b1", "20", "100"),)
+    talk.tell(FillsRead(venue="a", symbol=SYMBOL, query_id=6, asked_ns=talk.now_ns, since_ns=0, fills=listed))
+    talk.wait(5 * SECOND_NS)
+    balance()
+    assert talk.desk.standing.state.holdings.balance("a", "BTC") == 1015
+    assert talk.desk.standing.state.trading.state is Trading.HALTED
+    assert talk.notices()[:1] == ["balance_difference"]
+    talk.replayed()
+
+
+def test_reconciling_asks_for_everything() -> None:
+    """Balances, and the executions of every symbol ever ordered."""
+    talk = Talk()
+    talk.trade()
+    commands = talk.hear(talk.desk.reconcile("a", talk.here, talk.now_ns))
+    assert kinds(commands) == ["QueryFills", "QueryBalances"]
+    assert isinstance(commands[1], QueryBalances)
+
+
+def test_a_journal_that_was_tampered_with_is_refused() -> None:
+    """A move that the facts do not make, or one that is missing, stops the replay by name."""
+    talk = Talk()
+    buy, _ = talk.trade()
+    talk.tell(Acked(key=buy.key, venue="a", venue_order_id="v1"), fill(buy, "b1", "20"))
+    for change in (
+        lambda fact: replace_struct(fact, status="canceled"),
+        lambda fact: None,
+    ):
+        facts = [(ts, change(f) if isinstance(f, OrderMoved) else f) for ts, f in talk.journal]
+        talk.journal = [(ts, fact) for ts, fact in facts if fact is not None]
+        with pytest.raises(ReplayDiffers, match=r"order gb0001"):
+            talk.replayed()
+
+
+def test_snapshots_are_the_state() -> None:
+    """Restored, everything goes on as before; another version is refused."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(OutcomeUnknown(key=buy.key, venue="a", during="create", reason="cut"))
+    back = Standing.restored(talk.desk.standing.snapshot())
+    assert back.digest() == talk.desk.standing.digest()
+    assert set(back.live) == set(talk.desk.standing.live)
+    assert set(back.open) == set(talk.desk.standing.open)
+    talk.desk.standing = back
+    talk.tell(fill(buy, "b1", "20"), fill(sell, "s1", "20"))
+    assert talk.facts(PlanClosed)[-1].end == "flat"
+    with pytest.raises(ValueError, match="version 9"):
+        Standing.restored(back.snapshot().replace(b'"version":1', b'"version":9'))
