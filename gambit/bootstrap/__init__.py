@@ -1,5 +1,6 @@
 """Builds the daemon: reads top to bottom, each object made once and handed its collaborators; the only wiring."""
 
+import contextlib
 import os
 import platform
 import random
@@ -20,6 +21,7 @@ from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted
+from gambit.journal import JournalFailed
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon, Log, Parts
 from gambit.runtime.dealing import Dealing, Port
@@ -102,6 +104,7 @@ def build(
         bind(handlers(lambda: daemon, registry, letters, reload)),
         topics=TOPICS,
         on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
+        settled=lambda: _written(keeping),
     )
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     hot.pulse.listeners = [
@@ -263,6 +266,12 @@ def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
         "dead_letters": sum(parts.market.dead_letter_counts.values()),
         "metrics_address": parts.scrape_address(),
     }
+
+
+async def _written(keeping: Keeping) -> None:
+    """Return when everything appended so far survives this process. A journal that failed is told of elsewhere."""
+    with contextlib.suppress(JournalFailed):
+        await keeping.journal.until_written(keeping.journal.head)
 
 
 class Watcher(Observer):

@@ -4,6 +4,7 @@ A reader that stalls, dies or talks nonsense costs a bounded amount of memory an
 """
 
 import asyncio
+import contextlib
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Hashable, Mapping
@@ -22,6 +23,7 @@ CONNECTIONS_MAX = 256
 HALF_LINE_SEC = 30.0  # a request has this long to become whole
 STALL_SEC = 10.0  # a reader that takes nothing for this long is cut
 CLOSE_SEC = 2.0  # what is being answered when the server closes has this long
+ANSWER_SEC = 0.02  # an answer waits this long for the records of what it tells of
 
 
 class Caller(NamedTuple):
@@ -60,12 +62,19 @@ class Counts:
     cut: int = 0  # readers that stalled or fell too far behind
 
 
+async def _at_once() -> None:
+    """Nothing is written down."""
+
+
 class ControlServer:
     """Serves `methods` at `path`; `publish` reaches whoever has subscribed to a topic.
 
     `uids` may connect (default: this process's user, and root). A handler gets its parameters and the caller, and may
     be a coroutine function; it raises Refused to say no. Any other exception is a defect: told to the caller without
     detail and to `on_defect` with it.
+
+    `settled` is awaited before anything leaves, so that what it tells of is written down by then. Events wait as long
+    as it takes, answers ANSWER_SEC at most, for a kill is answered whatever the disk does.
     """
 
     def __init__(
@@ -77,8 +86,10 @@ class ControlServer:
         uids: frozenset[int] | None = None,
         connections_max: int | None = None,
         on_defect: Callable[[str, Exception], None] | None = None,
+        settled: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
         self.path = path
+        self.settled = settled
         self.topics = topics
         self.counts = Counts()
         self.on_defect = on_defect or _told_to_the_loop
@@ -254,6 +265,9 @@ class _Connection:
             return
         answer = await self._answer_to(line)
         if answer is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_SEC):
+                    await self.server.settled()
             await self._write(answer)
         await asyncio.sleep(0)  # a peer that sends thousands at once takes turns with everybody else
 
@@ -307,8 +321,10 @@ class _Connection:
         while True:
             await self._wake.wait()
             self._wake.clear()
+            events = self.outbox.take()
+            await self.server.settled()
             try:
-                await self._write(self.outbox.take())
+                await self._write(events)
             except (ConnectionError, TimeoutError):
                 self._writer.transport.abort()  # the reading side ends with it
                 return

@@ -449,6 +449,21 @@ async def test_events_reach_those_who_asked(path: Path) -> None:
         await hang_up(writer)
 
 
+async def test_nothing_leaves_before_it_is_written_down(path: Path) -> None:
+    """Events wait for it; answers do too, but not for ever."""
+    written = asyncio.Event()
+    async with serving(path, settled=written.wait) as server:
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(request("subscribe", topics=["orders"]) + request("who", 2))
+        assert [json.loads(await reader.readline())["id"] for _ in range(2)] == [1, 2]
+        server.publish("orders", {"n": 1})
+        writer.write(request("who", 3))
+        assert json.loads(await reader.readline())["id"] == 3
+        written.set()
+        assert json.loads(await reader.readline())["params"]["data"] == {"n": 1}
+        await hang_up(writer)
+
+
 async def test_the_client_streams(path: Path) -> None:
     """Events that come while a call is under way are not lost; the end of the daemon ends the stream."""
     got: list[tuple[int, Any]] = []
