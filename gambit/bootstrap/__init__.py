@@ -125,9 +125,7 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=Sampler(
-                hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=_lags(registry, feeds), on_rows=_sampled(store)
-            ),
+            sampler=_sampler(hot, registry, feeds, store),
             readings=Readings(
                 hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon, hot.loop_lag)
             ),
@@ -213,6 +211,10 @@ def _feeds(
         pulse=hot.pulse,
         warn=lambda text: log.warning(text),
     )
+
+
+def _sampler(hot: _Hot, registry: Registry, feeds: Feeds, store: Store) -> Sampler:
+    return Sampler(hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=_lags(registry, feeds), on_rows=_sampled(store))
 
 
 def _lags(registry: Registry, feeds: Feeds) -> Callable[[str, NDArray[np.int64]], None]:
