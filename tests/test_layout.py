@@ -16,7 +16,7 @@ FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "mana
 KERNEL_IMPORTS = ("gambit._core", "libc", "cython", "cpython")
 
 PURE_PARTS = ("_core", "venues", "engine", "sim", "events", "model.py", "commands.py")
-SOCKETS = {"sim/server.py", "sim/process.py"}  # the two files of the simulated exchanges that touch the world
+SOCKETS = {"sim/server.py"}  # the file of the simulated exchanges that touches the world
 IMPURE_MODULES = {
     "asyncio", "glob", "http", "logging", "multiprocessing", "os", "secrets", "select", "selectors", "shutil", "signal",
     "socket", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request",

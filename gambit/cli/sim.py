@@ -41,6 +41,12 @@ GARBAGE_MAX = 50_000  # objects made before a collection looks at the young ones
     metavar="FILE",
     help="Symbols, rates, planned faults and price moves (JSON or TOML).",
 )
+@click.option("--symbols", default="", metavar="NAME,...", help="Which symbols, such as BTC-USDT; else the scenario's.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, 1000.0),
+    help="Changes of each book per second; else the scenario's, usually 10.",
+)
 @click.option(
     "--tls",
     "certificate_path",
@@ -54,6 +60,8 @@ def sim(
     port_base: int,
     seed: int,
     scenario_path: Path | None,
+    symbols: str,
+    rate: float | None,
     certificate_path: Path | None,
     attached: bool,
 ) -> int:
@@ -68,7 +76,7 @@ def sim(
     from gambit.sim.world import DIALECTS, World
 
     names = [name.strip() for name in venues.split(",") if name.strip()] or list(DIALECTS)
-    scenario = read_scenario(scenario_path)
+    scenario = overridden(read_scenario(scenario_path), symbols, rate)
     clock = SystemClock()
     try:
         world = World(names, scenario, seed=seed, start_ns=clock.now_ns())
@@ -80,6 +88,17 @@ def sim(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(world, clock.now_ns, port_base, context, attached=attached))
     return 0
+
+
+def overridden(scenario: "Scenario", symbols: str, rate: float | None) -> "Scenario":
+    """The scenario with what the command line says instead."""
+    import msgspec
+
+    changes: dict[str, object] = {} if rate is None else {"rate": rate}
+    names = tuple(name.strip().upper() for name in symbols.split(",") if name.strip())
+    if names:
+        changes["symbols"] = names
+    return msgspec.structs.replace(scenario, **changes)
 
 
 def tls_context(path: Path | None, now_ns: int) -> ssl.SSLContext | None:

@@ -6,6 +6,7 @@ market.py, so that now and then one venue leaves the others for a while.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ SYMBOLS = (
 )  # fmt: skip
 MOVES_PER_S = 15.0  # of a book at most; at higher rates the rest only changes sizes
 LEVELS = 60  # of a side of a book
+SYMBOL = re.compile(r"[A-Z0-9]{1,16}-[A-Z0-9]{1,16}")
+RATE_MIN, RATE_MAX, LEVELS_MAX = 0.1, 2000.0, 5000
 BACKLOG_NS = SECOND_NS  # of market that is made up for after a stall; what is older never happens
 
 
@@ -61,7 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     symbols: tuple[str, ...] = SYMBOLS
     rate: float = 10.0  # changes of a book per second
     levels: int = LEVELS
-    dislocations_per_s: float = 2.0  # of all symbols together: one venue leaves the others for a while
+    dislocations_per_s: float = 0.3  # per traded base and quote: one venue leaves the others for a while
     dislocation_bps: tuple[float, float] = (8.0, 70.0)
     faults: tuple[PlannedFault, ...] = ()
     shifts: tuple[PlannedShift, ...] = ()
@@ -73,14 +76,23 @@ class World:
     def __init__(self, venues: Sequence[str], scenario: Scenario, *, seed: int, start_ns: int) -> None:
         """Open all venues at `start_ns`.
 
-        Raises ValueError for a venue that is not simulated or a symbol that none can list.
+        Raises ValueError for a venue that is not simulated, a symbol that is none, a rate or depth out of bounds.
         """
+        if not scenario.symbols:
+            raise ValueError("no symbols; name at least one, such as BTC-USDT")
+        for symbol in scenario.symbols:
+            if not SYMBOL.fullmatch(symbol):
+                raise ValueError(f"symbol {symbol!r} is not BASE-QUOTE in capitals, such as BTC-USDT")
+        if not RATE_MIN <= scenario.rate <= RATE_MAX:
+            raise ValueError(f"rate {scenario.rate:g} is not from {RATE_MIN:g} to {RATE_MAX:g} changes per second")
+        if not 1 <= scenario.levels <= LEVELS_MAX:
+            raise ValueError(f"levels {scenario.levels} is not from 1 to {LEVELS_MAX}")
         unknown = [venue for venue in venues if venue not in DIALECTS]
         if unknown:
             raise ValueError(f"venue {unknown[0]!r} is not simulated; known are {', '.join(DIALECTS)}")
         instruments = [list_instrument(venue, symbol) for venue in venues for symbol in scenario.symbols]
         temper = Temper(
-            dislocations_per_s=scenario.dislocations_per_s / max(1, len(scenario.symbols)),
+            dislocations_per_s=scenario.dislocations_per_s,
             dislocation_bps=scenario.dislocation_bps,
             flicker_share=max(0.0, 1.0 - MOVES_PER_S / scenario.rate),
         )

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import signal
 import ssl
 import sys
 import time
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from gambit.sim.certificate import make_certificate
 from gambit.sim.dialect import Close, Ping
-from gambit.sim.process import Simulation, SimulationFailed
 from gambit.sim.server import Server, encoded, server_context
 from gambit.sim.world import Scenario, World
 
@@ -156,31 +157,57 @@ def test_frames_are_rfc_6455():
     assert encoded(["c" * 65536])[0] == b"\x81\x7f" + (65536).to_bytes(8, "big")
 
 
-async def test_the_process_starts_and_ends():
+@asynccontextmanager
+async def process(*words):
+    """`gambit sim` with further words."""
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, "-m", "gambit", "sim", "--port-base", "0", *words)
+    child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield child
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_process_starts_and_ends(number):
     """`gambit sim` prints its addresses, serves, and ends well when told to."""
-    async with Simulation(["binance"], seed=4) as simulation:
-        entry = simulation.entries["binance"]
+    async with process("--venues", "binance", "--symbols", "btc-usdt", "--rate", "20") as child:
+        entry = json.loads(await child.stdout.readline())
         assert set(entry) == {"venue", "rest", "ws", "ws_private", "key", "secret", "passphrase"}
-        async with aiohttp.ClientSession() as client, client.get(f"{entry['rest']}/_sim/faults") as reply:
-            assert await reply.json() == []
-    assert await simulation.wait() == 0
+        async with aiohttp.ClientSession(entry["rest"]) as client:
+            async with client.get("/_sim/book", params={"symbol": "BTC-USDT"}) as reply:
+                assert (await reply.json())["bids"]
+            child.send_signal(number)
+            assert await child.wait() == 0
 
 
 async def test_the_process_ends_with_its_parent():
     """When standard input ends, so does it."""
-    words = ("-m", "gambit", "sim", "--venues", "binance", "--port-base", "0", "--attached")
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=pipe, stdout=pipe)
-    assert process.stdout is not None
-    assert process.stdin is not None
-    async with asyncio.timeout(WAIT_S):
-        assert json.loads(await process.stdout.readline())["venue"] == "binance"
-        process.stdin.close()
-        assert await process.wait() == 0
+    async with process("--venues", "binance", "--attached") as child:
+        assert json.loads(await child.stdout.readline())["venue"] == "binance"
+        child.stdin.close()
+        assert await child.wait() == 0
 
 
-async def test_a_process_that_cannot_start_says_why():
-    """A venue that is not simulated is an error with its name in it."""
-    with pytest.raises(SimulationFailed, match="nope"):
-        async with Simulation(["nope"]):
-            pass
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--venues", "nope"), "nope"),
+        (("--symbols", "BTCUSDT"), "BTCUSDT"),
+        (("--scenario", "FILE"), "rate"),
+        (("--venues", "binance", "--port-base", "PORT"), "in use"),
+    ],
+)
+async def test_what_cannot_start_says_why(tmp_path, server, words, said):
+    """Bad words and files end it with one line that names them, and no traceback."""
+    (tmp_path / "bad.json").write_text('{"rate": "x"}')
+    known = {"FILE": str(tmp_path / "bad.json"), "PORT": str(server.ports["binance"])}
+    async with process(*[known.get(word, word) for word in words]) as child:
+        _out, error = await child.communicate()
+        assert child.returncode in (1, 2)
+        assert said in error.decode()
+        assert "Traceback" not in error.decode()
