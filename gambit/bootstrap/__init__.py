@@ -46,7 +46,7 @@ from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import build_market, feed_settings
 from gambit.store import Store
 from gambit.surface.catalogue import METRICS
-from gambit.surface.control import ControlServer
+from gambit.surface.control import ControlServer, Method
 from gambit.surface.methods import TOPICS, bind
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
@@ -99,13 +99,8 @@ def build(
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     switch, dealing = _order_path(config, clock, log, hot.market, keeping, ledger, lambda: feeds, lambda: daemon)
     letters = Letters(journal, ledger, decoder(VENUES, decode), lambda: keeping.snapshot(0.0))
-    control = ControlServer(
-        socket_path(config),
-        bind(handlers(lambda: daemon, registry, letters, reload)),
-        topics=TOPICS,
-        on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
-        settled=lambda: _written(keeping),
-    )
+    methods = bind(handlers(lambda: daemon, registry, letters, reload))
+    control = _control(config, methods, log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     hot.pulse.listeners = [
         *([recorder.decided] if recorder is not None else []),
@@ -142,6 +137,16 @@ def build(
     )
     _collect(registry, daemon, control, hot.ticks, options)
     return daemon
+
+
+def _control(config: Config, methods: Mapping[str, Method], log: Log, keeping: Keeping) -> ControlServer:
+    return ControlServer(
+        socket_path(config),
+        methods,
+        topics=TOPICS,
+        on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
+        settled=lambda: _written(keeping),
+    )
 
 
 def _order_path(
