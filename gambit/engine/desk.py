@@ -114,7 +114,7 @@ class Desk:
         with localcontext(EXACT):
             self._begin(now_ns)
             self._take(fact, conditions)
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     def on_time(self, conditions: Conditions, now_ns: int) -> Decision:
@@ -125,7 +125,7 @@ class Desk:
             self._settle_down(conditions)
             self._counterfactuals(conditions)
             self._follow(list(sweeps(self.standing, self._around(conditions, now_ns))))
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     def begin(self, started: DaemonStarted, conditions: Conditions, now_ns: int) -> Decision:
@@ -144,7 +144,7 @@ class Desk:
             for opp_id, pending in list(self.standing.state.funnel.open.items()):
                 if not pending.plan_id:
                     self._note(OpportunityEnded(opp_id=opp_id, symbol=pending.symbol, reason=pending.reason))
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     def replay(self, fact: object, now_ns: int) -> None:
@@ -159,7 +159,7 @@ class Desk:
             for symbol in self.standing.state.symbols:
                 self.inquiry.ask_fills(venue, symbol, now_ns - LOOK_BACK_NS, now_ns)
             self.inquiry.ask_balances(venue, now_ns)
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     # ---- what people want ----
@@ -172,7 +172,7 @@ class Desk:
             why_not = second_thoughts(made, self.held(conditions), self.limits, self.rules, conditions, now_ns)
             stopped = PlanStopped(plan_id=plan, reason=why_not, by=by)
             self._note(stopped if why_not else PlanApproved(plan_id=plan, by=by))
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     def reject(self, plan: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
@@ -180,7 +180,7 @@ class Desk:
         with localcontext(EXACT):
             self._begin(now_ns)
             self._note(PlanStopped(plan_id=self._waiting(plan).made.plan_id, reason="rejected", by=by))
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     def cancel(self, key: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
@@ -188,7 +188,7 @@ class Desk:
         with localcontext(EXACT):
             self._begin(now_ns)
             self._cancel(self.standing.live[key], f"asked by {by}")
-            self._settle_down(conditions)
+            self._conclude(conditions)
             return self._end()
 
     def set_trading(self, state: Trading, reason: str, by: str, conditions: Conditions, now_ns: int) -> Decision:
@@ -487,7 +487,7 @@ class Desk:
             self._halt(f"epoch {parts.epoch} trades on this account, ours is {self.standing.state.epoch}")
 
     def _settle_down(self, conditions: Conditions) -> None:
-        """Ask the open episodes for their next step until none has one; then see what is to be asked of the venues."""
+        """Ask the open episodes for their next step until none has one."""
         while True:
             around = self._around(conditions, self._now_ns)
             steps = next((found for trade in self.standing.open.values() if (found := next_facts(trade, around))), [])
@@ -498,6 +498,10 @@ class Desk:
             for order in list(self.standing.live.values()):
                 if order.status in CANCELLABLE:
                     self._cancel(order, "halted")
+
+    def _conclude(self, conditions: Conditions) -> None:
+        """Settle down, then see what is to be asked of the venues; a fresh opportunity does not wait for that."""
+        self._settle_down(conditions)
         self._ask()
 
     def _overdue_orders(self) -> None:

@@ -1,6 +1,7 @@
 """The gates: each one fails on its own cause, all of them are always recorded."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,3 +211,11 @@ def test_a_wide_book_elsewhere_moves_no_band() -> None:
     here = world()
     here.put("c", levels(("500", "10")), levels(("500.1", "10")))
     assert judged(here) == []
+
+
+def test_every_gate_is_explained() -> None:
+    """docs/orders.md has each gate in its table, in the order they are asked."""
+    page = (Path(__file__).parent.parent.parent / "docs/orders.md").read_text()
+    table = page.split("## The gates")[1].split("##")[0]
+    rows = [cell for row in table.splitlines() if row.startswith("| `") for cell in [row.split("|")[1]]]
+    assert [name.strip("` ,") for cell in rows for name in cell.split()] == GATE_NAMES
