@@ -23,25 +23,24 @@ from gambit.surface.watcher import Picture
 
 INTERVAL_SEC = 0.5
 STALE_SEC = 2.0
+ID_SHOWN = 8
 COLUMNS = {
     "opportunities": ("symbol", "buy > sell", "net bps", "profit", "quantity", "score", "lasts"),
-    "plans": ("plan", "symbol", "status", "total", "updated"),
-    "orders": ("order", "venue", "symbol", "side", "quantity", "price", "status"),
+    "plans": ("plan", "symbol", "status", "total", "expected", "made"),
+    "orders": ("order", "venue", "symbol", "side", "status", "quantity", "filled", "price"),
     "feeds": ("venue", "state", "conns", "books", "frames", "errors", "lag p99"),
     "latency": ("stage", "p50", "p99", "p99.9", "max"),
     "books": ("symbol", "venue", "bid", "ask", "spread bps", "age"),
 }
-WORDS_FIRST = {"opportunities": 2, "plans": 3, "orders": 4, "feeds": 2, "latency": 1, "books": 2}  # then numbers
+WORDS_FIRST = {"opportunities": 2, "plans": 3, "orders": 5, "feeds": 2, "latency": 1, "books": 2}  # then numbers
 TITLES = {
     "opportunities": "Opportunities", "plans": "Plans", "orders": "Orders", "feeds": "Feeds", "latency": "Latency",
     "books": "Books",
 }  # fmt: skip
-FIELDS = {  # of orders and plans, where a column is called otherwise
-    "order": "order_id", "plan": "plan_id", "quantity": "qty", "total": "total_quote_amount", "updated": "updated_at",
-}  # fmt: skip
 STATE_STYLES = {
     "ACTIVE": "bold green", "REDUCING": "bold yellow", "HALTED": "bold red", "up": "green", "running": "green",
     "down": "red", "given_up": "red", "degraded": "yellow", "syncing": "yellow", "safe_mode": "bold red",
+    "filled": "green", "reconciled": "green", "failed": "red", "aborted": "red", "unknown": "bold yellow",
 }  # fmt: skip
 
 Cells = list[Text]
@@ -174,9 +173,9 @@ class Top(App[None]):
         self._fill("feeds", [feed_cells(one) for one in picture.status["venues"]])
         self._fill("latency", [latency_cells(*one) for one in picture.status["latency"].items()])
         self._fill("books", [book_cells(one) for one in picture.books])
-        for name, rows in (("orders", picture.orders), ("plans", picture.plans)):
+        for name, rows, cells in (("orders", picture.orders, order_cells), ("plans", picture.plans, plan_cells)):
             self.query_one(f"#{name}-panel").set_class(rows is None, "absent")
-            self._fill(name, [plain_cells(one, COLUMNS[name]) for one in rows or []])
+            self._fill(name, [cells(one) for one in rows or []])
 
     def action_pause(self) -> None:
         """Hold the picture, or let it move again."""
@@ -320,6 +319,27 @@ def book_cells(one: dict[str, Any]) -> Cells:
     return [*names, right(str(bid or "-")), right(str(ask or "-")), right(spread), right(age)]
 
 
-def plain_cells(one: dict[str, Any], columns: Sequence[str]) -> Cells:
-    """A row by its column names; what it calls otherwise is looked up under its own name."""
-    return [styled(str(one.get(FIELDS.get(column, column), "-"))) for column in columns]
+def plan_cells(one: dict[str, Any]) -> Cells:
+    """A plan, by the beginning of its id."""
+    return [
+        Text(one["plan_id"][:ID_SHOWN]),
+        Text(one["symbol"]),
+        styled(one["status"]),
+        right(one["total_quote_amount"]),
+        right(one["expected_profit"]),
+        right(quantities.moment(one["created_ns"])),
+    ]
+
+
+def order_cells(one: dict[str, Any]) -> Cells:
+    """An order, by the beginning of its id."""
+    return [
+        Text(one["order_id"][:ID_SHOWN]),
+        Text(one["venue"]),
+        Text(one["symbol"]),
+        Text(one["side"], "green" if one["side"] == "buy" else "red"),
+        styled(one["status"]),
+        right(one["qty"]),
+        right(one["qty_filled"]),
+        right(one["average_price"] or one["price"]),
+    ]

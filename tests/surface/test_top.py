@@ -108,17 +108,18 @@ async def test_it_shows_orders_and_plans_where_there_are_any() -> None:
     """They get their panels as soon as the daemon has such a reading."""
     source = Scripted()
     order = {
-        "order_id": "o-1",
-        "venue": "okx",
-        "symbol": "BTC-USDT",
-        "side": "buy",
-        "qty": "1",
-        "price": "5",
-        "status": "open",
-    }
-    source.picture = source.picture._replace(orders=[order], plans=[])
+        "order_id": "0123456789", "venue": "okx", "symbol": "BTC-USDT", "side": "buy", "qty": "1", "qty_filled": "0.5",
+        "price": "5", "average_price": None, "status": "partially_filled",
+    }  # fmt: skip
+    plan = {
+        "plan_id": "abcdefghij", "symbol": "BTC-USDT", "status": "settled", "total_quote_amount": "10",
+        "expected_profit": "0.1", "created_ns": fake_daemon.RAISED_NS,
+    }  # fmt: skip
+    source.picture = source.picture._replace(orders=[order], plans=[plan])
     async with shown(source) as pilot:
-        assert rows(pilot.app, "orders") == [["o-1", "okx", "BTC-USDT", "buy", "1", "5", "open"]]
+        seen = rows(pilot.app, "orders")
+        assert seen == [["01234567", "okx", "BTC-USDT", "buy", "partially_filled", "1", "0.5", "5"]]
+        assert rows(pilot.app, "plans") == [["abcdefgh", "BTC-USDT", "settled", "10", "0.1", "15:06:40.000"]]
         assert pilot.app.query_one("#orders-panel").display
         assert pilot.app.query_one("#plans-panel").display
 
