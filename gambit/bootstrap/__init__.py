@@ -43,7 +43,7 @@ from gambit.runtime.tally import Tally
 from gambit.runtime.ticks import TickReader
 from gambit.runtime.trading import TradingSwitch
 from gambit.runtime.transport import PicowsTransport
-from gambit.runtime.wiring import build_market, feed_settings
+from gambit.runtime.wiring import build_market, feed_settings, languages
 from gambit.store import Store
 from gambit.surface.catalogue import METRICS
 from gambit.surface.control import ControlServer, Method
@@ -51,7 +51,6 @@ from gambit.surface.methods import TOPICS, bind
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
 from gambit.surface.vitals import Vitals
-from gambit.venues import VENUES
 from gambit.venues.decode import decode
 
 SAMPLE_NS = 1_000_000_000
@@ -98,7 +97,7 @@ def build(
     http = AiohttpClient()
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     switch, dealing = _order_path(config, clock, log, hot.market, keeping, ledger, lambda: feeds, lambda: daemon)
-    letters = Letters(journal, ledger, decoder(VENUES, decode), lambda: keeping.snapshot(0.0))
+    letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
     methods = bind(handlers(lambda: daemon, registry, letters, reload))
     control = _control(config, methods, log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)

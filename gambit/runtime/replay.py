@@ -19,7 +19,7 @@ from gambit.engine.market import Market
 from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record, shown
 from gambit.runtime.tally import Tally
 from gambit.runtime.wiring import build_market
-from gambit.venues import CAPTURE_NAMES, VENUES
+from gambit.venues import CAPTURE_NAMES
 
 MULTI = "multi"
 PROGRESS_STEP = 1 << 20
@@ -194,8 +194,8 @@ class _Replay:
     def begin(self, source: _Source, name: str) -> None:
         if name != MULTI:
             venue = CAPTURE_NAMES.get(name, name)
-            if venue not in VENUES:
-                known = ", ".join(VENUES)
+            if venue not in self.market.languages:
+                known = ", ".join(self.market.languages)
                 raise ReplayError(f"{source.path}:1: unknown venue {shown(name)}; known are {known}")
             source.venue = venue
 
@@ -206,7 +206,7 @@ class _Replay:
                 raise BadLine("the header says multi and the record names no venue")
             return source.venue
         venue = CAPTURE_NAMES.get(record.venue, record.venue)
-        if venue not in VENUES:
+        if venue not in self.market.languages:
             raise BadLine(f"unknown venue {shown(record.venue)}")
         return venue
 

@@ -1,9 +1,11 @@
 """Other exchanges over ccxt: their books come into the market, marked as the slow path."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from gambit.venues.decode import decode
 from gambit.venues.generic import Generic, book_frame, listing
 from tests.runtime.feeding import Watcher
 from tests.runtime.others import ASKS, BIDS, MOVED, Others
+from tests.runtime.running import run
 
 pytest.importorskip("ccxt")
 NO_HTTP: Any = None  # the library makes its own requests
@@ -146,3 +149,21 @@ def test_lists_are_read_back() -> None:
     assert venue.instruments("other", b"") is None
     with pytest.raises(ValueError, match="Expected `array`"):
         venue.instruments("generic/instruments", b"{")
+
+
+def test_a_recording_is_replayed(tmp_path: Path) -> None:
+    """With the configuration that it was made with, its venue is known and its books come out as they went in."""
+    lines = [
+        {"t": "header", "v": 1, "venue": "multi"},
+        {"t": "connect", "ts": 1, "conn": "my-gate-0", "venue": "my-gate", "addr": ""},
+        {"t": "recv", "ts": 2, "conn": "my-gate-0", "venue": "my-gate",
+         "data": book_frame("BTC/USDT", 1, 5, [[99.5, 1.25]], [[100.5, 2]]).decode()},
+    ]  # fmt: skip
+    path = tmp_path / "session.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    settings = Config(symbols=("BTC-USDT",), venues={"my-gate": VenueSettings(adapter="ccxt:gate")})
+    outcome = run(path, "books", config=settings)
+    assert (outcome.code, outcome.said) == (0, ())
+    book = json.loads(outcome.out)
+    assert (book["venue"], book["bids"], book["asks"]) == ("my-gate", [["99.5", "1.25"]], [["100.5", "2"]])
+    assert "unknown venue 'my-gate'" in run(path, "books").said[0]
