@@ -34,7 +34,7 @@ from gambit.sim.ledger import Ledger
 from gambit.sim.market import SECOND_NS, Event, Top, Trade
 from gambit.sim.matching import MatchingBook
 from gambit.sim.standing import change_standing
-from gambit.sim.verbs import STANDING, Fault, FaultOrder, Faults
+from gambit.sim.verbs import Fault, FaultOrder, Faults, check, is_standing
 
 BAN_AFTER = 20  # requests during a limit before it becomes a ban
 BAN_S = 120
@@ -352,7 +352,7 @@ class Exchange:
         Raises BadFault for one that cannot be.
         """
         fault = self.faults.add(order, self.now_ns)
-        if order.kind not in STANDING and not (order.kind == "expire_session" and order.args.get("revoke")):
+        if not is_standing(order):
             return fault
         undo = change_standing(self, fault)
         fault.fired = 1
@@ -360,6 +360,12 @@ class Exchange:
         if order.for_ms is not None:
             self.at(self.now_ns + order.for_ms * MILLI_NS, lambda _ns: self._heal(undo))
         return fault
+
+    def check(self, order: FaultOrder) -> None:
+        """Raise BadFault for a fault that strike() would refuse."""
+        check(order)
+        if is_standing(order):
+            change_standing(self, Fault(0, order, self.now_ns))()
 
     def clear(self) -> None:
         """Forget all faults and undo what they changed."""

@@ -1,7 +1,7 @@
 """A simulated venue's own record: what it was asked, every order and fill, and what it answered.
 
-Rules: orders and fills are kept for ever, requests up to REQUESTS_MAX, the oldest going first and counted. What comes
-out is plain JSON with amounts as decimal text and symbols in gambit's spelling.
+Rules: orders and fills are kept for ever, requests and refusals up to REQUESTS_MAX, the oldest going first; forgotten
+requests are counted. What comes out is plain JSON with amounts as decimal text and symbols in gambit's spelling.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gambit.sim.instruments import Instrument
 from gambit.sim.matching import Order
 from gambit.sim.spelling import decimal_text, trimmed
 
-REQUESTS_MAX = 100_000
+REQUESTS_MAX = 50_000
 Entry = dict[str, Any]
 
 
@@ -29,7 +29,7 @@ class Ledger:
         self.fills: list[Fill] = []
         self.requests: deque[Entry] = deque(maxlen=REQUESTS_MAX)
         self.requests_forgotten = 0
-        self.refusals: list[Entry] = []
+        self.refusals: deque[Entry] = deque(maxlen=REQUESTS_MAX)
         self.deposits: list[Entry] = []
         self.limits: dict[str, Entry] = {}
         self.connections = 0
@@ -121,7 +121,7 @@ class Ledger:
             "fills": lambda: [self.fill_entry(fill) for fill in self.fills],
             "balances": lambda: {name: balances_entry(account) for name, account in accounts.items()},
             "deposits": lambda: self.deposits,
-            "refusals": lambda: self.refusals,
+            "refusals": lambda: list(self.refusals),
             "requests": lambda: list(self.requests),
             "requests_forgotten": lambda: self.requests_forgotten,
             "limits": lambda: self.limits,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 SECOND_NS = 1_000_000_000
-PRICE_TEXTS_MAX = 8192  # one instrument's remembered price texts; forgotten together past this
+PRICE_TEXTS_MAX = 2048  # one instrument's remembered price texts; forgotten together past this
 
 
 def decimal_text(units: int, decimals: int) -> str:

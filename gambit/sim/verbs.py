@@ -18,6 +18,7 @@ VERBS = (
     "late_fill", "bust", "overfill", "strip_id", "gap", "checksum", "freeze", "cross", "poison", "burst", "disconnect",
     "half_open", "refuse", "expire_session", "limit", "filters", "status", "fee", "clock", "maintenance",
 )  # fmt: skip
+NUMBERS = ("ms", "after_ms", "share", "seconds", "offset_ms", "rate", "times")  # arguments that are numbers
 STANDING = ("filters", "status", "fee", "clock")  # these change how the venue stands, at once
 MILLI_NS = 1_000_000
 FAULTS_MAX = 10_000
@@ -38,6 +39,11 @@ class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     probability: float | None = None
     for_ms: int | None = None
     skip: int = 0
+
+
+def is_standing(order: FaultOrder) -> bool:
+    """Whether it changes how the venue stands, at once."""
+    return order.kind in STANDING or (order.kind == "expire_session" and bool(order.args.get("revoke")))
 
 
 class Fault:
@@ -75,6 +81,22 @@ class BadFault(ValueError):
     """A fault that cannot be: what is wrong with it."""
 
 
+def check(order: FaultOrder) -> None:
+    """Raise BadFault for an unknown verb, or bounds and numbers that make no sense."""
+    if order.kind not in VERBS:
+        raise BadFault(f"no fault is called {order.kind!r}; known are {', '.join(VERBS)}")
+    if order.count is not None and order.count < 1:
+        raise BadFault(f"{order.kind}: count is {order.count}, must be at least 1")
+    if order.probability is not None and not 0 < order.probability <= 1:
+        raise BadFault(f"{order.kind}: probability is {order.probability}, must be above 0 and at most 1")
+    if order.for_ms is not None and order.for_ms < 1:
+        raise BadFault(f"{order.kind}: for_ms is {order.for_ms}, must be at least 1")
+    for name in NUMBERS:
+        value = order.args.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadFault(f"{order.kind}: {name} is {value!r}, must be a number")
+
+
 class Faults:
     """All faults of one venue, in the order they were asked for."""
 
@@ -89,14 +111,7 @@ class Faults:
 
         Raises BadFault for an unknown verb, bounds that make no sense or too many faults.
         """
-        if order.kind not in VERBS:
-            raise BadFault(f"no fault is called {order.kind!r}; known are {', '.join(VERBS)}")
-        if order.count is not None and order.count < 1:
-            raise BadFault(f"{order.kind}: count is {order.count}, must be at least 1")
-        if order.probability is not None and not 0 < order.probability <= 1:
-            raise BadFault(f"{order.kind}: probability is {order.probability}, must be above 0 and at most 1")
-        if order.for_ms is not None and order.for_ms < 1:
-            raise BadFault(f"{order.kind}: for_ms is {order.for_ms}, must be at least 1")
+        check(order)
         if len(self._all) >= FAULTS_MAX:
             raise BadFault(f"{FAULTS_MAX} faults were asked for already; POST /_sim/clear forgets them")
         self._count += 1

@@ -34,6 +34,8 @@ DIALECTS: Mapping[str, type[Dialect]] = {
 SYMBOLS = (
     "BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT", "ADA-USDT", "LTC-USDT", "LINK-USDT",
 )  # fmt: skip
+FIRST_DISLOCATION_NS = 2 * SECOND_NS  # after the start: whoever looks shall not wait for chance
+FIRST_DISLOCATION_BPS, FIRST_DISLOCATION_MS = 45.0, 3000
 MOVES_PER_S = 15.0  # of a book at most; at higher rates the rest only changes sizes
 LEVELS = 60  # of a side of a book
 SYMBOL = re.compile(r"[A-Z0-9]{1,16}-[A-Z0-9]{1,16}")
@@ -110,6 +112,9 @@ class World:
         self.steps_missed = 0
         for planned in scenario.faults:
             self._plan(planned, start_ns)
+        if scenario.dislocations_per_s > 0 and len(venues) > 1:
+            at_ns = start_ns + FIRST_DISLOCATION_NS
+            self.shift(venues[-1], scenario.symbols[0], FIRST_DISLOCATION_BPS, at_ns, FIRST_DISLOCATION_MS)
         for shift in scenario.shifts:
             at_ns = start_ns + shift.at_ms * MILLI_NS
             self.shift(shift.venue, shift.symbol, shift.shift_bps, at_ns, shift.for_ms)
@@ -158,6 +163,7 @@ class World:
         exchange = self.exchanges[planned.venue]
         fields: dict[str, Any] = {name: getattr(planned, name) for name in FaultOrder.__struct_fields__}
         order = FaultOrder(**fields)
+        exchange.check(order)
         exchange.at(start_ns + planned.at_ms * MILLI_NS, lambda _ns: _strike(exchange, order))
 
 

@@ -13,7 +13,7 @@ from gambit.sim.control import control
 from gambit.sim.dialect import Close, Ping, Reply, Request
 from gambit.sim.exchange import Silence
 from gambit.sim.verbs import VERBS, BadFault, FaultOrder
-from gambit.sim.world import Scenario, World
+from gambit.sim.world import PlannedFault, PlannedShift, Scenario, World
 
 START_NS = 1_750_000_000_000_000_000
 MS = 1_000_000
@@ -547,3 +547,35 @@ def test_a_scenario_plans():
     assert client.place().status == 200
     client.pass_ms(1200)
     assert client.venue.books["BTC-USDT"].bids.best()[0] > 64_000_00 * 1.015
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nobody_waits_for_an_arbitrage(seed):
+    """With the usual market one venue's bid is well over another's ask within five seconds of the start."""
+    world = World(
+        ["binance", "okx", "kraken"], Scenario(symbols=("BTC-USDT", "ETH-USDT")), seed=seed, start_ns=START_NS
+    )
+    best = 0.0
+    for step in range(1, 51):
+        world.advance(START_NS + step * 100 * MS)
+        for symbol in ("BTC-USDT", "ETH-USDT"):
+            books = [exchange.books[symbol] for exchange in world.exchanges.values()]
+            bids = [book.bids.best()[0] / book.instrument.ticks_per_unit for book in books]
+            asks = [book.asks.best()[0] / book.instrument.ticks_per_unit for book in books]
+            best = max(best, max(bids) / min(asks) - 1)
+    assert best > 20e-4
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"symbols": ()}, {"symbols": ("btc-usdt",)}, {"symbols": ("BTCUSDT",)}, {"rate": 0.0}, {"levels": 0},
+     {"faults": (PlannedFault("gap", venue="okx"),)},
+     {"faults": (PlannedFault("nap", venue="binance"),)},
+     {"faults": (PlannedFault("status", {"status": "X"}, venue="binance"),)},
+     {"faults": (PlannedFault("hold", {"ms": "long"}, venue="binance"),)},
+     {"shifts": (PlannedShift("binance", "NO-NO", 1.0),)}],
+)  # fmt: skip
+def test_a_scenario_that_cannot_be(fields):
+    """It is refused with what is wrong."""
+    with pytest.raises(ValueError, match=r"symbol|rate|levels|venue|list|called|one of|number"):
+        World(["binance"], Scenario(**fields), seed=1, start_ns=START_NS)
