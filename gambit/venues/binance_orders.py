@@ -193,9 +193,9 @@ class BinanceOrders(OrderLanguage):
         message = loaded_any(body)
         if 200 <= status < 300:
             return unreadable(asked, f"no JSON: {shown(body[:80])!r}") if message is None else answer(asked, message)
-        if isinstance(message, dict) and "code" in message:
-            fault = fault_of(message, status)
-        else:
+        try:
+            fault = fault_of(message if isinstance(message, dict) else {}, status)
+        except Malformed:
             fault = http_fault(status, body)
             if status == 403:  # the firewall's page: too many requests
                 fault = msgspec.structs.replace(fault, category=RATE)

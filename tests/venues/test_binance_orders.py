@@ -362,6 +362,8 @@ def test_definite_refusals(status: int, code: int, text: str, category: str, mea
         (400, error(-9999, "something new"), "permanent_4xx", False),
         (400, error(-2010, "Duplicate order sent."), "permanent_4xx", False),
         (400, "null", "permanent_4xx", True),
+        (400, '{"code":null}', "permanent_4xx", True),
+        (429, '{"code":-1003,"msg":"x","data":{"retryAfter":"soon"}}', "rate_limit", True),
     ],
 )
 def test_doubt(status: int, body: str, category: str, is_unknown: bool) -> None:
