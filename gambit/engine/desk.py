@@ -34,6 +34,7 @@ from gambit.engine.reconciliation import (
     drifted_venues,
     is_ours,
     missing_verdict,
+    nonsense,
     origin,
 )
 from gambit.engine.risk import Approved, Held, check
@@ -374,7 +375,13 @@ class Desk:
             )  # fmt: skip
 
     def _take(self, fact: Fact, conditions: Conditions) -> None:
-        """A fact from outside, and what it says about others."""
+        """A fact from outside, and what it says about others. Nonsense is said and left out: the order it is about gets
+        no answer, is in doubt in time, and asked about."""
+        wrong = nonsense(fact)
+        if wrong:
+            venue = getattr(fact, "venue", "")
+            self._notify("nonsense", "high", f"{venue}: {type(fact).__name__} with {wrong}", venue)
+            return
         match fact:
             case Filled():
                 self._take_fill(fact, is_history=False)

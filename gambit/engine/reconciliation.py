@@ -16,12 +16,17 @@ from gambit.engine.order import ZERO, Order, Status
 from gambit.engine.standing import Standing
 from gambit.events.orders import (
     AbsentProven,
+    Amended,
     BalanceCorrected,
     BalanceRead,
+    Cancelled,
     CorrectionReason,
+    Expired,
+    Filled,
     FillsRead,
     ForeignOrderSeen,
     OrderFact,
+    OrderFound,
     OrderIntended,
     OrderMissing,
     OrderSettled,
@@ -38,6 +43,30 @@ class Suspicion:
 
     deltas: dict[str, Decimal]  # by asset
     asked_ns: int
+
+
+def nonsense(fact: object) -> str:
+    """What no venue can mean: a quantity or price that is no number, negative, or nothing; empty for a sane fact."""
+    positive: list[tuple[str, Decimal]] = []
+    amounts: list[tuple[str, Decimal]] = []
+    match fact:
+        case Filled():
+            positive, amounts = [("qty", fact.qty), ("price", fact.price)], [("fee", fact.fee)]
+        case Cancelled() | Expired() | OrderFound():
+            amounts = [("cum_qty", fact.cum_qty)]
+        case FillsRead():
+            return next((wrong for fill in fact.fills if (wrong := nonsense(fill))), "")
+        case BalanceRead():
+            amounts = [*fact.free.items(), *fact.locked.items()]
+        case ForeignOrderSeen() | Amended():
+            positive = [("qty", fact.qty), ("price", fact.price)]
+    for name, value in (*positive, *amounts):
+        if not value.is_finite():
+            return f"{name} {value}"
+    is_signed = isinstance(fact, Filled | BalanceRead)  # a rebate; a balance that is owed
+    bad = [(name, value) for name, value in positive if value <= 0]
+    bad += [(name, value) for name, value in amounts if value < 0 and not is_signed]
+    return f"{bad[0][0]} {bad[0][1]}" if bad else ""
 
 
 def missing_verdict(fact: OrderMissing, standing: Standing, rules: Execution) -> Iterator[AbsentProven]:

@@ -513,3 +513,22 @@ def test_snapshots_are_the_state() -> None:
     assert talk.facts(PlanClosed)[-1].end == "flat"
     with pytest.raises(ValueError, match="version 9"):
         Standing.restored(back.snapshot().replace(b'"version":1', b'"version":9'))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1", "0"])
+def test_f66_nonsense_is_said_and_left_out(number: str) -> None:
+    """A quantity that is none changes nothing, raises nothing, and the order is asked about in time."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    before = talk.desk.standing.digest()
+    commands = talk.tell(fill(buy, "b1", number))
+    if number != "0":
+        commands += talk.tell(done(sell, number))
+        listed = (fill(sell, "s1", number),)
+        commands += talk.tell(
+            FillsRead(venue="b", symbol=SYMBOL, query_id=1, asked_ns=talk.now_ns, since_ns=0, fills=listed)
+        )
+    assert set(kinds(commands)) == {"Notify"}
+    assert talk.desk.standing.digest() == before
+    talk.wait(2 * SECOND_NS)
+    assert {talk.status(buy), talk.status(sell)} == {"in_doubt"}
