@@ -1,11 +1,12 @@
 """`gambit venues`: what is supported."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
-from gambit.cli.options import with_json
+from gambit.cli.options import load_config, with_config, with_json
 from gambit.cli.paint import Paint, table
 
 SPOT, LINEAR, INVERSE = "BTC-USDT", "BTC-USDT-PERP", "BTC-USD-PERP"
@@ -53,6 +54,55 @@ def list_venues(others: bool, as_json: bool) -> None:
         ),
     ], left=7)  # fmt: skip
     click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
+
+
+@venue_commands.command("check")
+@click.option(
+    "--for",
+    "seconds",
+    type=click.FloatRange(0.1, 300),
+    default=10.0,
+    show_default=True,
+    help="Longest time to wait until all books are synced, in seconds.",
+)
+@with_config
+@with_json
+def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
+    """Connect to the venues of a configuration and say how that went: books, clock, REST, what is not listed.
+
+    Ends with 1 when a venue did not come up.
+    """
+    import asyncio
+    from dataclasses import asdict
+
+    from gambit.runtime.checkup import check_venues as check
+    from gambit.runtime.status import FeedError
+
+    loaded = load_config(config_path, overrides)
+    try:
+        statuses, said = asyncio.run(check(loaded.config, seconds))
+    except FeedError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(json.dumps([asdict(status) for status in statuses]))
+    else:
+        head, *rows = table([
+            ["venue", "state", "books", "not listed", "its clock", "reason"],
+            *(
+                [
+                    status.venue,
+                    status.state,
+                    f"{status.books_synced}/{status.books}",
+                    ", ".join(status.missing),
+                    "" if status.clock_offset_ns is None else f"{status.clock_offset_ns / 1e6:+.0f} ms",
+                    status.reason,
+                ]
+                for status in statuses
+            ),
+        ], left=6)  # fmt: skip
+        click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
+        click.echo("\n".join(said), err=True, nl=bool(said))
+    return 0 if all(status.state == "up" for status in statuses) else 1
 
 
 def _venues() -> list[dict[str, Any]]:

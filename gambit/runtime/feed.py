@@ -25,7 +25,7 @@ from gambit.runtime.http import Http
 from gambit.runtime.lateness import FeedLag, VenueClock
 from gambit.runtime.line import Line
 from gambit.runtime.session import Session
-from gambit.runtime.status import FeedError, FeedSettings, FeedStatus
+from gambit.runtime.status import FeedSettings, FeedStatus
 from gambit.runtime.stream import Observer, Stream
 from gambit.runtime.supervision import Supervisor
 from gambit.runtime.transport import Transport
@@ -94,10 +94,8 @@ class Feed:
             await self.feeds.sleep(ASK_TIME_SEC)
 
     def build(self) -> None:
-        """Lines for the books that are wanted and listed. Raises FeedError."""
+        """Lines for the books that are wanted and listed."""
         market, settings = self.feeds.market, self.settings
-        if not settings.symbols:
-            raise FeedError(f"{self.name}: no symbols; say which in `symbols` or `[venues.{self.name}] symbols`")
         spelled = {symbol: market.spelling(self.name, symbol) for symbol in settings.symbols}
         self.missing = tuple(symbol for symbol, spelling in spelled.items() if spelling is None)
         for symbol in self.missing:
@@ -291,7 +289,7 @@ class Feeds:
         market.on_control = self._on_control
 
     async def start(self) -> None:
-        """Learn the instruments, then connect everywhere; returns when all lines are on their way. Raises FeedError."""
+        """Learn the instruments, then connect everywhere; returns when all lines are on their way."""
         await asyncio.gather(*(feed.learn() for feed in self.feeds))
         for feed in self.feeds:
             feed.build()

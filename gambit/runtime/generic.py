@@ -84,10 +84,8 @@ class GenericFeed:
         """The library has no question for the time everywhere; lags are shown as they are."""
 
     def build(self) -> None:
-        """A line for each symbol that the exchange lists. Raises FeedError."""
+        """A line for each symbol that the exchange lists."""
         market, settings = self.feeds.market, self.settings
-        if not settings.symbols:
-            raise FeedError(f"{self.name}: no symbols; say which in `symbols` or `[venues.{self.name}] symbols`")
         spelled = {symbol: market.spelling(self.name, symbol) for symbol in settings.symbols}
         self.missing = tuple(symbol for symbol, spelling in spelled.items() if spelling is None)
         for symbol in self.missing:

@@ -92,6 +92,8 @@ def _feed_of(config: Config, name: str, venue: VenueSettings) -> FeedSettings:
     live = language.live
     if venue.testnet and not (live.test_ws or venue.ws_url or ccxt_name):
         raise FeedError(f"venues.{name}.testnet: {name} has no test network; give ws_url and rest_url, or leave it out")
+    if not (venue.symbols or config.symbols):
+        raise FeedError(f"venues.{name}: no symbols; say which in `symbols` or `[venues.{name}] symbols`")
     depth = venue.depth or 0
     try:
         language.subscribe(["X"], source=venue.source, depth=depth)
