@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import Account, Credentials, FeeRule, money_text, secret_text
-from gambit.sim.amounts import whole
+from gambit.sim.amounts import price_text, whole
 from gambit.sim.bybit_orders import BybitOrders
 from gambit.sim.bybit_signing import BybitKeys, check_time
 from gambit.sim.bybit_wire import BybitWire, spell, spot_entry
@@ -32,6 +32,8 @@ ARGS_MAX = 21_000  # characters of topics per connection
 IDLE_NS = 600 * SECOND_NS
 REPEAT_NS = 3 * SECOND_NS  # of silence, after which orderbook.1 says the same again
 REQUESTS_PER_5S = 600
+CONNECTS_PER_5M = 500
+TICKER_NS = 50 * MILLI_NS
 BAN_S = 600
 LISTED_MAX = 1000
 REQUEST_ID_MAX = 36
@@ -63,8 +65,9 @@ class BybitSession(Session):
 
 
 class Topic(NamedTuple):
-    """A public topic, taken apart; `depth` is 0 for trades."""
+    """A public topic, taken apart; `depth` is 0 for what is no book."""
 
+    kind: str
     symbol: str
     depth: int
 
@@ -87,6 +90,7 @@ class BybitExchange:
         self._orders = BybitOrders(exchange, self._symbols)
         self._told_ns: dict[str, int] = {}  # when orderbook.1 of a symbol spoke last
         self._tops: dict[str, Channel] = {}
+        self._ticker_due_ns: dict[str, int] = {}
         self._connections = self._pushes = 0
 
     def credentials(self, account: str, seed: int) -> Credentials:
@@ -105,6 +109,9 @@ class BybitExchange:
         """One of the three kinds."""
         if request.path not in (PUBLIC, PRIVATE, TRADE):
             return Reply("404 page not found", 404, content_type="text/plain")
+        connects = self._exchange.spend("connects 5m", "", 1, CONNECTS_PER_5M, 300_000)
+        if connects > CONNECTS_PER_5M:
+            return Reply("access too frequent", 403, content_type="text/html")
         self._connections += 1
         conn_id = f"{secret_text(self._exchange.seed, self.venue, str(self._connections))[:20]}-{self._connections:x}"
         return BybitSession(request, now_ns, conn_id)
@@ -177,8 +184,7 @@ class BybitExchange:
         for name in names:
             if joins:
                 self._join(session, name)
-            else:
-                self._exchange.unsubscribe(session, name)
+            elif self._exchange.unsubscribe(session, name):
                 session.args_size -= len(name)
 
     def _wrong(self, session: BybitSession, names: list[str], *, joins: bool) -> str:
@@ -211,20 +217,43 @@ class BybitExchange:
             if text not in ("1", *map(str, DEPTHS)):
                 return None
             depth = int(text)
-        elif kind != "publicTrade":
+        elif kind not in ("publicTrade", "tickers"):
             return None
         symbol = self._symbols.get(rest)
-        return None if symbol is None else Topic(symbol, depth)
+        return None if symbol is None else Topic(kind, symbol, depth)
 
     def _channel(self, name: str, topic: Topic) -> Channel:
         symbol, wire = topic.symbol, self._wires.get(topic.depth, self._wires[DEPTHS[0]])
-        if not topic.depth:
+        if topic.kind == "tickers":
+            return Channel(name, symbol, Trade, self._ticker, partial(self._first_ticker, symbol))
+        if topic.kind == "publicTrade":
             return Channel(name, symbol, Trade, wire.trade)
         if topic.depth == 1:
             channel = Channel(name, symbol, Top, self._top, partial(self._touch, symbol))
             self._tops[symbol] = channel
             return channel
         return Channel(name, symbol, Change, wire.change, partial(wire.opening, symbol))
+
+    def _ticker(self, event: Trade) -> list[str]:
+        """The last price; spot tickers have no best bid and ask. At most one in 50 ms."""
+        if event.ts_ns < self._ticker_due_ns.get(event.symbol, 0):
+            return []
+        self._ticker_due_ns[event.symbol] = event.ts_ns + TICKER_NS
+        item = self._exchange.books[event.symbol].instrument
+        return [self._ticker_text(event.symbol, price_text(item, event.price_ticks), event.ts_ns)]
+
+    def _first_ticker(self, symbol: str, ts_ns: int) -> list[str]:
+        book = self._exchange.books[symbol]
+        best = book.bids.best() or book.asks.best() or (0, 0)
+        return [self._ticker_text(symbol, price_text(book.instrument, best[0]), ts_ns)]
+
+    @staticmethod
+    def _ticker_text(symbol: str, last: str, ts_ns: int) -> str:
+        spelt = spell(symbol)
+        day = {"highPrice24h": last, "lowPrice24h": last, "prevPrice24h": last}
+        sums = {"volume24h": "1825.412274", "turnover24h": "116826385.5", "price24hPcnt": "0", "usdIndexPrice": last}
+        words = {"topic": f"tickers.{spelt}", "ts": ts_ns // MILLI_NS, "type": "snapshot", "cs": ts_ns // MILLI_NS}
+        return _text(words | {"data": {"symbol": spelt, "lastPrice": last} | day | sums})
 
     def _top(self, event: Top) -> list[str]:
         self._told_ns[event.symbol] = event.ts_ns

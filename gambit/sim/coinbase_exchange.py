@@ -32,7 +32,7 @@ ROOT = "/api/v3/brokerage"
 FIRST_SUBSCRIBE_NS = 5 * SECOND_NS
 QUIET_NS = 75 * SECOND_NS
 BATCH_NS = 250 * MILLI_NS  # of market_trades
-MESSAGES_PER_S = 8
+CONNECTS_PER_S = MESSAGES_PER_S = 8
 PUBLIC_PER_S, PRIVATE_PER_S = 10, 30
 SNAPSHOT_ORDERS = 50
 CHANNELS = ("level2", "ticker", "market_trades", "heartbeats")
@@ -104,6 +104,8 @@ class CoinbaseExchange:
         """A connection for market data or for the user's own."""
         if request.path not in ("/", "/user"):
             return Reply("Not Found", 404, content_type="text/plain")
+        if self._exchange.spend("connects 1s", "", 1, CONNECTS_PER_S, 1000) > CONNECTS_PER_S:
+            return Reply(RATE_LIMITED, 429)
         return CoinbaseSession(request, now_ns)
 
     def receive(self, session: Session, frame: str | bytes | Pong, now_ns: int) -> None:

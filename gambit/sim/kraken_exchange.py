@@ -35,6 +35,7 @@ PUBLIC, PRIVATE = "/v2", "/auth/v2"
 DEPTHS = (10, 25, 100, 500, 1000)
 REST_LEVELS_MAX = 500
 QUIET_NS = 60 * SECOND_NS
+CONNECTS_PER_10M = 150
 TRADES_FIRST = 50
 PUBLIC_CALLS_MAX, PRIVATE_CALLS_MAX, CALLS_DECAY_PER_S = 15, 20, 1.0
 PRIVATE_CHANNELS = ("executions", "balances")
@@ -89,6 +90,9 @@ class KrakenExchange:
         """One of the two endpoints; each says its status at once."""
         if request.path not in (PUBLIC, PRIVATE):
             return Reply("Not Found", 404, content_type="text/plain")
+        connects = self._exchange.spend("connects 10m", "", 1, CONNECTS_PER_10M, 600_000)
+        if connects > CONNECTS_PER_10M:
+            return Reply("error code: 1015", 429, content_type="text/plain")
         session = KrakenSession(request, now_ns)
         self._connections += 1
         words = f'"system":"online","api_version":"v2","connection_id":{CONNECTION_ID + self._connections}'

@@ -67,13 +67,14 @@ class Subscription:
 class KrakenSession(Session):
     """A connection to one of the two endpoints."""
 
-    __slots__ = ("beat_ns", "heard_ns", "private", "sent", "sent_before")
+    __slots__ = ("beat_ns", "heard_ns", "private", "sent", "sent_before", "tokens")
 
     def __init__(self, request: Request, now_ns: int) -> None:
         super().__init__(request, now_ns)
         self.heard_ns = self.beat_ns = now_ns
         self.sent = self.sent_before = 0
         self.private: dict[str, Subscription] = {}
+        self.tokens: set[str] = set()  # that were used here
 
     def send(self, frame: Any) -> None:
         """Send, and count what is sent."""
@@ -119,10 +120,10 @@ class KrakenPrivate:
 
     def subscribe(self, session: KrakenSession, params: Words) -> Words:
         """Join a private channel; what the answer says; raises Denied. first() gives what comes after it."""
-        account, channel = self._caller(session, params), params["channel"]
+        self._caller(session, params)
+        channel = params["channel"]
         if channel in session.private:
             raise Denied("Already subscribed")
-        session.login(account)
         subscription = session.private[channel] = Subscription(channel, params, str(params["token"]))
         if channel == "balances":
             return {"channel": channel, "snapshot": subscription.snapshot}
@@ -173,8 +174,9 @@ class KrakenPrivate:
 
     def expire(self, session: KrakenSession) -> None:
         """The session's tokens are good no more, and its private channels fall silent."""
-        for subscription in session.private.values():
-            self._keys.forget_token(subscription.token)
+        for token in session.tokens:
+            self._keys.forget_token(token)
+        session.tokens.clear()
         session.private.clear()
         session.logout()
 
@@ -183,7 +185,10 @@ class KrakenPrivate:
     def _caller(self, session: KrakenSession, params: Words) -> Account:
         token = str(params.get("token", ""))
         in_use = any(subscription.token == token for subscription in session.private.values())
-        return self._keys.owner(token, in_use=in_use)
+        account = self._keys.owner(token, in_use=in_use)
+        session.login(account)
+        session.tokens.add(token)
+        return account
 
     def _rows(self, report: Report) -> list[Words]:
         """What happened, one row for each step."""

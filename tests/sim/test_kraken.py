@@ -279,14 +279,15 @@ def test_tokens_end():
     client.talk.now_ns += 901 * SECOND_NS
     client.talk.world.advance(client.talk.now_ns)
     assert [type(frame) for frame in client.talk.hear(idle)] == [Close]
-    fresh = client.talk.open("/auth/v2")
-    client.talk.hear(fresh)
+    fresh, traded = client.private()
+    assert client.say(fresh, "add_order", traded, **LIMIT)[-1]["success"] is True
     (late,) = client.say(fresh, "add_order", unused, **LIMIT)
     assert late["error"] == "ESession:Invalid session"
     assert client.say(session, "add_order", used, **LIMIT)[-1]["success"] is True
-    client.talk.strike("expire_session", match={"account": "demo"})
+    client.talk.strike("expire_session", match={"account": "demo"}, count=2)
     client.talk.pass_ms(200)
     client.talk.hear(session)
+    assert client.say(fresh, "add_order", traded, **LIMIT)[-1]["error"] == "ESession:Invalid session"
     assert client.say(session, "add_order", used, **LIMIT)[-1]["error"] == "ESession:Invalid session"
 
 

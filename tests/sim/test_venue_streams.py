@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gambit.sim.dialect import Close
+from gambit.sim.dialect import Close, Reply, Request
 from tests.sim.talk import Talk
 
 KRAKEN_BOOK = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USDT", "ETH/USDT"]}, "req_id": 4}
@@ -111,6 +111,36 @@ def test_bybit_says_a_quiet_touch_again():
     talk.exchange.books["ETH-USDT"].quiet_until_ns = 1 << 62
     said = talk.wait(session, 3500)
     assert [(frame["type"], frame["data"]["u"]) for frame in said] == [("snapshot", touch["data"]["u"])]
+
+
+def test_bybit_tickers_have_no_touch():
+    """The last price on trades, a snapshot at first, no best bid and ask."""
+    talk = Talk("bybit")
+    session = talk.open("/v5/public/spot")
+    talk.say(session, {"op": "subscribe", "args": ["publicTrade.BTCUSDT"]})
+    _ack, first = talk.say(session, {"op": "subscribe", "args": ["tickers.BTCUSDT"]})
+    assert "bid1Price" not in first["data"]
+    frames = talk.wait(session, 20_000)
+    prices = {frame["data"][0]["p"] for frame in frames if frame["topic"] == "publicTrade.BTCUSDT"}
+    lasts = [frame["data"]["lastPrice"] for frame in frames if frame["topic"] == "tickers.BTCUSDT"]
+    assert lasts
+    assert set(lasts) <= prices
+
+
+@pytest.mark.parametrize(
+    ("venue", "path", "limit", "status"),
+    [("bybit", "/v5/public/spot", 500, 403), ("kraken", "/v2", 150, 429), ("coinbase", "/", 8, 429)],
+)
+def test_connections_have_a_budget(venue, path, limit, status):
+    """So many in the venue's window, then the upgrade is refused."""
+    talk = Talk(venue)
+    for _ in range(limit):
+        talk.open(path)
+    reply = talk.exchange.open(Request("GET", path, "", {}, b""), talk.now_ns)
+    assert isinstance(reply, Reply)
+    assert reply.status == status
+    exceeded = [name for name, budget in talk.exchange.ledger.limits.items() if budget["exceeded"]]
+    assert [name.split()[0] for name in exceeded] == ["connects"]
 
 
 def test_bybit_trades_give_the_takers_side():
