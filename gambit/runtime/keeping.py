@@ -1,17 +1,19 @@
 """Journal and store as the configuration has them; the daemon opens them so, the commands read them so."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from gambit.config import Config
-from gambit.journal import Journal, Places, Policy, open_journal, places
+from gambit.journal import Journal, JournalFailed, Places, Policy, open_journal, places
 from gambit.runtime.backup import Sources, write_backup
 from gambit.runtime.clock import Clock
 from gambit.runtime.process import state_dir
 from gambit.store import Folders, Snapshot, Store
+from gambit.store.archive import kept_days
 
 HOUR_NS: Final = 3600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
@@ -51,6 +53,7 @@ class Keeping:
     def __init__(self, config: Config, clock: Clock, journal: Journal, store: Store) -> None:
         self.journal = journal
         self.store = store
+        self.state_hash: Callable[[], str] = lambda: ""  # of what the records have led to; for whoever decides to set
         self._config = config
         self._clock = clock
 
@@ -70,16 +73,22 @@ class Keeping:
             copy.unlink(missing_ok=True)
 
     async def retire_on(self) -> None:
-        """For ever: once an hour delete journal segments that are old enough and that the store is past."""
+        """For ever: once an hour sign a checkpoint, and delete journal segments that are old enough and that the store
+        is past. Raises JournalFailed."""
         keep_ns = self._config.journal.retention_days * DAY_NS
         while True:
             await asyncio.to_thread(self.journal.retire, self.store.applied, self._clock.now_ns() - keep_ns)
             await asyncio.sleep(RETIRE_EVERY_S)
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self.journal.checkpoint(self.state_hash(), self._clock.now_ns())
 
     async def close(self) -> bool:
-        """Write everything; gives whether the store caught up in time. Raises JournalFailed."""
+        """Sign a checkpoint, write everything; gives whether the store caught up in time. Raises JournalFailed."""
         try:
-            if self.journal.failed is None:
+            with contextlib.suppress(JournalFailed):  # closing it says so
+                self._checkpoint()
                 await self.journal.until_synced(self.journal.head)
             return await asyncio.to_thread(self.store.close)
         finally:
@@ -91,6 +100,7 @@ def open_keeping(config: Config, clock: Clock, report: Callable[[str], None]) ->
 
     Blocks. Raises JournalError and its family, ValueError for a retention that cannot be, OSError.
     """
+    kept_days(config.store.retention)  # before anything is opened
     journal = open_journal(journal_places(config), journal_policy(config), clock.now_ns())
     if journal.opened is not None and journal.opened.torn is not None:
         torn = journal.opened.torn
