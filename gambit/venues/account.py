@@ -67,6 +67,7 @@ from gambit.venues.orders import (
     SessionToken,
     Stamp,
     Status,
+    StreamLost,
     Traded,
     Unclear,
 )
@@ -74,6 +75,7 @@ from gambit.venues.orders import (
 NS_A_US: Final = 1_000
 ZERO: Final = Decimal(0)
 KNOWN_MAX: Final = 10_000  # orders whose ids are remembered
+PAGES_MAX: Final = 1000  # of one question; a venue that always has one more is not followed
 EARLIER_NS: Final = 60_000_000_000  # how long before its sending an order's executions are looked for
 FOUND_AS: Final[Mapping[Status, FoundAs]] = {
     "accepted": "open",
@@ -114,6 +116,7 @@ class Job(msgspec.Struct):
     balances: list[BalanceSet] = msgspec.field(default_factory=list)
     cancels: bool = False  # the order is searched to be cancelled
     asked_ns: int = 0
+    pages: int = 0
 
 
 class Account:
@@ -128,7 +131,7 @@ class Account:
         self._jobs: dict[int, Job] = {}
         self._prefix = prefix
         self._by_symbol = {each.symbol: each for each in instruments}
-        self._symbols = {each.spelling: each.symbol for each in self._by_symbol.values()}
+        self._by_spelling = {each.spelling: each for each in self._by_symbol.values()}
         self._placings: dict[tuple[str, Side, TimeInForce], Placing] = {}
         self._known: dict[str, Known] = {}
         self._keys: dict[str, str] = {}  # the venue's id -> ours
@@ -137,7 +140,7 @@ class Account:
     def learn(self, instruments: Iterable[Instrument]) -> None:
         """The venue's list is new: other steps, other markets."""
         self._by_symbol = {each.symbol: each for each in instruments}
-        self._symbols |= {each.spelling: each.symbol for each in self._by_symbol.values()}
+        self._by_spelling |= {each.spelling: each for each in self._by_symbol.values()}  # answers may name the old ones
         self._placings.clear()
 
     # ---- what is wanted ----
@@ -222,6 +225,10 @@ class Account:
         answer = self.language.read(asked, status, headers, body)
         reports = self._paged(asked, job, answer.reports, turn)
         if answer.fault is None and answer.page:
+            job.pages += 1
+            if job.pages >= PAGES_MAX:
+                turn.told.append(StreamLost(f"{asked.what} has more than {PAGES_MAX} pages"))
+                return turn
             self._wait(self._next(asked, answer.page, now_ns), job, turn)
         elif answer.fault is None and isinstance(job.command, QueryFills | QueryBalances):
             turn.facts.append(self._whole(job.command, job))
@@ -306,7 +313,7 @@ class Account:
             return language.open_orders(None, at, page)
         if asked.what == "balances":
             return language.balances(at, page)
-        instrument = self._instrument(self._symbols[asked.spelling])
+        instrument = self._by_spelling[asked.spelling]
         if asked.what == "fills":
             return language.fills(instrument, asked.since_ns, at, page)
         return language.query(instrument, Ref(asked.client_id, asked.venue_id), asked.since_ns, at, page)
@@ -337,7 +344,7 @@ class Account:
             elif isinstance(report, BalanceSet) and asked.what == "balances":
                 job.balances.append(report)
             elif isinstance(report, OrderState) and asked.what == "open_orders":
-                turn.facts.append(self._foreign(report))
+                self._see_foreign(report, turn)
             else:
                 rest.append(report)
         return rest
@@ -381,7 +388,7 @@ class Account:
     def _state(self, state: OrderState, asked: Asked | None, job: Job, turn: Turn, now_ns: int) -> None:
         key = state.client_id or self._keys.get(state.venue_id, "")
         if key_parts(key, self._prefix) is None:
-            turn.facts.append(self._foreign(state))
+            self._see_foreign(state, turn)
             return
         known = self._remember(key, state.venue_id)
         if job.cancels and isinstance(job.command, CancelOrder):
@@ -401,8 +408,9 @@ class Account:
         if state.is_cumulative and state.cum_qty and str(state.cum_qty) != known.cum_qty_read:
             known.cum_qty_read = str(state.cum_qty)
             since_ns = (known.sent_ns or now_ns) - EARLIER_NS
-            instrument = self._instrument(self._symbols[state.spelling])
-            self._wait(self.language.fills(instrument, since_ns, self._stamp(now_ns)), Job(None), turn)
+            instrument = self._by_spelling.get(state.spelling)
+            if instrument is not None:
+                self._wait(self.language.fills(instrument, since_ns, self._stamp(now_ns)), Job(None), turn)
 
     def _ended(self, key: str, state: OrderState) -> list[OrderFact]:
         """What a state says by itself: an end with its quantity, or that the venue has the order."""
@@ -452,11 +460,17 @@ class Account:
             )
         ]  # fmt: skip
 
-    def _foreign(self, state: OrderState) -> ForeignOrderSeen:
-        return ForeignOrderSeen(
-            venue=self.language.name, symbol=self._symbol(state.spelling), side=state.side or "buy",
-            qty=state.qty or ZERO, price=state.price or ZERO, venue_order_id=state.venue_id,
-            client_id=state.client_id, is_open=FOUND_AS.get(state.status) == "open", account=self.account,
+    def _see_foreign(self, state: OrderState, turn: Turn) -> None:
+        """An order that is not ours, or not known to be; one whose market or side was never told is a loss."""
+        if not state.spelling or state.side is None:
+            turn.told.append(StreamLost(f"news of {state.venue_id}, an order that was never told"))
+            return
+        turn.facts.append(
+            ForeignOrderSeen(
+                venue=self.language.name, symbol=self._symbol(state.spelling), side=state.side,
+                qty=state.qty or state.cum_qty or ZERO, price=state.price or ZERO, venue_order_id=state.venue_id,
+                client_id=state.client_id, is_open=FOUND_AS.get(state.status) == "open", account=self.account,
+            )
         )  # fmt: skip
 
     def _rejected(self, key: str, fault: Fault) -> Rejected:
@@ -472,7 +486,8 @@ class Account:
 
     def _symbol(self, spelling: str) -> str:
         """A market's symbol; the spelling of one that is not among ours."""
-        return self._symbols.get(spelling, spelling)
+        found = self._by_spelling.get(spelling)
+        return found.symbol if found else spelling
 
     def _remember(self, key: str, venue_id: str = "") -> Known:
         known = self._known.get(key)

@@ -302,6 +302,36 @@ def test_open_orders_and_foreign_ones() -> None:
     assert not gone.facts[0].is_open
 
 
+def test_news_of_an_order_that_was_never_told_are_a_loss() -> None:
+    """No market and no side are made up for it."""
+    found = at_kraken()
+    found.language.use_token("t")
+    turn = found.hear(found.language.stream(), (kraken.SPARSE % 1).encode(), NOW_NS)
+    assert (turn.facts, [type(report) for report in turn.told]) == ([], [StreamLost])
+
+
+def test_a_market_that_left_the_list() -> None:
+    """Its answers are still understood, page by page."""
+    found = at_bybit()
+    query = QueryFills(venue="bybit", symbol="BTC-USDT", since_ns=NOW_NS - 10**9, query_id=3)
+    first = only(found.carry_out(query, NOW_NS))
+    found.learn([])
+    second = only(read(found, first, bybit.envelope({"list": [bybit.EXECUTION], "nextPageCursor": "c"})))
+    (whole,) = read(found, second, bybit.envelope({"list": [], "nextPageCursor": ""})).facts
+    assert isinstance(whole, FillsRead)
+    assert whole.fills[0].symbol == "BTC-USDT"
+
+
+def test_pages_without_end_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question stays unanswered, and that is told."""
+    monkeypatch.setattr(module, "PAGES_MAX", 3)
+    found = at_bybit()
+    turn = found.carry_out(QueryFills(venue="bybit", symbol="BTC-USDT", since_ns=NOW_NS, query_id=3), NOW_NS)
+    for _ in range(3):
+        turn = read(found, only(turn), bybit.envelope({"list": [bybit.EXECUTION], "nextPageCursor": "c"}))
+    assert (turn.facts, turn.requests, [type(report) for report in turn.told]) == ([], [], [StreamLost])
+
+
 def test_ends_without_a_quantity_are_doubts() -> None:
     """The venue did not say what was filled: ask."""
     found = at_kraken()

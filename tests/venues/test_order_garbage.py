@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gambit.commands import CancelOrder, QueryBalances, QueryFills, QueryOrder
+from gambit.venues.account import Account
 from gambit.venues.orders import Accepted, Asked, OrderLanguage, Refused, Report
 from tests.venues import (
     test_binance_orders,
@@ -18,7 +20,7 @@ from tests.venues import (
     test_kraken_orders,
     test_okx_orders,
 )
-from tests.venues.orderly import ID, NOW_NS
+from tests.venues.orderly import ID, NOW_NS, market
 
 LANGUAGES: dict[str, OrderLanguage] = {
     "binance": test_binance_orders.LANGUAGE,
@@ -37,6 +39,9 @@ LACKS = {
     "kraken": set(),
     "coinbase": {"cancel_all_after", "token"},
 }
+SPELLINGS = {
+    "binance": "BTCUSDT", "okx": "BTC-USDT", "bybit": "BTCUSDT", "kraken": "BTC/USD", "coinbase": "BTC-USD"
+}  # fmt: skip
 NAMES = (
     "code", "msg", "data", "sCode", "sMsg", "clOrdId", "ordId", "id", "op", "event", "arg", "channel", "e", "x",
     "X", "retCode", "retMsg", "result", "list", "orderId", "orderLinkId", "reqId", "topic", "category",
@@ -95,3 +100,25 @@ def test_frames(venue: str, message: Any, raw: bytes) -> None:
         for data in (json.dumps(message).encode(), raw):
             if line is not None:
                 assert harmless(line.hear(data, {7: about}).reports, about)
+
+
+@pytest.mark.parametrize("venue", LANGUAGES)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(messages=st.lists(TREES, min_size=1, max_size=4), status=st.sampled_from([200, 400, 500]))
+def test_accounts(venue: str, messages: list[Any], status: int) -> None:
+    """Whatever comes on the lines and in answers to every command, and to what follows from that."""
+    found = Account(LANGUAGES[venue], [market(SPELLINGS[venue])], prefix="gb")
+    symbol = market(SPELLINGS[venue]).symbol
+    commands = (
+        CancelOrder(venue=venue, symbol=symbol, key=ID),
+        QueryOrder(venue=venue, symbol=symbol, key=ID, query_id=1),
+        QueryFills(venue=venue, symbol=symbol, since_ns=NOW_NS, query_id=2),
+        QueryBalances(venue=venue, query_id=3),
+    )
+    lines = [line for line in (found.language.stream(), found.language.entry()) if line is not None]
+    turns = [found.carry_out(command, NOW_NS) for command in commands] + [found.open_orders(NOW_NS)]
+    for message in messages:
+        data = json.dumps(message).encode()
+        asked = [request.asked for turn in turns for request in turn.requests]
+        turns = [found.read(each, status, {}, data, NOW_NS) for each in asked]
+        turns += [found.hear(line, data, NOW_NS) for line in lines]
