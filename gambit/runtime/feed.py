@@ -64,8 +64,10 @@ class Feed:
 
     async def learn(self) -> None:
         """Fetch the venue's instrument list. Without one, spellings and rules go by what is known otherwise."""
+        spellings = [spelling for line in self.lines for spelling in line.spellings]
+        call = self.venue.rules_call(spellings) if spellings else self.venue.instruments_call()
         try:
-            answer = await self.gateway.fetch(self.venue.instruments_call(), patience_sec=LEARN_SEC)
+            answer = await self.gateway.fetch(call, patience_sec=LEARN_SEC)
         except CallFailed as error:
             self.feeds.warn(f"{error}; {self.name} goes on without an instrument list")
             self.gateway.is_degraded = True

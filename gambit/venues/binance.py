@@ -6,6 +6,7 @@ futures also name the id before (pu). COIN-M quantities are contracts of a fixed
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from urllib.parse import quote
 
 from gambit.model import Acknowledged, DepthSnapshot, Failure, Instrument, Request, VenueNotice
 from gambit.venues.decode import NotJson, as_int, load_json, read_levels
@@ -244,6 +245,13 @@ class Binance(Venue):
     def instruments_call(self) -> Call:
         """exchangeInfo."""
         return Call(f"{PREFIXES[self.style]}/exchangeInfo", 20 if self.style == "spot" else 1)
+
+    def rules_call(self, spellings: Sequence[str]) -> Call:
+        """exchangeInfo of these on spot: the whole list is many MB, which nobody wants to read beside live books."""
+        if self.style != "spot" or not spellings:
+            return self.instruments_call()
+        named = quote(packed(list(spellings)).decode(), safe="")
+        return Call(f"{PREFIXES[self.style]}/exchangeInfo?symbols={named}", 20)
 
     def snapshot_call(self, spelling: str, depth: int) -> Call:
         """depth; its weight grows with the levels (binance.md 4)."""

@@ -178,6 +178,11 @@ class Venue(Protocol):
         """Where the venue lists its instruments; instruments() reads the answer."""
         ...
 
+    def rules_call(self, spellings: Sequence[str]) -> Call:  # noqa: ARG002
+        """Where the rules of listed instruments are to be had once more; a shorter answer than the whole list, where
+        the venue gives one."""
+        return self.instruments_call()
+
     def snapshot_call(self, spelling: str, depth: int) -> Call | None:  # noqa: ARG002
         """Where a depth snapshot for the stream is to be had; None where snapshots come with the stream."""
         return None

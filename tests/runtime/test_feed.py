@@ -224,6 +224,14 @@ async def test_snapshots_join_the_stream(binance: Setup) -> None:
     assert (book["synced"], book["gaps"]) == (True, 0)
 
 
+async def test_rules_are_learnt_again(binance: Setup) -> None:
+    """Once an hour, those of the books that are fed alone."""
+    await fed(binance)
+    await binance.feeds.feeds[0].learn()
+    assert any(call.startswith("/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT") for call in binance.exchange.calls)
+    assert [status.state for status in binance.feeds.statuses()] == ["up"]
+
+
 async def test_a_gap_fetches_a_snapshot(binance: Setup) -> None:
     """Nothing is subscribed anew (F56)."""
     await fed(binance)

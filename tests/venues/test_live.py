@@ -77,6 +77,17 @@ def test_snapshots_and_their_weights(name: str, depth: int, call: Call | None) -
     assert VENUES[name].snapshot_call("AB", depth) == call
 
 
+def test_rules_are_asked_for_in_short_where_lists_are_long() -> None:
+    """Binance spot: only those that are traded; the answer is read as the list is."""
+    venue = VENUES["binance"]
+    call = venue.rules_call(["BTCUSDT", "ETHUSDT"])
+    assert call == Call("/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%2C%22ETHUSDT%22%5D", 20)
+    assert venue.instruments(call.path, b'{"symbols":[]}') == []
+    assert venue.rules_call([]) == venue.instruments_call()
+    assert VENUES["binance-usdm"].rules_call(["BTCUSDT"]) == VENUES["binance-usdm"].instruments_call()
+    assert VENUES["okx"].rules_call(["BTC-USDT"]) == VENUES["okx"].instruments_call()
+
+
 def test_addresses_without_a_path_get_one() -> None:
     """Binance's streams lie below /ws; others are taken as they are."""
     assert VENUES["binance"].stream_url("ws://127.0.0.1:1") == "ws://127.0.0.1:1/ws"
