@@ -76,7 +76,7 @@ def harmless(reports: tuple[Report, ...], about: Asked) -> bool:
 
 
 @pytest.mark.parametrize("venue", LANGUAGES)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(message=TREES, status=st.sampled_from([200, 400, 401, 403, 404, 429, 500, 503]), what=st.sampled_from(WHATS))
 def test_answers(venue: str, message: Any, status: int, what: Any) -> None:
     """A server's failure is never a refusal."""
@@ -90,7 +90,7 @@ def test_answers(venue: str, message: Any, status: int, what: Any) -> None:
 
 
 @pytest.mark.parametrize("venue", LANGUAGES)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(message=TREES, raw=st.binary(max_size=20))
 def test_frames(venue: str, message: Any, raw: bytes) -> None:
     """Of both lines, while a create waits."""
@@ -103,7 +103,7 @@ def test_frames(venue: str, message: Any, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("venue", LANGUAGES)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(messages=st.lists(TREES, min_size=1, max_size=4), status=st.sampled_from([200, 400, 500]))
 def test_accounts(venue: str, messages: list[Any], status: int) -> None:
     """Whatever comes on the lines and in answers to every command, and to what follows from that."""
