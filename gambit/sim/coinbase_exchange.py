@@ -20,7 +20,7 @@ from gambit.sim.amounts import whole
 from gambit.sim.coinbase_orders import CoinbaseOrders
 from gambit.sim.coinbase_signing import CoinbaseKeys, key_pair
 from gambit.sim.coinbase_wire import SEQUENCE, SharedCoinbaseWire, product_entry
-from gambit.sim.coinbase_words import Denied, failure, status_of, text_of, user_uuid, user_words
+from gambit.sim.coinbase_words import CANCEL_QUEUED, Denied, failure, status_of, text_of, user_uuid, user_words
 from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
@@ -369,7 +369,7 @@ class CoinbaseExchange:
         account = exchange.accounts[order.account]
         statuses = [status_of(order)]
         if report.kind == "canceled" and order.reason == "user":
-            statuses.insert(0, "CANCEL_QUEUED")
+            statuses.insert(0, CANCEL_QUEUED)
         rows = [user_words(exchange.desk, order, status) for status in statuses]
         for session in self._sessions():
             if session.account is account and (not session.products or order.symbol in session.products):

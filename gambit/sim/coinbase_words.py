@@ -18,6 +18,7 @@ FIAT = ("USD", "EUR", "GBP")
 NEVER = "0001-01-01T00:00:00Z"
 GTD = "gtd"  # the reason of an order whose time was over
 UNKNOWN = "UNKNOWN_FAILURE_REASON"
+CANCEL_QUEUED = "CANCEL_QUEUED"
 REFUSALS = {
     "tick": ("INVALID_PRICE_PRECISION", UNKNOWN),
     "lot": ("INVALID_SIZE_PRECISION", UNKNOWN),
@@ -152,6 +153,8 @@ def order_words(desk: Desk, order: Order) -> Words:
 def user_words(desk: Desk, order: Order, status: str) -> Words:
     """An order of the user channel: sums only, no execution by itself."""
     item = desk.rules[order.symbol].instrument
+    is_over = order.is_over and status != CANCEL_QUEUED
+    leaves = {} if is_over else {"leaves_quantity": qty_text(item, order.left)}
     return {
         "order_id": order_uuid(order.order_id),
         "client_order_id": order.client_id,
@@ -161,11 +164,12 @@ def user_words(desk: Desk, order: Order, status: str) -> Words:
         "status": status,
         "time_in_force": tif_of(order),
         **_done_words(desk, order),
+        **leaves,
         "limit_price": "" if order.is_market else price_text(item, order.price_ticks),
         "post_only": "true" if order.post_only else "false",
         "stop_price": "",
         "trigger_status": "INVALID_ORDER_TYPE",
-        "cancel_reason": CANCEL_REASONS.get(order.reason, "") if order.is_over else "",
+        "cancel_reason": CANCEL_REASONS.get(order.reason, "") if is_over else "",
         "reject_reason": "",
         "product_type": "SPOT",
         "retail_portfolio_id": uuid_text("coinbase", "portfolio", order.account),

@@ -260,8 +260,8 @@ def test_the_user_channel_tells_sums():
         "0.3",
     )
     assert [row["number_of_fills"] for row in first] == [str(number) for number in range(len(first))]
-    last = [row["status"] for row in rows if row["client_order_id"] == "gb-2"]
-    assert last == ["OPEN", "CANCEL_QUEUED", "CANCELLED"]
+    last = [(row["status"], row["leaves_quantity"]) for row in rows if row["client_order_id"] == "gb-2"]
+    assert last == [("OPEN", "0.01"), ("CANCEL_QUEUED", "0.01"), ("CANCELLED", "0")]
 
 
 def test_the_user_channel_begins_with_open_orders():
