@@ -24,7 +24,7 @@ from gambit.engine.admission import latency_ns_of, plan_made, refused, second_th
 from gambit.engine.conditions import Conditions
 from gambit.engine.inquiry import Inquiry
 from gambit.engine.limits import HOUR_NS, SECOND_NS, Execution, Limits
-from gambit.engine.order import Order, Status
+from gambit.engine.order import BY_HISTORY, Order, Status
 from gambit.engine.plan import NoPlan, Opportunity, Plan, build
 from gambit.engine.reconciliation import (
     Suspicion,
@@ -427,7 +427,7 @@ class Desk:
                 return
             self._note(
                 Busted(
-                    venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, reason="history", account=fact.account
+                    venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, reason=BY_HISTORY, account=fact.account
                 )
             )
         owner = self.standing.owner(fact)

@@ -38,6 +38,7 @@ from gambit.events.orders import (
 )
 
 ZERO: Final = Decimal(0)
+BY_HISTORY: Final = "history"  # reason of a bust that another content of the same execution follows
 CUT: Final = Decimal("1e-18")  # quotients are cut here
 
 
@@ -455,24 +456,30 @@ class Executions(msgspec.Struct):
 
     seen: dict[str, list[str]] = {}  # every content an execution ever had
     owners: dict[str, str] = {}  # the key of its order, "" for a foreign one; only while it stands
+    replaced: dict[str, bool] = {}  # taken back because the venue's history has another content, which is to come
 
     def judge(self, fact: Filled) -> Literal["new", "known", "disputed"]:
         """Whether it is to be applied. The caller applies first and marks afterwards, so that a failure in between
-        lets the repetition through (F31). After a bust the old content stays known, another one is new."""
+        lets the repetition through (F31). Another content under a known id is disputed,
+        standing or not, until the history takes the first one back."""
         name = self.name(fact)
         if self.content(fact) in self.seen.get(name, ()):
             return "known"
-        return "disputed" if name in self.owners else "new"
+        return "new" if name not in self.seen or name in self.replaced else "disputed"
 
     def mark(self, fact: Filled, owner: str) -> None:
         """It is applied."""
         name = self.name(fact)
         self.seen.setdefault(name, []).append(self.content(fact))
         self.owners[name] = owner
+        self.replaced.pop(name, None)
 
     def bust(self, fact: Busted) -> str | None:
         """It is taken back: whose it was; None when it does not stand."""
-        return self.owners.pop(self.name(fact), None)
+        name = self.name(fact)
+        if fact.reason == BY_HISTORY:
+            self.replaced[name] = True
+        return self.owners.pop(name, None)
 
     @staticmethod
     def name(fact: Filled | Busted) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gambit.engine.order import (
+    BY_HISTORY,
     EDGES,
     LIVE,
     OVER,
@@ -299,6 +300,8 @@ def test_executions_are_admitted_once() -> None:
     busted = Busted(venue="a", symbol="BTC-USDT", exec_id="e1")
     assert (index.bust(busted), index.bust(busted)) == (fact.key, None)
     assert index.judge(fact) == "known"  # a repetition from before the bust stays out
+    assert index.judge(filled(subject, "e1", "5")) == "disputed"
+    index.bust(Busted(venue="a", symbol="BTC-USDT", exec_id="e1", reason=BY_HISTORY))
     assert index.judge(filled(subject, "e1", "5")) == "new"
     assert index.judge(filled(order(symbol="ETH-USDT"), "e1", "4")) == "new"
     assert index.judge(filled(order(venue="b"), "e1", "4")) == "new"
