@@ -353,3 +353,51 @@ def test_coinbase_drops_who_wants_nothing():
     talk.pass_ms(5500)
     ended = {id(other): any(isinstance(frame, Close) for frame in sent) for other, sent in talk.exchange.drain()}
     assert ended == {id(session): False, id(idle): True}
+
+
+SUBSCRIBES: dict[str, tuple[str, Any]] = {
+    "bybit": ("/v5/public/spot", {"op": "subscribe", "args": ["orderbook.50.BTCUSDT", "publicTrade.BTCUSDT"]}),
+    "kraken": ("/v2", {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USDT"]}}),
+    "coinbase": ("/", {"type": "subscribe", "channel": "level2", "product_ids": ["BTC-USDT"]}),
+}
+
+
+def heard_texts(venue: str, *faults: dict[str, Any]) -> list[str]:
+    """All that a subscriber of a book hears in three seconds, as text."""
+    talk = Talk(venue)
+    path, words = SUBSCRIBES[venue]
+    session = talk.open(path)
+    talk.exchange.receive(session, json.dumps(words), talk.now_ns)
+    for fault in faults:
+        talk.strike(**fault)
+    talk.pass_ms(3000)
+    return [str(frame) for other, sent in talk.exchange.drain() if other is session for frame in sent]
+
+
+@pytest.mark.parametrize("venue", SUBSCRIBES)
+def test_the_same_seed_says_the_same(venue):
+    """Byte for byte, twice."""
+    assert heard_texts(venue) == heard_texts(venue)
+
+
+@pytest.mark.parametrize("venue", SUBSCRIBES)
+def test_faults_touch_what_they_should(venue):
+    """One frame lost, doubled, swapped or spoilt, and no other."""
+    sound = heard_texts(venue)
+    match = {"symbol": "BTC-USDT"}
+
+    def different(**fault: Any) -> tuple[list[str], list[str]]:
+        heard = heard_texts(venue, {"match": match, "skip": 2} | fault)
+        return heard, [text for text in heard if text not in sound]
+
+    lost, changed = different(kind="gap")
+    assert (len(lost), changed) == (len(sound) - 1, [])
+    doubled, changed = different(kind="dup")
+    assert (len(doubled), len(set(doubled)), changed) == (len(sound) + 1, len(sound), [])
+    swapped, changed = different(kind="reorder")
+    assert sorted(swapped) == sorted(sound)
+    assert swapped != sound
+    spoilt, changed = different(kind="poison", args={"value": "NaN"})
+    assert len(spoilt) == len(sound)
+    assert len(changed) == 1
+    assert "NaN" in changed[0]
