@@ -243,6 +243,17 @@ def test_rebuild_finds_and_mends(at_rest: Path) -> None:
     assert Ran(at_rest, "query", "SELECT close FROM candles", "--json").json == {"close": 1.5}
 
 
+def test_a_database_without_tables_is_told_and_backed_up(at_rest: Path, tmp_path: Path) -> None:
+    """What a kill in the first moments leaves: nothing to compare, a backup that comes back, and a rebuild mends it."""
+    (at_rest / "gambit.duckdb").unlink()
+    duckdb.connect(str(at_rest / "gambit.duckdb")).close()
+    assert "no table in it yet" in Ran(at_rest, "rebuild").text
+    assert Ran(at_rest, "backup", "-o", tmp_path / "backup").code == 0
+    assert "database up to record 0" in Ran(tmp_path / "back", "restore", tmp_path / "backup").text
+    assert Ran(at_rest, "rebuild", "--replace").code == 0
+    assert "all rows agree" in Ran(at_rest, "rebuild").text
+
+
 def test_rebuild_replaces_nothing_under_a_daemon(running: Path) -> None:
     """The daemon's own database is not swapped under it."""
     ran = Ran(running, "rebuild", "--replace")

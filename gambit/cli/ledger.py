@@ -121,6 +121,8 @@ def compared(config: "Config", progress: Progress) -> "list[Comparison]":
     with scratch(config) as folder:
         try:
             cursor = rebuilding.cursor_of(there)
+            if cursor is None:
+                raise Failure(f"{there}: there is no table in it yet; `gambit run`, or `gambit rebuild --replace`")
             journal = proved(config, progress)
             if cursor.journal_id != journal.proof.journal_id or cursor.seq > journal.synced:
                 raise Failure(f"{there}: this database is no picture of this journal; `gambit rebuild --replace`")

@@ -44,10 +44,13 @@ def rebuild(ledger: Ledger, fresh: Path, up_to: int, told: Callable[[int, int], 
         return cursor
 
 
-def cursor_of(path: Path) -> Cursor:
-    """The cursor of a database file that nobody writes. Raises StoreError."""
+def cursor_of(path: Path) -> Cursor | None:
+    """The cursor of a database file that nobody writes; None when it has no tables yet, as after a kill in the first
+    moments of its life. Raises StoreError."""
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
+            if not connection.execute("SELECT 1 FROM duckdb_tables()").fetchall():
+                return None
             (row,) = connection.execute("SELECT journal_id, seq, hash, first_seq FROM store_cursor").fetchall()
     except duckdb.Error as error:
         raise judged(error) from error
