@@ -5,7 +5,7 @@ import os
 import platform
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gambit import __version__
 from gambit._core.latency import PyHistogram
 from gambit.bootstrap.commands import handlers
-from gambit.bootstrap.desk import build_dealing, paper_ports
+from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
 from gambit.bootstrap.gauges import Gauges, Host, Lags
 from gambit.config import Config
 from gambit.engine.board import Board
@@ -52,6 +52,7 @@ from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
 from gambit.surface.vitals import Vitals
 from gambit.venues.decode import decode
+from gambit.venues.orders import Keys
 
 SAMPLE_NS = 1_000_000_000
 
@@ -62,6 +63,7 @@ class Options:
 
     record_to: Path | None = None
     listeners: Sequence[Callable[[Event], None]] = ()
+    keys: Mapping[str, Keys] = field(default_factory=dict)  # of the accounts orders go to, by venue
     env: Mapping[str, str] | None = None
     progress: Progress | None = None
     sink: Sink | None = None
@@ -125,7 +127,7 @@ def build(
             ),
             tally=hot.tally,
             dealing=dealing,
-            ports=lambda: ports(config, hot.market, dealing),
+            ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options),
             switch=switch,
             servers=(control, scrape),
             recorder=recorder,
@@ -338,10 +340,12 @@ def _started(config: Config, dealing: Dealing) -> DaemonStarted:
     )
 
 
-def ports(config: Config, market: Market, dealing: Dealing) -> Mapping[str, Port]:
-    """Where orders go: the paper venues; nowhere in live mode, for which there are no gateways yet."""
+def ports(
+    config: Config, clock: Clock, log: Log, market: Market, dealing: Dealing, feeds: Feeds, options: Options
+) -> Mapping[str, Port]:
+    """Where orders go: to the paper venues, or in live mode to the accounts whose keys are known."""
     if config.execution.mode == "live":
-        return {}
+        return live_ports(config, clock, log, market, dealing, feeds, options.keys)
     return paper_ports(config, market, dealing, Moment(market, dict).marks())
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 
 from gambit.commands import Notify
 from gambit.config import Config
@@ -10,6 +11,7 @@ from gambit.engine.desk import Desk
 from gambit.engine.market import Market
 from gambit.engine.paper import Paper, PaperTerms, opening_balances
 from gambit.events.operation import TradingStateChanged
+from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Log
 from gambit.runtime.dealing import Dealing, Port
@@ -17,7 +19,11 @@ from gambit.runtime.feed import Feeds
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moment
+from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import execution, limits
+from gambit.venues.account import Account
+from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
+from gambit.venues.orders import Keys
 
 WORTH = Decimal(100_000)  # of every asset, where the configuration gives no paper balances
 MS = 1_000_000
@@ -41,7 +47,7 @@ def build_dealing(
         tell(notice.message, rule=notice.rule_id, scope=notice.scope)
 
     def venues() -> dict[str, VenueView]:
-        return venue_views(config, feeds())
+        return venue_views(config, feeds(), dealing.ports)
 
     dealing = Dealing(
         Desk(execution(config), limits(config)),
@@ -58,16 +64,18 @@ def build_dealing(
     return dealing
 
 
-def venue_views(config: Config, feeds: Feeds) -> dict[str, VenueView]:
+def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port]) -> dict[str, VenueView]:
     """How each venue is, as far as orders go."""
     views = {}
     for feed in feeds.statuses():
+        port = ports.get(feed.venue)
         views[feed.venue] = VenueView(
             name=feed.venue,
-            can_trade=feed.connections_up > 0 and not feed.circuit_open and config.execution.mode == "paper",
+            can_trade=feed.connections_up > 0 and not feed.circuit_open and port is not None and port.is_up,
             is_degraded=feed.is_degraded,
             taker_fee_bps=taker_fee_bps(config, feed.venue),
-            latency_ns=int(config.execution.paper_latency_ms * MS),
+            latency_ns=int(config.execution.paper_latency_ms * MS) if config.execution.mode == "paper" else 0,
+            window_ns=port.window_ns if port is not None else None,
         )
     return views
 
@@ -75,6 +83,33 @@ def venue_views(config: Config, feeds: Feeds) -> dict[str, VenueView]:
 def taker_fee_bps(config: Config, venue: str) -> Decimal:
     """What the paper venue charges, and so what a plan reckons with."""
     return config.execution.paper_taker_fee_bps if config.execution.mode == "paper" else config.taker_fee_bps(venue)
+
+
+def live_ports(
+    config: Config, clock: Clock, log: Log, market: Market, dealing: Dealing, feeds: Feeds, keys: Mapping[str, Keys]
+) -> dict[str, AccountPort]:
+    """A port to every venue whose keys are known, through the gateway that its feed uses. Raises ValueError for keys
+    that cannot sign."""
+    ports: dict[str, AccountPort] = {}
+    for venue in market.venues:
+        if venue not in keys or venue not in LANGUAGES:
+            continue
+        instruments = list(market.venues[venue].catalog.by_symbol.values())
+        language = order_language(venue, keys[venue], instruments)
+        ports[venue] = AccountPort(
+            Account(language, instruments, prefix=config.execution.key_prefix),
+            feeds.gateway(venue),
+            PicowsTransport(clock.now_ns),
+            clock,
+            config.venues[venue].ws_private_url.removesuffix(STREAM_PATHS[venue]) or language.addresses.ws,
+            deliver=dealing.on_facts,
+            reconcile=partial(dealing.reconcile, venue),
+            start=lambda name, work: feeds.supervisor.start(name, work, may_end=True),
+            random=feeds.random,
+            warn=lambda text: log.warning(text),
+            tls=feeds.tls,
+        )
+    return ports
 
 
 def paper_ports(config: Config, market: Market, dealing: Dealing, marks: Mapping[str, Decimal]) -> dict[str, Port]:

@@ -65,32 +65,53 @@ def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="Another seed, another market."
 )
+@click.option("--paper", "on_paper", is_flag=True, help="Fill orders on the paper venue instead of the exchanges.")
 @with_config
 @with_json
-def demo(seconds: float | None, seed: int, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
+def demo(
+    seconds: float | None,
+    seed: int,
+    on_paper: bool,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Start five simulated exchanges on this machine and the daemon against them.
 
-    The exchanges speak the real wire protocols over real sockets; the daemon is the same that `gambit run` starts. In
-    another terminal: gambit status, gambit top, gambit opportunities.
+    The exchanges speak the real wire protocols over real sockets, and orders take the real order path to them, with
+    play money; the daemon is the same that `gambit run` starts. In another terminal: gambit status, gambit top, gambit
+    plans.
     """
     loaded = load_config(config_path, overrides, embedded=() if config_path else SETTINGS)
     show = _Show(Paint.for_stdout(), as_json=as_json)
-    return run_loop(partial(_main, loaded.config, seconds, seed, show))
+    return run_loop(partial(_main, in_mode(loaded.config, on_paper), seconds, seed, show))
 
 
 async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show") -> int:
     from gambit.bootstrap import Options
     from gambit.bootstrap.running import run_daemon
     from gambit.runtime.exchanges import Exchanges
+    from gambit.venues.orders import Keys
 
     venues = [name for name in VENUES if name not in config.venues or config.venues[name].enabled]
     symbols = config.symbols or ("BTC-USDT", "ETH-USDT")
     show.starting(venues, seed)
     async with Exchanges(venues, symbols, seed, os.environ) as exchanges:
         live = pointed(config, exchanges, symbols)
-        options = Options(listeners=[show.event])
+        keys = {
+            one.venue: Keys(key=one.key, secret=one.secret, passphrase=one.passphrase) for one in exchanges.exchanges
+        }
+        options = Options(listeners=[show.event], keys=keys)
         around = _Around(exchanges, seconds, show)
         return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
+
+
+def in_mode(config: "Config", on_paper: bool) -> "Config":
+    """Live, for the exchanges are our own and the money is play money; or paper."""
+    import msgspec
+
+    mode = "paper" if on_paper else "live"
+    return msgspec.structs.replace(config, execution=msgspec.structs.replace(config.execution, mode=mode))
 
 
 def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) -> "Config":
@@ -104,7 +125,9 @@ def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) ->
     _clear(folder)
     known = config.venues
     venues = {
-        one.venue: msgspec.structs.replace(known.get(one.venue, VenueSettings()), ws_url=one.ws, rest_url=one.rest)
+        one.venue: msgspec.structs.replace(
+            known.get(one.venue, VenueSettings()), ws_url=one.ws, ws_private_url=one.ws_private, rest_url=one.rest
+        )
         for one in exchanges.exchanges
     }
     daemon = msgspec.structs.replace(config.daemon, state_dir=str(folder))
@@ -153,6 +176,8 @@ class _Around:
         self._started = time.monotonic()
         daemon.before_end.append(partial(self._end, daemon))
         self._show.ready(daemon)
+        if daemon.parts.started.mode == "live":
+            daemon.parts.dealing.arm("the demonstration")
         self._tasks = [asyncio.create_task(self._watch(daemon), name="demo: exchanges")]
         if self._seconds is not None:
             self._tasks.append(asyncio.create_task(self._limit(daemon, self._seconds), name="demo: time"))

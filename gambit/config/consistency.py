@@ -78,6 +78,7 @@ def _venues(config: Config) -> Iterator[Finding]:
             yield path, "is not a venue's name: lower case letters, digits and hyphens"
         yield from _symbols((*path, "symbols"), venue.symbols)
         yield from _address((*path, "ws_url"), venue.ws_url, ("ws", "wss"))
+        yield from _address((*path, "ws_private_url"), venue.ws_private_url, ("ws", "wss"))
         yield from _address((*path, "rest_url"), venue.rest_url, ("http", "https"))
 
 

@@ -166,6 +166,9 @@ class VenueSettings(Section, frozen=True, kw_only=True):
         Decimal | None, within("-100", "1000", "Maker fee; negative is a rebate.", "bps of the notional")
     ] = None
     ws_url: Annotated[str, Rule("WebSocket address, `ws://` or `wss://`. Empty: the venue's own.")] = ""
+    ws_private_url: Annotated[
+        str, Rule("Address of the account's private stream, `ws://` or `wss://`. Empty: the venue's own.")
+    ] = ""
     rest_url: Annotated[str, Rule("REST address, `http://` or `https://`. Empty: the venue's own.")] = ""
     source: Annotated[
         Literal["depth", "bbo"],

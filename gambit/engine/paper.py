@@ -77,6 +77,9 @@ class Due:
 class Paper:
     """One paper venue. `seed` and the order's key decide every latency."""
 
+    is_up = True
+    window_ns: int | None = 5 * SECOND_NS
+
     def __init__(self, venue: str, terms: PaperTerms, balances: Mapping[str, Decimal], seed: int = 0) -> None:
         self.venue = venue
         self.terms = terms

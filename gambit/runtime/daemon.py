@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted, DaemonStopped
+from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
 from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
@@ -120,7 +121,11 @@ class Daemon:
             await parts.feeds.start()
             await self._until_ready()
             if not self.stopping.is_set():
-                parts.dealing.open(parts.ports())
+                ports = parts.ports()
+                parts.dealing.open(ports)
+                for venue, port in ports.items():
+                    if isinstance(port, AccountPort):
+                        self._supervisor.start(f"account {venue}", port.run())
                 self._supervisor.start("dealing", parts.dealing.run())
                 self.state = "safe_mode" if self.is_safe_mode else "running"
                 self._tell_ready()

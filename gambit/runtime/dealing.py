@@ -29,6 +29,16 @@ class Port(Protocol):
     """The way to a venue's orders."""
 
     @property
+    def is_up(self) -> bool:
+        """Whether orders can be sent and their fills heard of."""
+        ...
+
+    @property
+    def window_ns(self) -> int | None:
+        """How long after a send the venue may still accept a create; None: for ever."""
+        ...
+
+    @property
     def deadline_ns(self) -> int | None:
         """When on_time wants to be called; None: not before something is sent."""
         ...
@@ -167,9 +177,9 @@ class Dealing:
         """Price of each asset in the currency of account, as of now."""
         return self._moment().marks()
 
-    def reconcile(self) -> None:
+    def reconcile(self, only: str = "") -> None:
         """Ask every venue for its executions and balances; the desk compares them with its own."""
-        for venue in self.ports:
+        for venue in [only] if only else self.ports:
             self._carry_out(self.desk.reconcile(venue, self._moment(), self.clock.now_ns()))
 
     # ---- time ----

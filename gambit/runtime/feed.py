@@ -354,6 +354,11 @@ class Feeds:
         if session is not None:
             session.told(fact)
 
+    def gateway(self, venue: str) -> Gateway:
+        """The way to a venue's REST interface, for orders too: one budget. Raises StopIteration for a venue
+        without one."""
+        return next(feed.gateway for feed in self.feeds if isinstance(feed, Feed) and feed.name == venue)
+
     def statuses(self) -> list[FeedStatus]:
         """How each venue's feed is, as of the last look at the books."""
         now_ns = self.clock.now_ns()

@@ -159,6 +159,33 @@ class Gateway:
                 failure = judged
         return Unknown(failure) if failure.execution_unknown else Refused(failure)
 
+    async def carry(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        weight: int,
+        lane: Lane,
+        on_leave: Callable[[], None],
+    ) -> HttpAnswer | Failure:
+        """One signed request, once, and whatever the venue answers; `on_leave` is called when the bytes may be on their
+        way from now on. A Failure before that: it never left. A Failure after: nobody knows what became of it."""
+        deadline = self.clock.mono_ns() + int(0.25 * SEC)
+        async with self._slot(weight, lane, deadline) as refusal:
+            if refusal is not None:
+                return refusal
+            on_leave()
+            try:
+                answer = await self.http.request(
+                    method, self.rest + path, headers=headers, body=body, timeout_sec=TIMEOUT_SEC
+                )
+            except HttpError as error:
+                return self._note(Failure(Category.TRANSIENT_NETWORK, str(error), execution_unknown=True))
+            self._judge(answer)
+            return answer
+
     # ---- what both go through ----
 
     @asynccontextmanager

@@ -427,11 +427,13 @@ class OrderLanguage(Protocol):
         """The request of a session token, where lines need one; `use_token` takes the answer's."""
         return None
 
-    def use_token(self, text: str) -> None:
+    def use_token(self, text: str) -> None:  # noqa: ARG002
         """Lines and entry frames made from now on carry this token."""
+        return
 
-    def prepare(self, at: Stamp) -> None:
+    def prepare(self, at: Stamp) -> None:  # noqa: ARG002
         """Does what of the next create can be done before it is known; to be called when nothing is urgent."""
+        return
 
     def read(self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """What an HTTP answer says; header names in lower case. Never raises."""

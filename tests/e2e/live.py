@@ -54,7 +54,7 @@ def config_for(server: Server, state_dir: Path, *settings: str, symbols: Sequenc
     for venue in server.world.exchanges:
         entry = server.entry(venue)
         lines += [f'venues.{venue}.ws_url = "{entry["ws"]}"', f'venues.{venue}.rest_url = "{entry["rest"]}"']
-        lines += [f"venues.{venue}.taker_fee_bps = 1"]
+        lines += [f'venues.{venue}.ws_private_url = "{entry["ws_private"]}"', f"venues.{venue}.taker_fee_bps = 1"]
     return load_layers(None, {}, lines).config
 
 

@@ -1,0 +1,291 @@
+"""The way to one account at a real venue: requests over HTTP, orders over a line where the venue takes them there, what
+became of them over the private stream. The same Port as a paper venue; who uses it cannot tell.
+
+The account (gambit.venues.account) knows what to say and what answers mean; this is the part with the sockets. After
+every connect of the stream, and whenever something may have been missed, the venue is asked for its open orders, and
+the desk compares executions and balances.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from gambit.commands import Command
+from gambit.events import Fact
+from gambit.model import Failure
+from gambit.runtime.backoff import SEC, Backoff
+from gambit.runtime.budget import Budget
+from gambit.runtime.budget import Lane as BudgetLane
+from gambit.runtime.clock import Clock
+from gambit.runtime.gateway import Gateway
+from gambit.runtime.moment import Moment
+from gambit.runtime.transport import Link, LinkError, Transport
+from gambit.venues.account import Account, Turn
+from gambit.venues.orders import Frame, Garbled, Lane, Limit, Line, RestRequest, Stamp, StreamLost
+
+PING_SEC: Final = 10.0
+TOKEN_WAIT_SEC: Final = 10.0
+
+Start = Callable[[str, Coroutine[Any, Any, object]], object]
+
+
+class AccountPort:
+    """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
+    runs a task that may end. Give it to the supervisor with run()."""
+
+    deadline_ns: int | None = None
+
+    def __init__(
+        self,
+        account: Account,
+        gateway: Gateway,
+        transport: Transport,
+        clock: Clock,
+        ws_root: str,
+        *,
+        deliver: Callable[[Iterable[Fact]], None],
+        reconcile: Callable[[], None],
+        start: Start,
+        random: Callable[[], float],
+        warn: Callable[[str], None],
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.account = account
+        self.gateway = gateway
+        self.name = account.language.name
+        self.window_ns = account.language.window_ns
+        self.is_up = False  # the stream stands and has answered
+        self.reason = "the private stream is not connected yet"
+        self._transport = transport
+        self._clock = clock
+        self._ws_root = ws_root.rstrip("/")
+        self._deliver = deliver
+        self._reconcile = reconcile
+        self._start = start
+        self._random = random
+        self._warn = warn
+        self._tls = tls
+        self._stream: _Ear | None = None
+        self._entry: _Ear | None = None
+        self._is_ending = False
+        self._tasks = 0
+        # What is limited by address is the gateway's to count, for market data draws on it too.
+        self._limits = [
+            (limit, Budget(limit.units, limit.per_sec)) for limit in account.language.limits if limit.of != "ip"
+        ]
+
+    # ---- the port ----
+
+    def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
+        """See Port. Orders go over the line when it stands."""
+        link = self._order_link()
+        return self._act(self.account.carry_out(command, now_ns, over_line=link is not None))
+
+    def on_time(self, conditions: Moment, now_ns: int) -> Sequence[Fact]:
+        """Everything here arrives by itself."""
+        del conditions, now_ns
+        return ()
+
+    # ---- requests ----
+
+    def _act(self, turn: Turn) -> list[Fact]:
+        """Send what a turn wants sent; its facts, with those that are known at once."""
+        facts: list[Fact] = list(turn.facts)
+        for request in turn.requests:
+            if isinstance(request, Frame):
+                facts += self._send_frame(request)
+            else:
+                self._tasks += 1
+                self._start(f"{self.name} {request.asked.what} {self._tasks}", self._exchange(request))
+        for frame in turn.frames:
+            if self._stream is not None and self._stream.link is not None:
+                self._stream.link.send(frame)
+        if any(isinstance(report, StreamLost | Garbled) for report in turn.told):
+            self._compare()
+        return facts
+
+    def _send_frame(self, frame: Frame) -> Sequence[Fact]:
+        link = self._order_link()
+        if link is None:
+            return self.account.unsent(frame.asked, "the line is down").facts
+        link.send(frame.data)
+        return self.account.sent(frame.asked).facts
+
+    def _order_link(self) -> Link | None:
+        ear = self._entry or self._stream
+        return ear.link if ear is not None and ear.has_heard and ear.line_takes_orders else None
+
+    async def _exchange(self, request: RestRequest) -> None:
+        """One request and its answer. Orders are sent once, whatever happens."""
+        left = False
+
+        def on_leave() -> None:
+            nonlocal left
+            left = True
+            self._deliver(self.account.sent(request.asked).facts)
+
+        if not await self._within_limits(request):
+            self._deliver(self._act(self.account.unsent(request.asked, "the rate budget is used up")))
+            return
+        answer = await self.gateway.carry(
+            request.method,
+            request.path,
+            headers=dict(request.headers),
+            body=request.body,
+            weight=0 if self._limits else request.weight,
+            lane=_urgency(request.lane),
+            on_leave=on_leave,
+        )
+        now_ns = self._clock.now_ns()
+        if isinstance(answer, Failure):
+            settle = self.account.lost if left else self.account.unsent
+            turn = settle(request.asked, f"{answer.category}: {answer.text}")
+        else:
+            turn = self.account.read(request.asked, answer.status, answer.headers, answer.body, now_ns)
+        self._deliver(self._act(turn))
+
+    async def _within_limits(self, request: RestRequest) -> bool:
+        """Take a request's share of the account's own limits; a create does not wait for one, everything else does."""
+        own = [(limit, budget) for limit, budget in self._limits if not limit.lanes or request.lane in limit.lanes]
+        urgency = _urgency(request.lane)
+        while True:
+            now_ns = self._clock.mono_ns()
+            waits = [budget.wait_ns(_cost(limit, request), now_ns, urgency) for limit, budget in own]
+            if not any(waits):
+                for limit, budget in own:
+                    budget.take(_cost(limit, request), now_ns)
+                return True
+            if request.lane is Lane.CREATE:
+                return False
+            await asyncio.sleep(max(waits) / SEC)
+
+    # ---- lines ----
+
+    async def run(self) -> None:
+        """For ever: keep the stream, and the entry line where there is one, connected."""
+        entry = self.account.language.entry()
+        async with asyncio.TaskGroup() as lines:
+            lines.create_task(self._keep(self.account.language.stream, is_entry=False))
+            if entry is not None:
+                lines.create_task(self._keep(lambda: self.account.language.entry(), is_entry=True))
+
+    async def _keep(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
+        backoff = Backoff(self._random)
+        while True:
+            began_ns = self._clock.mono_ns()
+            try:
+                await self._one(make, is_entry=is_entry)
+            except LinkError as error:
+                self._down(is_entry, str(error))
+            wait_ns = backoff.failed(self._clock.mono_ns() - began_ns)
+            await asyncio.sleep(wait_ns / SEC)
+
+    async def _one(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
+        """One connection from its logon to its end. Raises LinkError."""
+        await self._fetch_token()
+        line = make()
+        if line is None:
+            raise LinkError("the venue has no such line")
+        ear = _Ear(self, line, is_entry=is_entry)
+        await self._transport.open(self._ws_root + line.path, ear, self._tls)
+        if is_entry:
+            self._entry = ear
+        else:
+            self._stream = ear
+        for data in self.account.opening(line, self._clock.now_ns()):
+            ear.say(data)
+        try:
+            await self._ping_until_ended(ear)
+        except asyncio.CancelledError:
+            self._is_ending = True
+            raise
+        finally:
+            self._down(is_entry, ear.reason)
+            if ear.link is not None:
+                ear.link.close()
+
+    async def _ping_until_ended(self, ear: "_Ear") -> None:
+        while not ear.ended.done():
+            try:
+                async with asyncio.timeout(PING_SEC):
+                    await asyncio.shield(ear.ended)
+            except TimeoutError:
+                now_ns = self._clock.now_ns()
+                text = ear.line.ping(Stamp(now_ns, now_ns // 1000))
+                if text:
+                    ear.say(text)
+                elif ear.link is not None:
+                    ear.link.ping()
+
+    async def _fetch_token(self) -> None:
+        turn = self.account.ask_token(self._clock.now_ns())
+        for request in turn.requests:
+            if isinstance(request, RestRequest):
+                await self._exchange(request)
+
+    def _down(self, is_entry: bool, reason: str) -> None:
+        if not self._is_ending:
+            self._warn(f"{self.name}: the {'entry line' if is_entry else 'private stream'} is down: {reason}")
+        if is_entry:
+            self._entry = None
+        else:
+            self._stream, self.is_up, self.reason = None, False, reason
+        self._deliver(self._act(self.account.line_down(reason)))
+
+    def heard(self, ear: "_Ear", data: bytes, recv_ns: int) -> None:
+        """A frame of a line."""
+        is_first, ear.has_heard = not ear.has_heard, True
+        self._deliver(self._act(self.account.hear(ear.line, data, recv_ns)))
+        if is_first and not ear.is_entry:
+            self.is_up, self.reason = True, ""
+            self._compare()
+
+    def _compare(self) -> None:
+        """Open orders, executions and balances, side by side with ours."""
+        self._deliver(self._act(self.account.open_orders(self._clock.now_ns())))
+        self._reconcile()
+
+
+def _urgency(lane: Lane) -> BudgetLane:
+    """Cancels may use what is kept back for them."""
+    return BudgetLane.URGENT if lane is Lane.CANCEL else BudgetLane.ORDINARY
+
+
+def _cost(limit: Limit, request: RestRequest) -> int:
+    """What a request takes of a limit."""
+    return request.weight if limit.counts == "weight" else 1
+
+
+class _Ear:
+    """The transport's listener for one line."""
+
+    def __init__(self, port: AccountPort, line: Line, *, is_entry: bool) -> None:
+        self.port = port
+        self.line = line
+        self.is_entry = is_entry
+        self.line_takes_orders = True  # the account falls back to HTTP where it does not
+        self.has_heard = False
+        self.link: Link | None = None
+        self.reason = ""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.on_message: Callable[[bytes, int], object] = partial(port.heard, self)
+
+    def say(self, data: bytes) -> None:
+        """Send a text."""
+        if self.link is not None:
+            self.link.send(data)
+
+    def on_open(self, link: Link) -> None:
+        """The connection stands."""
+        self.link = link
+
+    def on_heard(self, recv_ns: int) -> None:
+        """The end of a read."""
+
+    def on_close(self, reason: str, bug: Exception | None) -> None:
+        """The connection is gone."""
+        self.link, self.reason = None, reason if bug is None else f"{reason}: {bug!r}"
+        if not self.ended.done():
+            self.ended.set_result(None)

@@ -1,0 +1,38 @@
+"""The order languages by venue: which class speaks for an account, and what it has to know beside the keys."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from gambit.model import Instrument
+from gambit.venues.binance_orders import BinanceOrders
+from gambit.venues.bybit_orders import BybitOrders
+from gambit.venues.coinbase_orders import CoinbaseOrders
+from gambit.venues.kraken_orders import KrakenOrders
+from gambit.venues.okx_orders import OkxOrders
+from gambit.venues.orders import Keys, OrderLanguage
+
+LANGUAGES: Final[Mapping[str, Callable[[Keys, Sequence[Instrument]], OrderLanguage]]] = {
+    "binance": lambda keys, _instruments: BinanceOrders(keys),
+    "okx": lambda keys, _instruments: OkxOrders(keys, {}),
+    "bybit": lambda keys, _instruments: BybitOrders(keys),
+    "kraken": lambda keys, instruments: KrakenOrders(keys, [each.spelling for each in instruments]),
+    "coinbase": lambda keys, _instruments: CoinbaseOrders(keys),
+}
+
+
+# What is behind the venue's address on the private stream.
+STREAM_PATHS: Final[Mapping[str, str]] = {
+    "binance": "/ws-api/v3",
+    "okx": "/ws/v5/private",
+    "bybit": "/v5/private",
+    "kraken": "/v2",
+    "coinbase": "",
+}
+
+
+def order_language(venue: str, keys: Keys, instruments: Sequence[Instrument]) -> OrderLanguage:
+    """An account's language. Raises ValueError for a venue without one, and for keys that cannot sign."""
+    make = LANGUAGES.get(venue)
+    if make is None:
+        raise ValueError(f"{venue}: no orders can be sent there; they can to {', '.join(LANGUAGES)}")
+    return make(keys, instruments)

@@ -1,0 +1,89 @@
+"""Orders over the real protocols: sent to the simulated exchanges, filled, reconciled; their ledgers and ours agree."""
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gambit.bootstrap import Options
+from gambit.runtime.daemon import Daemon
+from gambit.sim.server import Server
+from gambit.sim.world import Scenario
+from gambit.venues.orders import Keys
+from tests.e2e.live import config_for, exchanges, running, until
+
+SYMBOL = "BTC-USDT"
+CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
+SETTINGS = ('execution.mode = "live"', "risk.trades_per_hour = 0", "risk.trades_per_day = 0")
+
+
+def keys_of(server: Server) -> dict[str, Keys]:
+    """The demo account's keys on every venue."""
+    entries = {venue: server.entry(venue) for venue in server.world.exchanges}
+    return {v: Keys(key=e["key"], secret=e["secret"], passphrase=e["passphrase"]) for v, e in entries.items()}
+
+
+async def ledger(server: Server, venue: str) -> dict[str, Any]:
+    """The truth of a venue about its accounts."""
+    url = f"http://127.0.0.1:{server.ports[venue]}/_sim/ledger"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        found: dict[str, Any] = await answer.json()
+        return found
+
+
+def balances_of(daemon: Daemon, venue: str) -> dict[str, Decimal]:
+    """What the desk believes to own there."""
+    known = daemon.parts.dealing.desk.standing.state.holdings.balances
+    return {name.partition("|")[2]: amount for name, amount in known.items() if name.startswith(f"{venue}|")}
+
+
+async def test_dislocations_are_traded_over_the_wire(tmp_path: Path) -> None:
+    """One venue after the other turns dear; it is sold there and bought elsewhere; executions and balances equal the
+    venues' own to the last unit."""
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        async with running(config, Options(keys=keys_of(server))) as (daemon, _):
+            desk = daemon.parts.dealing.desk
+            await until(lambda: len(desk.standing.state.holdings.balances) >= 2 * len(server.world.exchanges))
+            await until(lambda: all(port.is_up for port in daemon.parts.dealing.ports.values()))
+            daemon.parts.dealing.arm("a test")
+            for dear in server.world.exchanges:
+                await trade_at(dear, server, daemon)
+            assert desk.standing.state.holdings.audit() == []
+            for venue in server.world.exchanges:
+                truth = (await ledger(server, venue))["balances"]["demo"]
+                ours = balances_of(daemon, venue)
+                assert {a: Decimal(b["free"]) + Decimal(b["locked"]) for a, b in truth.items() if a in ours} == ours
+            assert daemon.problems == []
+
+
+async def trade_at(dear: str, server: Server, daemon: Daemon) -> None:
+    """Let a venue be dear for a while: something is sold there, and in the end nothing is open."""
+    desk = daemon.parts.dealing.desk
+
+    def is_sold() -> bool:
+        intents = [order.intent for order in desk.standing.state.orders.values() if order.filled_qty]
+        return any(one.venue == dear and one.side == "sell" and one.purpose == "entry" for one in intents)
+
+    server.world.shift(dear, SYMBOL, 60.0, server._now_ns(), 1500)
+    await until(is_sold)
+    await until(lambda: desk.is_flat and not desk.standing.unsettled)
+
+
+async def test_unarmed_live_sends_nothing(tmp_path: Path) -> None:
+    """Live without an arm command is everything but sending."""
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        async with running(config, Options(keys=keys_of(server))) as (daemon, _):
+            dealing = daemon.parts.dealing
+            await until(lambda: all(port.is_up for port in dealing.ports.values()))
+            await until(lambda: dealing.desk.standing.state.holdings.balances)
+            server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 2000)
+            funnel = dealing.desk.standing.state.funnel
+            await until(lambda: sum(funnel.ended.values()) > 0)
+            await asyncio.sleep(0)
+            assert dealing.sent == 0
+        for venue in server.world.exchanges:
+            assert [order for order in (await ledger(server, venue))["orders"] if order["account"] == "demo"] == []
