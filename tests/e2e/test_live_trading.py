@@ -16,6 +16,7 @@ from tests.e2e.live import config_for, exchanges, running, until
 
 SYMBOL = "BTC-USDT"
 CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
+ATTEMPTS = 5
 SETTINGS = ('execution.mode = "live"', "risk.trades_per_hour = 0", "risk.trades_per_day = 0")
 
 
@@ -67,8 +68,14 @@ async def trade_at(dear: str, server: Server, daemon: Daemon) -> None:
         intents = [order.intent for order in desk.standing.state.orders.values() if order.filled_qty]
         return any(one.venue == dear and one.side == "sell" and one.purpose == "entry" for one in intents)
 
-    server.world.shift(dear, SYMBOL, 60.0, server._now_ns(), 1500)
-    await until(is_sold)
+    for _ in range(ATTEMPTS):  # a busy machine may be too late for one
+        await until(lambda: not daemon.parts.readings.board.open)
+        over_ns = server._now_ns() + 1_500_000_000
+        server.world.shift(dear, SYMBOL, 60.0, server._now_ns(), 1000)
+        await until(lambda over_ns=over_ns: is_sold() or server._now_ns() > over_ns)
+        if is_sold():
+            break
+    assert is_sold(), desk.standing.state.funnel.ended
     await until(lambda: desk.is_flat and not desk.standing.unsettled)
 
 
