@@ -138,7 +138,9 @@ class Journal:
             raise ValueError(f"{KIND} is written by checkpoint() only")
         check_size(kind, body)
         self.head += 1
-        return Record(self.head, ts_ns, kind, body)
+        # A copy: an encoder's bytes may hold on to the buffer they grew in (orjson: 32 KB for 1 KB), and the tail on to
+        # them.
+        return Record(self.head, ts_ns, kind, bytes(memoryview(body)))
 
     def _check(self) -> None:
         if self._writer.failed is not None:

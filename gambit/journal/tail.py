@@ -14,7 +14,7 @@ from gambit.journal.frame import Record
 from gambit.journal.problem import JournalDamaged, JournalError
 from gambit.journal.segment import Segment, SegmentReader, segment_at, segment_of, segment_path
 
-TAIL_BYTES_MAX: Final = 32 << 20
+TAIL_BYTES_MAX: Final = 8 << 20
 _RECORD_COST: Final = 200  # bytes that a record takes in memory beside its body
 
 

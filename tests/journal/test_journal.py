@@ -209,6 +209,19 @@ async def test_a_follower_loses_nothing(at: Places, tail_bytes: int, monkeypatch
     assert proof.last_hash == slow.hash.hex()
 
 
+async def test_the_tail_holds_on_to_no_encoders_buffer(at: Places) -> None:
+    """What is kept of a record is as large as the record, whatever the bytes given stood in."""
+    journal = open_journal(at, Policy(), 0)
+    given = body(1)
+    await journal.until_synced(journal.append("fact", given, 1))
+    follower = journal.follow(0)
+    (kept,) = follower.read(1)
+    assert kept.body == given
+    assert kept.body is not given
+    follower.close()
+    await journal.close()
+
+
 async def test_a_follower_sees_only_what_is_synced(at: Places) -> None:
     """A record that a power cut could take back is not handed on."""
     disk = Faulty()
