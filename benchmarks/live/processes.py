@@ -73,6 +73,8 @@ def write_config(folder: Path, entries: Sequence[dict[str, str]], scenario: Scen
     lines = [f"symbols = {json.dumps(scenario.symbols)}", "[daemon]", f'state_dir = "{folder / "state"}"']
     lines += ['log_level = "warning"', "[metrics]", "port = 0"]
     lines += ["[engine]", "min_spread_bps = 5", "min_liquidity_depth = 1000", "max_notional = 10000"]
+    lines += ["[execution]", "paper_taker_fee_bps = 1", "paper_slippage_bps = 1"]
+    lines += ["[risk]", "trades_per_day = 0", "trades_per_hour = 0"]
     for entry in entries:
         lines += [f"[venues.{entry['venue']}]", "taker_fee_bps = 1"]
         lines += [f'ws_url = "{entry["ws"]}"', f'rest_url = "{entry["rest"]}"']

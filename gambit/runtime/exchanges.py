@@ -37,9 +37,18 @@ class Exchange(msgspec.Struct, frozen=True):
 class Exchanges:
     """`gambit sim` as a child; an async context manager. Raises ExchangesError when it does not come up."""
 
-    def __init__(self, venues: Sequence[str], symbols: Sequence[str], seed: int, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        venues: Sequence[str],
+        symbols: Sequence[str],
+        seed: int,
+        env: Mapping[str, str],
+        *,
+        scenario: Scenario | None = None,
+    ) -> None:
+        """A `scenario` brings its own symbols."""
         self._venues = tuple(venues)
-        self._scenario = Scenario(symbols=tuple(symbols), dislocations_per_s=DISLOCATIONS_PER_S)
+        self._scenario = scenario or Scenario(symbols=tuple(symbols), dislocations_per_s=DISLOCATIONS_PER_S)
         self._seed = seed
         self._env = dict(env)
         self._process: asyncio.subprocess.Process | None = None

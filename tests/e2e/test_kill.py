@@ -19,14 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 import pytest
 
 from gambit.journal import places, verify
 from gambit.journal.segment import read_segment, segments
+from gambit.runtime.exchanges import Exchanges
 from gambit.runtime.process import holder
-from gambit.sim.process import Simulation
 from gambit.sim.world import DIALECTS, Scenario
 
 KILLS = int(os.environ.get("GAMBIT_DAEMON_KILLS", "3"))
@@ -50,15 +49,15 @@ class Told:
 @asynccontextmanager
 async def exchanges(folder: Path) -> AsyncIterator[Path]:
     """Exchanges in a process of their own with much to find; a configuration that points at them."""
-    scenario = folder / "scenario.json"
-    scenario.write_bytes(msgspec.json.encode(Scenario(symbols=SYMBOLS, rate=40.0, dislocations_per_s=30.0)))
-    async with Simulation(list(DIALECTS), words=["--scenario", str(scenario)]) as simulation:
+    scenario = Scenario(symbols=SYMBOLS, rate=40.0, dislocations_per_s=30.0)
+    async with Exchanges(list(DIALECTS), SYMBOLS, 1, os.environ, scenario=scenario) as there:
         lines = [f"symbols = {json.dumps(SYMBOLS)}", "[daemon]", f'state_dir = "{folder / "state"}"']
         lines += ['log_format = "json"', "[metrics]", "port = 0"]
-        lines += ["[engine]", "min_spread_bps = 5", "min_liquidity_depth = 1000"]
-        for venue, entry in simulation.entries.items():
-            lines += [f"[venues.{venue}]", f'ws_url = "{entry["ws"]}"', f'rest_url = "{entry["rest"]}"']
-            lines += ["taker_fee_bps = 1"]
+        lines += ["[engine]", "min_spread_bps = 5", "min_liquidity_depth = 1000", "max_notional = 1000"]
+        lines += ["[execution]", "paper_taker_fee_bps = 1", "paper_slippage_bps = 1"]
+        lines += ["[risk]", "trades_per_day = 0", "trades_per_hour = 0"]
+        for one in there.exchanges:
+            lines += [f"[venues.{one.venue}]", f'ws_url = "{one.ws}"', f'rest_url = "{one.rest}"', "taker_fee_bps = 1"]
         config = folder / "gambit.toml"
         config.write_text("\n".join(lines) + "\n")
         yield config
@@ -87,10 +86,12 @@ async def follow(path: Path, told: Told) -> None:
 
     async def ask() -> None:
         writer.write(b'{"jsonrpc":"2.0","id":1,"method":"subscribe","params":{"topics":["arb.signal"]}}\n')
-        for method in itertools.cycle(("reduce", "halt", "resume")):
-            reason = f"{method} {len(told.ready_s)} {time.monotonic_ns()}"
-            request = {"jsonrpc": "2.0", "id": reason, "method": method, "params": {"reason": reason}}
-            writer.write(orjson.dumps(request) + b'\n{"jsonrpc":"2.0","id":2,"method":"status"}\n')
+        for turn in itertools.count():
+            for method in () if turn % 8 else ("halt", "resume"):  # trading goes on between them
+                reason = f"{method} {time.monotonic_ns()}"
+                request = {"jsonrpc": "2.0", "id": reason, "method": method, "params": {"reason": reason}}
+                writer.write(orjson.dumps(request) + b"\n")
+            writer.write(b'{"jsonrpc":"2.0","id":2,"method":"status"}\n')
             await asyncio.sleep(ASK_SEC)
 
     asking = asyncio.create_task(ask())
