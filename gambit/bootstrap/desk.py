@@ -54,6 +54,7 @@ def build_dealing(
         clock,
         keeping.journal,
         ledger.fact,
+        ledger.fact_now,
         lambda: Moment(market, venues),
         durability=config.journal.durability,
         notify=notify,
@@ -61,6 +62,7 @@ def build_dealing(
         on_defect=on_defect,
     )
     dealing.replay()
+    keeping.state_hash = lambda: dealing.desk.standing.digest()
     return dealing
 
 

@@ -73,13 +73,16 @@ class Follower(Protocol):
 class Journal(Protocol):
     """Where facts are written down before anything is done about them."""
 
+    @property
+    def written(self) -> int: ...
     def follow(self, after: int) -> Follower: ...
     async def until_written(self, seq: int) -> None: ...
     async def until_synced(self, seq: int) -> None: ...
 
 
 class Dealing:
-    """One desk at work. `write` appends a fact and gives its number; `notify` tells people; `on_state` hears of every
+    """One desk at work. `write` appends a fact and gives its number, `write_now` the same for what something waits for;
+    `notify` tells people; `on_state` hears of every
     change of the trading state that the desk makes; `on_defect` hears what went wrong on our side."""
 
     def __init__(
@@ -88,6 +91,7 @@ class Dealing:
         clock: Clock,
         journal: Journal,
         write: Callable[[Fact], int],
+        write_now: Callable[[Fact], int],
         moment: Callable[[], Moment],
         *,
         durability: Literal["process", "power"],
@@ -101,6 +105,7 @@ class Dealing:
         self.sent = 0
         self._journal = journal
         self._write = write
+        self._write_now = write_now
         self._moment = moment
         self._durability = durability
         self._notify = notify
@@ -219,19 +224,30 @@ class Dealing:
     # ---- carrying out ----
 
     def _carry_out(self, decision: Decision, *, is_told: bool = False) -> None:
-        seq = 0
+        commands = [command for command in decision.commands if not isinstance(command, Notify)]
+        seq = self._write_down(decision.facts, is_awaited=bool(commands))
         for fact in decision.facts:
-            seq = self._write(fact)
             if isinstance(fact, TradingStateChanged) and not is_told:
                 self._on_state(fact)
         for command in decision.commands:
             if isinstance(command, Notify):
                 self._notify(command)
-        commands = [command for command in decision.commands if not isinstance(command, Notify)]
-        if commands:
-            task = asyncio.get_running_loop().create_task(self._send(commands, seq))
-            self._sending.add(task)
-            task.add_done_callback(self._sent)
+        if not commands:
+            return
+        if self._durability == "process" and self._journal.written >= seq:
+            self._hand_all_over(commands)
+            return
+        task = asyncio.get_running_loop().create_task(self._send(commands, seq))
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+
+    def _write_down(self, facts: Sequence[Fact], *, is_awaited: bool) -> int:
+        """The number of the last one. What commands wait for is written here and now where that can be."""
+        seq = 0
+        for k, fact in enumerate(facts, 1):
+            is_last = k == len(facts)
+            seq = self._write_now(fact) if is_last and is_awaited else self._write(fact)
+        return seq
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
@@ -248,6 +264,9 @@ class Dealing:
             except Exception as error:
                 self._refuse(commands, f"the journal did not take the intent: {error}")
                 raise
+        self._hand_all_over(commands)
+
+    def _hand_all_over(self, commands: Sequence[Command]) -> None:
         for command in commands:
             self._hand_over(command)
         self._wake.set()

@@ -18,6 +18,7 @@ class Journal(Protocol):
     head: int
 
     def append(self, kind: str, body: bytes, ts_ns: int) -> int: ...
+    def append_now(self, kind: str, body: bytes, ts_ns: int) -> int: ...
 
 
 class Ledger:
@@ -35,6 +36,11 @@ class Ledger:
         """Write a fact down."""
         kind, body = written(fact)
         return self.journal.append(kind, body, self.clock.now_ns())
+
+    def fact_now(self, fact: Fact) -> int:
+        """The same for what something waits for: written when this returns, unless the writer is at it just now."""
+        kind, body = written(fact)
+        return self.journal.append_now(kind, body, self.clock.now_ns())
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a frame that could not be used, unless too many come at once; its id is its place in the journal."""

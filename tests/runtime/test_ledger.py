@@ -20,6 +20,9 @@ class Journal:
         self.records.append((kind, body, ts_ns))
         return self.head
 
+    def append_now(self, kind: str, body: bytes, ts_ns: int) -> int:
+        return self.append(kind, body, ts_ns)
+
 
 class Clock:
     """A clock that is set."""
