@@ -76,7 +76,7 @@ async def trade_at(dear: str, server: Server, daemon: Daemon) -> None:
         if is_sold():
             break
     assert is_sold(), desk.standing.state.funnel.ended
-    await until(lambda: desk.is_flat and not desk.standing.unsettled)
+    await until(lambda: desk.is_flat)
 
 
 async def test_unarmed_live_sends_nothing(tmp_path: Path) -> None:
