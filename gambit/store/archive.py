@@ -24,7 +24,7 @@ KEEP_DAYS: Final[Mapping[str, int]] = {
     "pre_trade_checks_log": 60, "feed_event": 90,
 }  # fmt: skip
 # A table whose rows are changed later, or that proves that no record is missing, has no days to leave by.
-KEPT: Final = frozenset({"alerts", "order_plan", "orders", "settlements", "dead_letters", "facts"})
+KEPT: Final = frozenset({"alerts", "order_plan", "orders", "executions", "settlements", "dead_letters", "facts"})
 
 
 def kept_days(configured: Mapping[str, int]) -> dict[str, int]:

@@ -3,54 +3,32 @@
 A batch is the view `batch(seq, ts_ns, kind, body)`. Each rule takes the records of some kinds; DuckDB parses their JSON
 into the named fields (a field that is missing or of another type is null: a projection never fails on what it reads)
 and the statement turns `fact` into rows. Every record also becomes a row of `facts`, with its body unless a rule has
-taken it. The same journal gives the same rows, whatever the batches.
+taken all of it. The same journal gives the same rows, whatever the batches.
 """
 
-import json
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-SCHEMA_VERSION: Final = 1
+from gambit.store.order_rules import ORDER_RULES
+from gambit.store.rule import MONEY, Rule, fields
 
-
-class Rule(NamedTuple):
-    """Records of `kinds`, read as `fields` (name -> DuckDB type), run through `sql`, in which `{facts}` stands for
-    them: rows of seq, ts (TIMESTAMP_NS), kind, fact (a struct of the fields), in the order of the journal."""
-
-    kinds: tuple[str, ...]
-    fields: dict[str, str]
-    sql: str
-
-    def statement(self) -> str:
-        """The SQL to run on a batch."""
-        kinds = ", ".join(f"'{kind}'" for kind in self.kinds)
-        shape = json.dumps(self.fields)
-        facts = (
-            f"(SELECT seq, make_timestamp_ns(ts_ns) AS ts, kind, from_json(body, '{shape}') AS fact "
-            f"FROM batch WHERE kind IN ({kinds}) ORDER BY seq)"
-        )
-        return self.sql.replace("{facts}", facts)
+SCHEMA_VERSION: Final = 2
 
 
-def _fields(kind: str, *names: str) -> dict[str, str]:
-    return dict.fromkeys(names, kind)
-
-
-_MONEY: Final = "DECIMAL(38, 18)"
 _SIGNAL: Final = {
-    **_fields("UUID", "opp_id", "raw_signal_id"),
-    **_fields(
+    **fields("UUID", "opp_id", "raw_signal_id"),
+    **fields(
         "VARCHAR",
         "symbol", "symbol_buy", "symbol_sell", "base_asset", "quote_asset", "venue_buy", "venue_sell", "data_quality",
         "schema_ver",
     ),
-    **_fields(
+    **fields(
         "DOUBLE",
         "spread_bps", "score", "ttl_sec", "net_bps", "liquidity", "sigma", "persistence", "window_mean_bps",
         "window_max_bps", "impact_bps",
     ),
-    **_fields(_MONEY, "profit_quote", "qty", "buy_vwap", "sell_vwap"),
-    **_fields("BIGINT", "seq_buy", "seq_sell", "book_age_buy_ns", "book_age_sell_ns", "recv_ns"),
+    **fields(MONEY, "profit_quote", "qty", "buy_vwap", "sell_vwap"),
+    **fields("BIGINT", "seq_buy", "seq_sell", "book_age_buy_ns", "book_age_sell_ns", "recv_ns"),
     "degraded": "BOOLEAN",
 }  # fmt: skip
 
@@ -65,10 +43,10 @@ RULES: Final[tuple[Rule, ...]] = (
         ("signal.closed",),
         {
             "raw_signal_id": "UUID",
-            **_fields("VARCHAR", "symbol", "venue_buy", "venue_sell", "reason"),
-            **_fields("BIGINT", "recv_ns", "duration_ns", "evaluations"),
+            **fields("VARCHAR", "symbol", "venue_buy", "venue_sell", "reason"),
+            **fields("BIGINT", "recv_ns", "duration_ns", "evaluations"),
             "max_net_bps": "DOUBLE",
-            "max_profit_quote": _MONEY,
+            "max_profit_quote": MONEY,
         },
         "INSERT INTO arbitrage_episode BY NAME SELECT fact.* EXCLUDE (recv_ns), "
         "make_timestamp_ns(fact.recv_ns - fact.duration_ns) AS started_at, "
@@ -76,20 +54,20 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         ("feed.up", "feed.down", "book.synced", "book.lost"),
-        _fields("VARCHAR", "venue", "conn", "symbol", "reason"),
+        fields("VARCHAR", "venue", "conn", "symbol", "reason"),
         "INSERT INTO feed_event BY NAME SELECT ts, kind, fact.*, seq FROM {facts}",
     ),
     Rule(
         ("daemon.started", "daemon.stopped", "state.changed"),
         {
-            **_fields("VARCHAR", "version", "mode", "config_hash", "state", "was", "reason", "by"),
-            **_fields("BIGINT", "pid", "epoch"),
+            **fields("VARCHAR", "version", "mode", "config_hash", "state", "was", "reason", "by"),
+            **fields("BIGINT", "pid", "epoch"),
         },
         "INSERT INTO daemon_event BY NAME SELECT ts, kind, fact.*, seq FROM {facts}",
     ),
     Rule(
         ("dead_letter",),
-        {**_fields("VARCHAR", "topic", "venue", "conn", "reason", "raw"), **_fields("BIGINT", "letter_id", "recv_ns")},
+        {**fields("VARCHAR", "topic", "venue", "conn", "reason", "raw"), **fields("BIGINT", "letter_id", "recv_ns")},
         "INSERT INTO dead_letters BY NAME SELECT fact.* EXCLUDE (raw, recv_ns), "
         "make_timestamp_ns(fact.recv_ns) AS recv_at, TRY(from_base64(fact.raw)) AS raw, "
         "ts AS created_at, seq FROM {facts}",
@@ -104,13 +82,13 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         ("audit",),
-        _fields("VARCHAR", "who", "door", "action", "entity_type", "entity_ref", "outcome", "detail"),
+        fields("VARCHAR", "who", "door", "action", "entity_type", "entity_ref", "outcome", "detail"),
         "INSERT INTO audit_log BY NAME SELECT seq AS audit_id, fact.* EXCLUDE (who, detail), "
         "fact.who AS user_id, fact.detail AS metadata, ts, seq FROM {facts}",
     ),
     Rule(
         ("alert.raised",),
-        _fields("VARCHAR", "alert_id", "rule_id", "severity", "message", "scope", "user_id"),
+        fields("VARCHAR", "alert_id", "rule_id", "severity", "message", "scope", "user_id"),
         "INSERT INTO alerts BY NAME SELECT fact.*, ts AS created_at, seq FROM {facts}",
     ),
     Rule(
@@ -120,6 +98,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "(SELECT fact.alert_id AS alert_id, min(ts) AS ts FROM {facts} GROUP BY ALL) AS over "
         "WHERE alerts.alert_id = over.alert_id AND alerts.resolved_at IS NULL",
     ),
+    *ORDER_RULES,
 )
 
 # Tables whose rows come from the journal; a rebuild gives them again. The others are samples.
@@ -144,7 +123,7 @@ DAY_OF: Final = {
     "settlements": "settled_at",
 }  # fmt: skip
 
-_TAKEN: Final = tuple(kind for rule in RULES for kind in rule.kinds)
+_TAKEN: Final = tuple(kind for rule in RULES if not rule.keeps_body for kind in rule.kinds)
 
 
 def statements(kinds: Collection[str], rules: Sequence[Rule] = RULES) -> Iterator[str]:

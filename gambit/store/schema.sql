@@ -5,6 +5,9 @@
 --   * user_id may be null where the daemon itself acts.
 --   * market_snapshots has no snapshot_id: (symbol, venue, ts) names a sample.
 --   * candles_5m is a view over the 1-minute candles.
+--   * The rows of the order path have more columns; its records stay whole in facts all the same. A refused plan has no
+--     plan_id, so its checks have the opp_id.
+--   * settlement_id is the text that the desk gives it. A settlement is a row once it is confirmed, not before.
 --   * Further tables: facts (what no table of its own takes, and every record's number), arbitrage_episode,
 --     feed_event, daemon_event, dead_letters, store_cursor.
 
@@ -20,7 +23,7 @@ CREATE TABLE facts (
     seq BIGINT NOT NULL,
     ts TIMESTAMP_NS NOT NULL,
     kind VARCHAR NOT NULL,
-    body VARCHAR -- JSON; null where another table has it
+    body VARCHAR -- JSON; null where another table has all of it
 );
 
 CREATE TABLE arbitrage_opportunity (
@@ -63,24 +66,41 @@ CREATE TABLE alerts (
     created_at TIMESTAMP_NS, resolved_at TIMESTAMP_NS, seq BIGINT NOT NULL
 );
 
+-- An opportunity that became a plan, or was refused one (no plan_id then). status: waiting, working, closed, refused.
 CREATE TABLE order_plan (
-    plan_id UUID, opp_id UUID, status VARCHAR, risk_flags VARCHAR, total_quote_amount DECIMAL(38, 18),
-    created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS, seq BIGINT NOT NULL
+    plan_id UUID, opp_id UUID, symbol VARCHAR, strategy VARCHAR, approval VARCHAR, status VARCHAR,
+    reason VARCHAR, -- why it was refused or stopped
+    ended VARCHAR, -- nothing, flat, dust, position
+    risk_flags VARCHAR, -- gates that said no; unhedged
+    total_quote_amount DECIMAL(38, 18), expected_profit DECIMAL(38, 18),
+    profit VARCHAR, -- JSON, by quote asset
+    compensations BIGINT, created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS, seq BIGINT NOT NULL
 );
 
 CREATE TABLE orders (
     order_id UUID, plan_id UUID, user_id VARCHAR, venue VARCHAR, symbol VARCHAR, side VARCHAR, qty DECIMAL(38, 18),
-    price DECIMAL(38, 18), status VARCHAR, idempotency_key VARCHAR, created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS,
-    seq BIGINT NOT NULL
+    price DECIMAL(38, 18), status VARCHAR, qty_filled DECIMAL(38, 18), average_price DECIMAL(38, 18),
+    idempotency_key VARCHAR, client_order_id VARCHAR, venue_order_id VARCHAR, tif VARCHAR, purpose VARCHAR, leg BIGINT,
+    retry_of VARCHAR, compensates VARCHAR, created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS, seq BIGINT NOT NULL
 );
 
 CREATE TABLE executions (
-    exec_id UUID, order_id UUID, exec_venue_id VARCHAR, qty_filled DECIMAL(38, 18), price DECIMAL(38, 18),
-    fee DECIMAL(38, 18), exec_time TIMESTAMP_NS, venue_exec_id VARCHAR, seq BIGINT NOT NULL
+    exec_id UUID, order_id UUID, -- null: of no order of ours
+    exec_venue_id VARCHAR, -- the venue
+    venue_exec_id VARCHAR, -- its own id
+    account VARCHAR, symbol VARCHAR, side VARCHAR, qty_filled DECIMAL(38, 18), price DECIMAL(38, 18),
+    fee DECIMAL(38, 18), fee_asset VARCHAR, exec_time TIMESTAMP_NS,
+    busted_at TIMESTAMP_NS, -- taken back by the venue
+    seq BIGINT NOT NULL
 );
 
 CREATE TABLE settlements (
-    settlement_id UUID, order_id UUID, amount_net DECIMAL(38, 18), fee_total DECIMAL(38, 18), status VARCHAR,
+    settlement_id VARCHAR, order_id UUID,
+    amount_net DECIMAL(38, 18), -- quote, signed, fees in it included
+    base_net DECIMAL(38, 18), -- the same in base
+    fee_total DECIMAL(38, 18), fee_asset VARCHAR, -- null where fees were taken in several assets
+    fees VARCHAR, -- JSON, by asset
+    status VARCHAR, -- confirmed; failed once a late fill or a bust undid it
     settled_at TIMESTAMP_NS, seq BIGINT NOT NULL
 );
 
@@ -100,7 +120,7 @@ CREATE TABLE sessions (
 CREATE TABLE agent_status_log (ts TIMESTAMP_NS, agent VARCHAR, status VARCHAR, mood VARCHAR, detail VARCHAR);
 
 CREATE TABLE pre_trade_checks_log (
-    ts TIMESTAMP_NS, plan_id UUID, check_name VARCHAR, passed BOOLEAN, value VARCHAR, "limit" VARCHAR, seq BIGINT
+    ts TIMESTAMP_NS, plan_id UUID, opp_id UUID, check_name VARCHAR, passed BOOLEAN, value VARCHAR, "limit" VARCHAR, seq BIGINT
 );
 
 -- Telemetry: samples that are not in the journal.

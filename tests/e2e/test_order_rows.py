@@ -1,0 +1,110 @@
+"""What a daemon that traded on paper kept: the rows are the desk's own books, and the journal gives them again."""
+
+import asyncio
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from gambit.bootstrap import socket_path
+from gambit.config import Config
+from gambit.engine.desk import Desk
+from gambit.journal import read_journal
+from gambit.runtime.keeping import journal_places, store_folders
+from gambit.sim.server import Server
+from gambit.store import rebuild as rebuilding
+from gambit.surface.client import call
+from tests.e2e.live import config_for, exchanges, running, until
+from tests.e2e.test_paper_trading import CALM, SETTINGS, SYMBOL, closed_trades
+
+
+async def traded(server: Server, config: Config) -> Desk:
+    """A daemon's whole life: some trades, then a halt and some refusals; its desk as it was at the end."""
+    async with running(config) as (daemon, _):
+        desk = daemon.parts.dealing.desk
+        await until(lambda: desk.standing.state.holdings.balances)
+        server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 4000)
+        await until(lambda: closed_trades(daemon) > 0)
+        await until(lambda: desk.is_flat)
+        await until(lambda: any(str(o.status) == "reconciled" for o in desk.standing.state.orders.values()))
+        await asyncio.to_thread(call, socket_path(config), "halt", {"reason": "a test"})
+        server.world.shift("kraken", SYMBOL, 60.0, server._now_ns(), 2000)
+        await until(lambda: set(desk.standing.state.funnel.ended) & {"halted", "risk:kill_switch"})
+        return desk
+
+
+def decimal_of(value: Decimal | None) -> Decimal | None:
+    return None if value is None else value.quantize(Decimal("1e-18"))
+
+
+def books_of(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
+    """The desk's plans, orders and executions as rows."""
+    state = desk.standing.state
+    plans = [
+        (one.made.plan_id, one.made.opp_id or None, str(one.phase), one.end or None, one.stopped or None, one.made_ns)
+        for one in state.trades.values()
+    ]
+    orders = [
+        (
+            order.intent.order_id, order.intent.plan_id, key, order.intent.venue, order.intent.side, order.qty,
+            order.price, str(order.status), order.filled_qty, decimal_of(order.average_price),
+            order.intent.idempotency_key, order.venue_order_id or None, order.intended_ns,
+        )
+        for key, order in state.orders.items()
+    ]  # fmt: skip
+    executions = [
+        (order.intent.order_id, one.exec_id, one.qty, one.price, decimal_of(one.fee), one.fee_asset, one.is_busted)
+        for order in state.orders.values()
+        for one in order.executions.values()
+    ]
+    return {"plans": sorted(plans), "orders": sorted(orders), "executions": sorted(executions)}
+
+
+ROWS = {
+    "plans": "SELECT plan_id::VARCHAR, opp_id::VARCHAR, status, ended, reason, epoch_ns(created_at) FROM order_plan "
+    "WHERE plan_id IS NOT NULL",
+    "orders": "SELECT order_id::VARCHAR, plan_id::VARCHAR, client_order_id, venue, side, qty, price, status, "
+    "qty_filled, average_price, idempotency_key, venue_order_id, epoch_ns(created_at) FROM orders",
+    "executions": "SELECT order_id::VARCHAR, venue_exec_id, qty_filled, price, fee, fee_asset, "
+    "busted_at IS NOT NULL FROM executions",
+}
+
+
+async def test_the_rows_are_the_desks_books(tmp_path: Path) -> None:
+    """Plans, orders and executions row by row, settlements and checks by what they must add up to; a rebuild agrees."""
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        desk = await traded(server, config)
+    state, database = desk.standing.state, store_folders(config).database
+    with duckdb.connect(str(database), read_only=True) as connection:
+        found = {name: sorted(connection.execute(sql).fetchall()) for name, sql in ROWS.items()}
+        assert found == books_of(desk)
+        reconciled = {order.intent.order_id for order in state.orders.values() if str(order.status) == "reconciled"}
+        asked = "SELECT order_id::VARCHAR, status, amount_net, fee_total FROM settlements"
+        settlements = connection.execute(asked).fetchall()
+        assert {row[0] for row in settlements if row[1] == "confirmed"} == reconciled
+        for identity, _, net, fee in settlements:
+            (order,) = (one for one in state.orders.values() if one.intent.order_id == identity)
+            sign = -1 if order.intent.side == "buy" else 1
+            assert net == decimal_of(sign * order.filled_quote - fee)
+        unequal = "SELECT count(*) - count(DISTINCT (idempotency_key, venue)) FROM orders"
+        assert connection.execute(unequal).fetchall() == [(0,)]
+        checked = "SELECT count(DISTINCT plan_id), bool_and(passed) FROM pre_trade_checks_log WHERE plan_id IS NOT NULL"
+        assert connection.execute(checked).fetchall() == [
+            (sum(bool(trade.made.gates) for trade in state.trades.values()), True)
+        ]
+        refused = "SELECT body FROM facts WHERE kind = 'plan.refused'"
+        refusals = [json.loads(body) for (body,) in connection.execute(refused).fetchall()]
+        count = connection.execute("SELECT count(*) FROM order_plan WHERE status = 'refused'").fetchone()
+        assert refusals
+        assert count == (len(refusals),)
+    journal = read_journal(journal_places(config))
+    assert journal is not None
+    rebuilding.rebuild(journal, tmp_path / "rebuilt.duckdb", journal.synced, lambda *_: None)
+    compared = rebuilding.compare(database, tmp_path / "rebuilt.duckdb", {})
+    assert [one for one in compared if one.only_there or one.only_rebuilt] == []
+    assert {"order_plan", "orders", "executions", "settlements", "pre_trade_checks_log"} <= {
+        one.table for one in compared if one.rows
+    }
