@@ -11,7 +11,10 @@ import duckdb
 from gambit.bootstrap import socket_path
 from gambit.config import Config
 from gambit.engine.desk import Desk
-from gambit.journal import read_journal
+from gambit.engine.standing import Standing, State
+from gambit.events import read
+from gambit.events.orders import OrderMoved
+from gambit.journal import WrittenJournal, read_journal
 from gambit.runtime.keeping import journal_places, store_folders
 from gambit.sim.server import Server
 from gambit.store import rebuild as rebuilding
@@ -39,18 +42,17 @@ def decimal_of(value: Decimal | None) -> Decimal | None:
     return None if value is None else value.quantize(Decimal("1e-18"))
 
 
-def books_of(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
+def books_of(state: State) -> dict[str, list[tuple[Any, ...]]]:
     """The desk's plans, orders and executions as rows."""
-    state = desk.standing.state
     plans = [
-        (one.made.plan_id, one.made.opp_id or None, str(one.phase), one.end or None, one.stopped or None, one.made_ns)
+        (one.made.plan_id, one.made.opp_id or None, str(one.phase), one.end or None, one.stopped or None)
         for one in state.trades.values()
     ]
     orders = [
         (
             order.intent.order_id, order.intent.plan_id, key, order.intent.venue, order.intent.side, order.qty,
             order.price, str(order.status), order.filled_qty, decimal_of(order.average_price),
-            order.intent.idempotency_key, order.venue_order_id or None, order.intended_ns,
+            order.intent.idempotency_key, order.venue_order_id or None,
         )
         for key, order in state.orders.items()
     ]  # fmt: skip
@@ -63,13 +65,33 @@ def books_of(desk: Desk) -> dict[str, list[tuple[Any, ...]]]:
 
 
 ROWS = {
-    "plans": "SELECT plan_id::VARCHAR, opp_id::VARCHAR, status, ended, reason, epoch_ns(created_at) FROM order_plan "
+    "plans": "SELECT plan_id::VARCHAR, opp_id::VARCHAR, status, ended, reason FROM order_plan "
     "WHERE plan_id IS NOT NULL",
     "orders": "SELECT order_id::VARCHAR, plan_id::VARCHAR, client_order_id, venue, side, qty, price, status, "
-    "qty_filled, average_price, idempotency_key, venue_order_id, epoch_ns(created_at) FROM orders",
+    "qty_filled, average_price, idempotency_key, venue_order_id FROM orders",
     "executions": "SELECT order_id::VARCHAR, venue_exec_id, qty_filled, price, fee, fee_asset, "
     "busted_at IS NOT NULL FROM executions",
 }
+
+
+def times_in(database: Path) -> dict[str, tuple[int, int]]:
+    """When each order was intended and last moved, as the rows have it."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        asked = "SELECT client_order_id, epoch_ns(created_at), epoch_ns(updated_at) FROM orders"
+        return {key: (made_ns, moved_ns) for key, made_ns, moved_ns in connection.execute(asked).fetchall()}
+
+
+def times_of(journal: WrittenJournal) -> dict[str, tuple[int, int]]:
+    """The same as a replay has it; moves are dated when they were written down."""
+    standing, follower = Standing(), journal.follow(journal.first_seq - 1)
+    moved_ns: dict[str, int] = {}
+    for record in follower.read(1_000_000):
+        fact = read(record.kind, record.body)
+        standing.replay(fact, record.ts_ns)
+        if isinstance(fact, OrderMoved):
+            moved_ns[fact.key] = record.ts_ns
+    follower.close()
+    return {key: (order.intended_ns, moved_ns[key]) for key, order in standing.state.orders.items()}
 
 
 async def test_the_rows_are_the_desks_books(tmp_path: Path) -> None:
@@ -80,7 +102,7 @@ async def test_the_rows_are_the_desks_books(tmp_path: Path) -> None:
     state, database = desk.standing.state, store_folders(config).database
     with duckdb.connect(str(database), read_only=True) as connection:
         found = {name: sorted(connection.execute(sql).fetchall()) for name, sql in ROWS.items()}
-        assert found == books_of(desk)
+        assert found == books_of(state)
         reconciled = {order.intent.order_id for order in state.orders.values() if str(order.status) == "reconciled"}
         asked = "SELECT order_id::VARCHAR, status, amount_net, fee_total FROM settlements"
         settlements = connection.execute(asked).fetchall()
@@ -102,6 +124,7 @@ async def test_the_rows_are_the_desks_books(tmp_path: Path) -> None:
         assert count == (len(refusals),)
     journal = read_journal(journal_places(config))
     assert journal is not None
+    assert times_in(database) == times_of(journal)
     rebuilding.rebuild(journal, tmp_path / "rebuilt.duckdb", journal.synced, lambda *_: None)
     compared = rebuilding.compare(database, tmp_path / "rebuilt.duckdb", {})
     assert [one for one in compared if one.only_there or one.only_rebuilt] == []
