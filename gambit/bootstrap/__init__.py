@@ -95,7 +95,7 @@ def build(
     keeping = open_keeping(config, clock, lambda text: log.warning(text))
     journal, store = keeping.journal, keeping.store
     ledger = Ledger(journal, clock)
-    hot = _hot(config, clock, log, ledger, registry)
+    hot = _hot(config, clock, ledger, registry, lambda: daemon)
     http = AiohttpClient()
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     switch, dealing = _order_path(config, clock, log, hot.market, keeping, ledger, lambda: feeds, lambda: daemon)
@@ -175,12 +175,12 @@ def _order_path(
         ledger,
         feeds,
         switch.adopt,
-        lambda what, error: daemon().trouble(f"{what}: {error!r}"),
+        lambda what, error: daemon().troubled(what, error),
     )
     return switch, dealing
 
 
-def _hot(config: Config, clock: Clock, log: Log, ledger: Ledger, registry: Registry) -> _Hot:
+def _hot(config: Config, clock: Clock, ledger: Ledger, registry: Registry, daemon: Callable[[], Daemon]) -> _Hot:
     """The market with its readers; every stage is timed."""
     market = build_market(config, on_dead_letter=ledger.dead_letter, is_live=True)
     market.hot.measure(True)
@@ -191,7 +191,7 @@ def _hot(config: Config, clock: Clock, log: Log, ledger: Ledger, registry: Regis
         ledger.journal,
         board,
         on_latency=_latencies(registry, "gambit_tick_to_signal_seconds", latency),
-        on_defect=lambda error: log.error("a listener of signals failed", error=repr(error)),
+        on_defect=lambda error: daemon().troubled("a listener of signals failed", error),
     )
     return _Hot(market, board, Tally(market), latency, PyHistogram(), pulse, TickReader(market.pairs))
 

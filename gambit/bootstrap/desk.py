@@ -106,6 +106,8 @@ def live_ports(
             config.venues[venue].ws_private_url.removesuffix(STREAM_PATHS[venue]) or language.addresses.ws,
             deliver=dealing.on_facts,
             reconcile=partial(dealing.reconcile, venue),
+            why_not=dealing.why_not,
+            on_defect=dealing.on_defect,
             start=lambda name, work: feeds.supervisor.start(name, work, may_end=True),
             random=feeds.random,
             warn=lambda text: log.warning(text),

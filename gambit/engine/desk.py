@@ -157,7 +157,7 @@ class Desk:
         """Compare executions and balances with a venue's own: at start, every 30 s and after every reconnect."""
         with localcontext(EXACT):
             self._begin(now_ns)
-            for symbol in self.standing.state.symbols:
+            for symbol in self._markets(venue, conditions):
                 self.inquiry.ask_fills(venue, symbol, now_ns - LOOK_BACK_NS, now_ns)
             self.inquiry.ask_balances(venue, now_ns)
             self._conclude(conditions)
@@ -456,7 +456,7 @@ class Desk:
         if not differences:
             return
         deltas = {one.asset: one.delta for one in differences}
-        symbols = list(self.standing.state.symbols)
+        symbols = self._markets(fact.venue, conditions)
         is_proven = suspicion is not None and suspicion.deltas == deltas
         if suspicion is None or not is_proven:
             suspicion = Suspicion(deltas, fact.asked_ns)
@@ -474,6 +474,10 @@ class Desk:
             mark = conditions.marks().get(corrected.asset)
             if mark is None or abs(corrected.delta) * mark > self.limits.max_balance_difference:
                 self._halt(text)
+
+    def _markets(self, venue: str, conditions: Conditions) -> list[str]:
+        """What was ever traded and is listed at a venue: nobody can ask it about anything else."""
+        return [symbol for symbol in self.standing.state.symbols if conditions.instrument(venue, symbol) is not None]
 
     def _foreign(self, fact: ForeignOrderSeen, conditions: Conditions) -> None:
         """An order on the account that the venue told of unasked, or in its list of open and recent ones."""

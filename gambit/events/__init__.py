@@ -44,6 +44,7 @@ KINDS: Final[dict[str, type]] = {
     "audit": Audited,
     **ORDER_KINDS,
 }
+KNOWN_KINDS: Final = frozenset({*KINDS, SIGNAL_RAISED, SIGNAL_CLOSED})
 _KIND_OF: Final = {struct: kind for kind, struct in KINDS.items()}
 _encode = msgspec.json.Encoder().encode
 

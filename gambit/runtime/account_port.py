@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from gambit.commands import Command
+from gambit.commands import Command, PlaceOrder
 from gambit.events import Fact
-from gambit.model import Failure
+from gambit.model import Category, Failure
 from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.budget import Budget
 from gambit.runtime.budget import Lane as BudgetLane
@@ -23,17 +23,30 @@ from gambit.runtime.gateway import Gateway
 from gambit.runtime.moment import Moment
 from gambit.runtime.transport import Link, LinkError, Transport
 from gambit.venues.account import Account, Turn
-from gambit.venues.orders import Frame, Garbled, Lane, Limit, Line, RestRequest, Stamp, StreamLost
+from gambit.venues.orders import (
+    Frame,
+    Garbled,
+    Lane,
+    Limit,
+    Line,
+    RestRequest,
+    Stamp,
+    StreamFault,
+    StreamLost,
+    StreamReady,
+)
 
 PING_SEC: Final = 10.0
-TOKEN_WAIT_SEC: Final = 10.0
+LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
 
+Gate = Callable[[], str | None]
 Start = Callable[[str, Coroutine[Any, Any, object]], object]
 
 
 class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
-    runs a task that may end. Give it to the supervisor with run()."""
+    runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
+    hears what went wrong on our side. Give it to the supervisor with run()."""
 
     deadline_ns: int | None = None
 
@@ -48,6 +61,8 @@ class AccountPort:
         deliver: Callable[[Iterable[Fact]], None],
         reconcile: Callable[[], None],
         start: Start,
+        why_not: Callable[[PlaceOrder], str | None],
+        on_defect: Callable[[str, BaseException], None],
         random: Callable[[], float],
         warn: Callable[[str], None],
         tls: ssl.SSLContext | None = None,
@@ -64,13 +79,18 @@ class AccountPort:
         self._deliver = deliver
         self._reconcile = reconcile
         self._start = start
+        self._why_not = why_not
+        self._on_defect = on_defect
         self._random = random
         self._warn = warn
         self._tls = tls
+        self._has_entry = account.language.entry() is not None
         self._stream: _Ear | None = None
         self._entry: _Ear | None = None
         self._is_ending = False
         self._tasks = 0
+        self._listed_ns = 0
+        self._is_behind = False  # something the stream told was missed
         # What is limited by address is the gateway's to count, for market data draws on it too.
         self._limits = [
             (limit, Budget(limit.units, limit.per_sec)) for limit in account.language.limits if limit.of != "ip"
@@ -81,29 +101,35 @@ class AccountPort:
     def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
         """See Port. Orders go over the line when it stands."""
         link = self._order_link()
-        return self._act(self.account.carry_out(command, now_ns, over_line=link is not None))
+        gate = partial(self._why_not, command) if isinstance(command, PlaceOrder) else None
+        return self._act(self.account.carry_out(command, now_ns, over_line=link is not None), gate)
 
     def on_time(self, conditions: Moment, now_ns: int) -> Sequence[Fact]:
-        """Everything here arrives by itself."""
+        """What was said arrives by itself. What was missed is asked for, at most once a turn, however much was; and the
+        open orders now and then."""
         del conditions, now_ns
+        if self._is_behind:
+            self._compare()
+        elif self.is_up and self._clock.mono_ns() - self._listed_ns >= LISTED_NS:
+            return self._list_open()
         return ()
 
     # ---- requests ----
 
-    def _act(self, turn: Turn) -> list[Fact]:
-        """Send what a turn wants sent; its facts, with those that are known at once."""
+    def _act(self, turn: Turn, gate: Gate | None = None) -> list[Fact]:
+        """Send what a turn wants sent, unless `gate` says why not when it is about to leave; the turn's facts, with
+        those that are known at once."""
         facts: list[Fact] = list(turn.facts)
         for request in turn.requests:
             if isinstance(request, Frame):
                 facts += self._send_frame(request)
             else:
                 self._tasks += 1
-                self._start(f"{self.name} {request.asked.what} {self._tasks}", self._exchange(request))
+                self._start(f"{self.name} {request.asked.what} {self._tasks}", self._exchange(request, gate))
         for frame in turn.frames:
             if self._stream is not None and self._stream.link is not None:
                 self._stream.link.send(frame)
-        if any(isinstance(report, StreamLost | Garbled) for report in turn.told):
-            self._compare()
+        self._is_behind |= any(isinstance(report, StreamLost | Garbled) for report in turn.told)
         return facts
 
     def _send_frame(self, frame: Frame) -> Sequence[Fact]:
@@ -114,17 +140,21 @@ class AccountPort:
         return self.account.sent(frame.asked).facts
 
     def _order_link(self) -> Link | None:
-        ear = self._entry or self._stream
-        return ear.link if ear is not None and ear.has_heard and ear.line_takes_orders else None
+        """The line for orders, once it is logged on; a venue that has one of their own takes none on the stream."""
+        ear = self._entry if self._has_entry else self._stream
+        return ear.link if ear is not None and ear.is_ready else None
 
-    async def _exchange(self, request: RestRequest) -> None:
+    async def _exchange(self, request: RestRequest, gate: Gate | None = None) -> None:
         """One request and its answer. Orders are sent once, whatever happens."""
         left = False
 
-        def on_leave() -> None:
+        def on_leave() -> str | None:
             nonlocal left
-            left = True
-            self._deliver(self.account.sent(request.asked).facts)
+            why_not = gate() if gate is not None else None
+            if why_not is None:
+                left = True
+                self._deliver(self.account.sent(request.asked).facts)
+            return why_not
 
         if not await self._within_limits(request):
             self._deliver(self._act(self.account.unsent(request.asked, "the rate budget is used up")))
@@ -165,10 +195,9 @@ class AccountPort:
 
     async def run(self) -> None:
         """For ever: keep the stream, and the entry line where there is one, connected."""
-        entry = self.account.language.entry()
         async with asyncio.TaskGroup() as lines:
             lines.create_task(self._keep(self.account.language.stream, is_entry=False))
-            if entry is not None:
+            if self._has_entry:
                 lines.create_task(self._keep(lambda: self.account.language.entry(), is_entry=True))
 
     async def _keep(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
@@ -232,19 +261,49 @@ class AccountPort:
             self._entry = None
         else:
             self._stream, self.is_up, self.reason = None, False, reason
-        self._deliver(self._act(self.account.line_down(reason)))
+        if is_entry == self._has_entry:  # orders went over this one
+            self._deliver(self._act(self.account.line_down(reason)))
 
     def heard(self, ear: "_Ear", data: bytes, recv_ns: int) -> None:
-        """A frame of a line."""
-        is_first, ear.has_heard = not ear.has_heard, True
-        self._deliver(self._act(self.account.hear(ear.line, data, recv_ns)))
-        if is_first and not ear.is_entry:
+        """A frame of a line. What goes wrong with it is a defect of ours: the line is closed for it, and opened
+        again, for what the frame said is lost."""
+        try:
+            turn = self.account.hear(ear.line, data, recv_ns)
+            self._deliver(self._act(turn))
+            for report in turn.told:
+                if isinstance(report, StreamReady) and (report.channel or ear.is_entry):
+                    self._ready(ear)
+                elif isinstance(report, StreamFault):
+                    fault = report.fault
+                    self._refused(ear, fault.category, f"{fault.category} {fault.code}: {fault.text}")
+        except Exception as error:
+            self._on_defect(f"{self.name}: a frame of the account", error)
+            raise
+
+    def _ready(self, ear: "_Ear") -> None:
+        """Logged on and subscribed: what happened before is asked for now, what happens from now on is told."""
+        if ear.is_ready:
+            return
+        ear.is_ready = True
+        if not ear.is_entry:
             self.is_up, self.reason = True, ""
             self._compare()
 
+    def _refused(self, ear: "_Ear", category: Category, text: str) -> None:
+        """A line that is not let in, or not any more, is of no use: another is opened after a while."""
+        if not ear.is_ready or category is Category.AUTH:
+            ear.end(text)
+        else:
+            self._warn(f"{self.name}: {text}")
+
+    def _list_open(self) -> list[Fact]:
+        self._listed_ns = self._clock.mono_ns()
+        return self._act(self.account.open_orders(self._clock.now_ns()))
+
     def _compare(self) -> None:
         """Open orders, executions and balances, side by side with ours."""
-        self._deliver(self._act(self.account.open_orders(self._clock.now_ns())))
+        self._is_behind = False
+        self._deliver(self._list_open())
         self._reconcile()
 
 
@@ -265,8 +324,7 @@ class _Ear:
         self.port = port
         self.line = line
         self.is_entry = is_entry
-        self.line_takes_orders = True  # the account falls back to HTTP where it does not
-        self.has_heard = False
+        self.is_ready = False  # logged on and, for the stream, subscribed
         self.link: Link | None = None
         self.reason = ""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -277,6 +335,12 @@ class _Ear:
         if self.link is not None:
             self.link.send(data)
 
+    def end(self, reason: str) -> None:
+        """Close the connection, for this reason."""
+        self.reason = reason
+        if self.link is not None:
+            self.link.close()
+
     def on_open(self, link: Link) -> None:
         """The connection stands."""
         self.link = link
@@ -286,6 +350,6 @@ class _Ear:
 
     def on_close(self, reason: str, bug: Exception | None) -> None:
         """The connection is gone."""
-        self.link, self.reason = None, reason if bug is None else f"{reason}: {bug!r}"
+        self.link, self.reason = None, self.reason or (reason if bug is None else f"{reason}: {bug!r}")
         if not self.ended.done():
             self.ended.set_result(None)

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted, DaemonStopped
+from gambit.journal import JournalError
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
 from gambit.runtime.dealing import Dealing, Port
@@ -90,13 +91,18 @@ class Daemon:
         self.parts = parts
         self.state = "starting"
         self.is_ready = False
-        self.is_safe_mode = False
+        self._safe_mode = ""  # why, where the run is one
         self.problems: list[str] = []
         self.stopping = asyncio.Event()
         self.before_end: list[Callable[[], None]] = []  # called while everything still stands
         self.on_lag = parts.on_lag
         self._reason = ""
         self._supervisor = Supervisor(self.on_death)
+
+    @property
+    def is_safe_mode(self) -> bool:
+        """Whether this run trades nothing until an operator resumes."""
+        return bool(self._safe_mode)
 
     def stop(self, reason: str) -> None:
         """Ask for the end."""
@@ -107,10 +113,7 @@ class Daemon:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """From start to end. Raises what a part raises when it cannot start; what was started is stopped then too."""
         parts = self.parts
-        parts.dealing.begin(parts.started)
-        if str(parts.dealing.desk.standing.state.trading.state) != parts.switch.state:
-            kept = parts.switch.kept
-            parts.dealing.set_trading(kept.state, kept.reason, kept.by)
+        self._begin()
         parts.log.info("starting", version=parts.started.version, pid=parts.started.pid, epoch=parts.started.epoch)
         try:
             for server in parts.servers:
@@ -138,6 +141,21 @@ class Daemon:
                 look()
             await self._end()
             parts.log.info("stopped", journal=parts.keeping.journal.head)
+
+    def _begin(self) -> None:
+        """The run's first fact, then the trading state: the file's and the journal's, whichever allows less."""
+        parts = self.parts
+        parts.dealing.begin(parts.started)
+        known = parts.dealing.desk.standing.state.trading
+        try:
+            parts.switch.settle(str(known.state), known.reason, known.by)
+        except OSError as error:
+            parts.log.error("the trading state is in force, but not on disk", error=str(error))
+        if str(known.state) != parts.switch.state:
+            kept = parts.switch.kept
+            parts.dealing.set_trading(kept.state, kept.reason, kept.by)
+        if self._safe_mode:
+            self._halt(self._safe_mode)
 
     def _tell_ready(self) -> None:
         feeds = self.parts.feeds.statuses()
@@ -193,21 +211,27 @@ class Daemon:
         """A task ended that should not have."""
         self.trouble(f"the task {name} ended: {error!r}" if error else f"the task {name} ended")
 
+    def troubled(self, what: str, error: BaseException) -> None:
+        """Something of ours went wrong while doing `what`."""
+        self.trouble(f"{what}: {error!r}")
+
     def safe_mode(self, text: str) -> None:
         """Come up to be looked at, and trade nothing until an operator resumes."""
-        self.is_safe_mode = True
-        self.parts.log.error(f"safe mode: {text}")
-        self.parts.switch.change("HALTED", f"safe mode: {text}", "gambit")
+        self._safe_mode = f"safe mode: {text}"
+        self.parts.log.error(self._safe_mode)
 
     def trouble(self, text: str) -> None:
         """Something of ours is broken: say so everywhere, and let nobody trade."""
         self.problems.append(text)
         self.parts.log.error(text)
         if self.parts.switch.state != "HALTED":
-            try:
-                self.parts.switch.change("HALTED", text, "gambit")
-            except OSError as error:
-                self.parts.log.error("the halt is not on disk", error=str(error))
+            self._halt(text)
+
+    def _halt(self, text: str) -> None:
+        try:
+            self.parts.switch.change("HALTED", text, "gambit")
+        except (OSError, JournalError) as error:
+            self.parts.log.error("the halt is in force, but not on disk", error=str(error))
 
     # ---- ending ----
 
@@ -228,6 +252,7 @@ class Daemon:
         await self.parts.dealing.close()
         await self.parts.feeds.stop()
         await self._supervisor.stop()
+        await self.parts.dealing.let_go()
         await self.parts.http.close()
 
     async def _write_last(self) -> None:

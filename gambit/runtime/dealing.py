@@ -13,14 +13,16 @@ from typing import Any, Final, Literal, Protocol
 from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.plan import of_signal
+from gambit.engine.standing import ReplayDiffers
 from gambit.engine.trading_state import Trading
-from gambit.events import Fact, read
+from gambit.events import KNOWN_KINDS, Fact, read
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import Unsent
+from gambit.journal.checkpoint import KIND as CHECKPOINT
 from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
 
-RECONCILE_SEC: Final = 30.0
+RECONCILE_NS: Final = 30_000_000_000
 IDLE_SEC: Final = 1.0  # the desk is asked at least this often
 REPLAY_RECORDS: Final = 4096
 
@@ -55,6 +57,8 @@ class Port(Protocol):
 class Record(Protocol):
     """A journal record."""
 
+    @property
+    def seq(self) -> int: ...
     @property
     def ts_ns(self) -> int: ...
     @property
@@ -110,10 +114,11 @@ class Dealing:
         self._durability = durability
         self._notify = notify
         self._on_state = on_state
-        self._on_defect = on_defect
+        self.on_defect = on_defect
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._is_open = False
+        self._is_ending = False
 
     # ---- starting ----
 
@@ -124,6 +129,11 @@ class Dealing:
         try:
             while records := follower.read(REPLAY_RECORDS):
                 for record in records:
+                    if record.kind not in KNOWN_KINDS and record.kind != CHECKPOINT:
+                        raise ReplayDiffers(
+                            f"record {record.seq} is a {record.kind!r}, which this version does not know: "
+                            "the journal was written by a later one; run that"
+                        )
                     self.desk.replay(read(record.kind, record.body), record.ts_ns)
                 count += len(records)
         finally:
@@ -145,7 +155,7 @@ class Dealing:
 
     def on_signal(self, event: Mapping[str, Any]) -> None:
         """A signal or an episode's end, as the engine words it."""
-        if event["event"] == "raised" and self._is_open:
+        if event["event"] == "raised" and self._is_open and not self._is_ending:
             self._carry_out(self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns()))
 
     def on_facts(self, facts: Iterable[Fact]) -> None:
@@ -191,7 +201,7 @@ class Dealing:
 
     async def run(self) -> None:
         """For ever: tell the desk and the ports the time when they want to know it."""
-        due_sec = RECONCILE_SEC
+        due_ns = self.clock.mono_ns() + RECONCILE_NS
         while True:
             self._wake.clear()
             now_ns = self.clock.now_ns()
@@ -199,9 +209,8 @@ class Dealing:
                 self.on_facts(port.on_time(self._moment(), now_ns))
             self._carry_out(self.desk.on_time(self._moment(), now_ns))
             wait_sec = self._wait_sec()
-            due_sec -= wait_sec
-            if due_sec <= 0:
-                due_sec = RECONCILE_SEC
+            if self.clock.mono_ns() >= due_ns:
+                due_ns = self.clock.mono_ns() + RECONCILE_NS
                 self.reconcile()
             try:
                 async with asyncio.timeout(wait_sec):
@@ -216,9 +225,16 @@ class Dealing:
         return min(max((soonest - now_ns) / 1e9, 0.0), IDLE_SEC)
 
     async def close(self) -> None:
-        """No signal is considered any more; what is being sent is let go."""
+        """No signal is considered any more; what is being sent is let go, and no create follows it: whatever is left of
+        a plan is found in the journal by the next life."""
         self._is_open = False
         if self._sending:
+            await asyncio.wait(self._sending)
+        self._is_ending = True
+
+    async def let_go(self) -> None:
+        """Nobody tells anything any more: wait until nothing is on its way to a port or to the journal."""
+        while self._sending:
             await asyncio.wait(self._sending)
 
     # ---- carrying out ----
@@ -226,9 +242,12 @@ class Dealing:
     def _carry_out(self, decision: Decision, *, is_told: bool = False) -> None:
         commands = [command for command in decision.commands if not isinstance(command, Notify)]
         seq = self._write_down(decision.facts, is_awaited=bool(commands))
-        for fact in decision.facts:
-            if isinstance(fact, TradingStateChanged) and not is_told:
-                self._on_state(fact)
+        changes = [fact for fact in decision.facts if isinstance(fact, TradingStateChanged)]
+        for change in changes[is_told:]:
+            try:
+                self._on_state(change)
+            except OSError as error:  # it holds, and what it asks for is carried out
+                self.on_defect("keeping the trading state", error)
         for command in decision.commands:
             if isinstance(command, Notify):
                 self._notify(command)
@@ -253,7 +272,7 @@ class Dealing:
         self._sending.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._on_defect("sending orders", error)
+            self.on_defect("sending orders", error)
 
     async def _send(self, commands: Sequence[Command], seq: int) -> None:
         """The legs of a plan leave one behind the other, without waiting for each other's answers."""
@@ -268,11 +287,22 @@ class Dealing:
 
     def _hand_all_over(self, commands: Sequence[Command]) -> None:
         for command in commands:
-            self._hand_over(command)
+            try:
+                self._hand_over(command)
+            except Exception as error:  # the others are not to blame; an order without an answer is asked about
+                self.on_defect(f"sending a {type(command).__name__}", error)
         self._wake.set()
+
+    def why_not(self, command: PlaceOrder) -> str | None:
+        """Why a create may not leave at this instant; None when it may. A port asks again for one that had to wait."""
+        if self._is_ending:
+            return "gambit is stopping"
+        return self.desk.may_send(command.intent, self.clock.now_ns())
 
     def _hand_over(self, command: Command) -> None:
         if isinstance(command, PlaceOrder):
+            if self._is_ending:
+                return
             why_not = self.desk.may_send(command.intent, self.clock.now_ns())
             if why_not is not None:
                 self._refuse([command], why_not)

@@ -104,7 +104,7 @@ class Gateway:
         backoff = Backoff(self.random)
         deadline = self.clock.mono_ns() + int(patience_sec * SEC)
         for _ in range(TRIES):
-            async with self._slot(call.weight, Lane.ORDINARY, deadline) as refusal:
+            async with self._slot(call.weight, Lane.ORDINARY, deadline, is_order=False) as refusal:
                 read = refusal or await self._read(url)
             if isinstance(read, HttpAnswer):
                 return Answer(url, read.body)
@@ -168,15 +168,18 @@ class Gateway:
         body: bytes,
         weight: int,
         lane: Lane,
-        on_leave: Callable[[], None],
+        on_leave: Callable[[], str | None],
     ) -> HttpAnswer | Failure:
         """One signed request, once, and whatever the venue answers; `on_leave` is called when the bytes may be on their
-        way from now on. A Failure before that: it never left. A Failure after: nobody knows what became of it."""
+        way from now on, and keeps them here with a reason why not. A Failure before that: it never left. A Failure
+        after: nobody knows what became of it."""
         deadline = self.clock.mono_ns() + int(0.25 * SEC)
         async with self._slot(weight, lane, deadline) as refusal:
             if refusal is not None:
                 return refusal
-            on_leave()
+            why_not = on_leave()
+            if why_not is not None:
+                return Failure(Category.PERMANENT_4XX, why_not)
             try:
                 answer = await self.http.request(
                     method, self.rest + path, headers=headers, body=body, timeout_sec=TIMEOUT_SEC
@@ -189,12 +192,23 @@ class Gateway:
     # ---- what both go through ----
 
     @asynccontextmanager
-    async def _slot(self, weight: int, lane: Lane, deadline: int) -> AsyncIterator[Failure | None]:
-        """One request's leave; the failure that stands in its way where it would come too late."""
+    async def _slot(
+        self, weight: int, lane: Lane, deadline: int, *, is_order: bool = True
+    ) -> AsyncIterator[Failure | None]:
+        """One request's leave; the failure that stands in its way where it would come too late. Readings wait for
+        their turn as long as it takes."""
         is_urgent = lane is Lane.URGENT
         async with self._free:
-            await self._free.wait_for(lambda: is_urgent or self._busy < self._slots())
-            self._busy += 1
+            try:
+                async with asyncio.timeout(max(deadline - self.clock.mono_ns(), 0) / SEC if is_order else None):
+                    await self._free.wait_for(lambda: is_urgent or self._busy < self._slots())
+                is_late = False
+            except TimeoutError:
+                is_late = True
+            self._busy += not is_late
+        if is_late:
+            yield Failure(Category.RATE_LIMIT, "too many requests are under way")
+            return
         try:
             yield await self._leave(weight, lane, deadline)
         finally:

@@ -44,24 +44,49 @@ class TradingSwitch:
         return self.kept.state
 
     def change(self, to: State, reason: str, by: str) -> TradingStateChanged:
-        """Put a state in force; it is on disk when this returns. Raises OSError, and then is HALTED in memory."""
-        was = self.kept.state
+        """Put a state in force; it is on disk when this returns. A halt holds before it is on disk, anything else only
+        once it is. Raises OSError, and then everybody was told that it is HALTED."""
+        fact = TradingStateChanged(state=to, was=self.kept.state, reason=reason, by=by)
         kept = Kept(to, reason, by, self._now_ns())
-        self.kept = (
-            kept if to == "HALTED" else Kept("HALTED", "the change to the trading state is not on disk yet", by, 0)
-        )
-        self._write(kept)
+        if to == "HALTED":
+            self.kept = kept
+            try:
+                self._tell(fact)
+            finally:
+                self._write(kept)
+            return fact
+        self._halt_until_written(kept)
         self.kept = kept
-        fact = TradingStateChanged(state=to, was=was, reason=reason, by=by)
         self._tell(fact)
         return fact
 
     def adopt(self, fact: TradingStateChanged) -> None:
-        """The desk changed the state by itself, and told so already. Raises OSError, and then is HALTED in memory."""
+        """The desk changed the state by itself, and told so already. Raises OSError, and then everybody was told that
+        it is HALTED."""
         kept = Kept(cast(State, fact.state), fact.reason, fact.by, self._now_ns())
-        self.kept = Kept("HALTED", "the change to the trading state is not on disk yet", fact.by, 0)
-        self._write(kept)
+        if kept.state == "HALTED":
+            self.kept = kept
+            self._write(kept)
+            return
+        self._halt_until_written(kept)
         self.kept = kept
+
+    def settle(self, journalled: str, reason: str, by: str) -> None:
+        """At a start: what the journal says counts where it allows less than the file, for a kill may have come between
+        the two, and a release that was not on both was not acknowledged. Raises OSError."""
+        if STATES.index(cast(State, journalled)) > STATES.index(self.kept.state):
+            self.adopt(TradingStateChanged(state=cast(State, journalled), was=self.kept.state, reason=reason, by=by))
+
+    def _halt_until_written(self, kept: Kept) -> None:
+        was = self.kept.state
+        reason = "the change to the trading state is not on disk"
+        self.kept = Kept("HALTED", reason, kept.by, kept.since_ns)
+        try:
+            self._write(kept)
+        except OSError:
+            if was != "HALTED":
+                self._tell(TradingStateChanged(state="HALTED", was=was, reason=reason, by="gambit"))
+            raise
 
     def _read(self) -> Kept:
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
-from gambit.runtime.trading import FILE, TradingSwitch
+from gambit.runtime.trading import FILE, State, TradingSwitch
 
 
 def switch(folder: Path, told: list[Fact] | None = None) -> TradingSwitch:
@@ -36,14 +36,56 @@ def test_a_file_that_cannot_be_read_means_halted(tmp_path: Path, content: bytes)
     assert "cannot be read" in found.kept.reason
 
 
-def test_a_change_that_does_not_reach_the_disk_is_none(tmp_path: Path) -> None:
-    """Resuming fails with the reason, and the state in memory is HALTED."""
+@pytest.mark.parametrize(("to", "why"), [("REDUCING", "the change"), ("HALTED", "fire")])
+def test_a_change_that_does_not_reach_the_disk_halts_everybody(tmp_path: Path, to: State, why: str) -> None:
+    """It fails with the reason; the state in memory is HALTED, and who trades by facts was told so."""
     told: list[Fact] = []
     folder = tmp_path / "gone"
     folder.mkdir()
     found = switch(folder, told)
     folder.rmdir()
     with pytest.raises(FileNotFoundError):
-        found.change("ACTIVE", "", "me")
+        found.change(to, why, "me")
     assert found.state == "HALTED"
-    assert told == []
+    assert [(fact.state, fact.reason.startswith(why)) for fact in told if isinstance(fact, TradingStateChanged)] == [
+        ("HALTED", True)
+    ]
+    with pytest.raises(FileNotFoundError):
+        found.change("ACTIVE", "", "me")
+    assert (found.state, len(told)) == ("HALTED", 1)
+
+
+def test_a_halt_is_in_force_before_it_is_on_disk(tmp_path: Path) -> None:
+    """Nothing leaves while the disk is slow; a release waits for the disk."""
+    on_disk: list[State] = []
+    found = TradingSwitch(tmp_path, lambda: 7, lambda _fact: on_disk.append(switch(tmp_path).state))
+    found.change("HALTED", "fire", "me")
+    found.change("ACTIVE", "", "me")
+    assert on_disk == ["ACTIVE", "ACTIVE"]
+    assert switch(tmp_path).state == "ACTIVE"
+
+
+def test_a_halt_that_cannot_be_told_is_kept(tmp_path: Path) -> None:
+    """A journal that takes nothing does not undo it."""
+
+    def tell(_fact: Fact) -> None:
+        raise RuntimeError("the journal is full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        TradingSwitch(tmp_path, lambda: 7, tell).change("HALTED", "fire", "me")
+    assert switch(tmp_path).state == "HALTED"
+
+
+@pytest.mark.parametrize(
+    ("file", "journal", "both"),
+    [("ACTIVE", "HALTED", "HALTED"), ("HALTED", "ACTIVE", "HALTED"), ("REDUCING", "HALTED", "HALTED"),
+     ("ACTIVE", "REDUCING", "REDUCING"), ("ACTIVE", "ACTIVE", "ACTIVE")],
+)  # fmt: skip
+def test_after_a_kill_between_file_and_journal_the_stricter_counts(
+    tmp_path: Path, file: State, journal: State, both: State
+) -> None:
+    """Whichever of the two a change reached first (I10)."""
+    switch(tmp_path).change(file, "", "me")
+    again = switch(tmp_path)
+    again.settle(journal, "a loss", "desk")
+    assert (again.state, switch(tmp_path).state) == (both, both)
