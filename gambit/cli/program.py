@@ -19,6 +19,7 @@ from gambit.cli.dead_letters import dead_letters
 from gambit.cli.demo import demo
 from gambit.cli.detached import restart, start, stop
 from gambit.cli.doctor import doctor
+from gambit.cli.explain import explain
 from gambit.cli.ledger import rebuild, verify
 from gambit.cli.opportunities import opportunities
 from gambit.cli.query import query
@@ -73,7 +74,7 @@ RUNNING = (
     *trading.COMMANDS,
     *desk.COMMANDS,
 )  # what speaks to a running daemon
-KEPT = (query, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
+KEPT = (query, explain, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
 STILL = (replay, config_commands, venue_commands, doctor)
 
 for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):

@@ -13,14 +13,16 @@ from gambit.config import Config
 from gambit.engine.desk import Desk
 from gambit.engine.standing import Standing, State
 from gambit.events import read
-from gambit.events.orders import OrderMoved
+from gambit.events.orders import GateVerdict, OrderMoved
 from gambit.journal import WrittenJournal, read_journal
 from gambit.runtime.keeping import journal_places, store_folders
 from gambit.sim.server import Server
 from gambit.store import rebuild as rebuilding
+from gambit.store.explanation import explain
 from gambit.surface.client import call
 from tests.e2e.live import config_for, exchanges, running, until
 from tests.e2e.test_paper_trading import CALM, SETTINGS, SYMBOL, closed_trades
+from tests.test_kept import Ran
 
 
 async def traded(server: Server, config: Config) -> Desk:
@@ -131,3 +133,52 @@ async def test_the_rows_are_the_desks_books(tmp_path: Path) -> None:
     assert {"order_plan", "orders", "executions", "settlements", "pre_trade_checks_log"} <= {
         one.table for one in compared if one.rows
     }
+    explained_well(state, database)
+    shown_well(state, tmp_path / "state")
+
+
+def explained_well(state: State, database: Path) -> None:
+    """By any of its names an order leads to the signal, the gates and every move; a refusal has no order."""
+    trade = next(one for one in state.trades.values() if one.is_traded)
+    opp_id, plan_id, key = trade.made.opp_id, trade.made.plan_id, trade.keys[0]
+    order = state.orders[key]
+    with duckdb.connect(str(database), read_only=True) as connection:
+        by_opp, by_plan = explain(connection, opp_id), explain(connection, plan_id.upper())
+        by_order, by_key = explain(connection, order.intent.order_id), explain(connection, key)
+        refused = connection.execute("SELECT opp_id::VARCHAR FROM order_plan WHERE status = 'refused'").fetchone()
+        assert refused is not None
+        refusal = explain(connection, refused[0])
+        assert explain(connection, "nothing") is None
+    assert by_opp
+    assert by_plan
+    assert by_order
+    assert by_key
+    assert refusal
+    assert [one["what"] for one in (by_opp, by_plan, by_order, by_key)] == ["opportunity", "plan", "order", "order"]
+    assert {one["signal"]["opp_id"] for one in (by_opp, by_plan, by_order, by_key)} == {opp_id}
+    assert [one["client_order_id"] for one in by_plan["orders"]] == trade.keys
+    assert [one["client_order_id"] for one in by_order["orders"]] == [key]
+    gates = [GateVerdict(**gate) for gate in by_plan["decision"]["gates"]]
+    assert tuple(gates) == trade.made.gates
+    assert [leg["venue"] for leg in by_plan["decision"]["legs"]] == [leg.venue for leg in trade.made.legs]
+    moves = [fact["status"] for fact in by_key["orders"][0]["history"] if fact["kind"] == "order.status"]
+    assert moves[0] == "submitted"
+    assert moves[-1] == str(order.status)
+    assert sum(Decimal(one["qty_filled"]) for one in by_key["orders"][0]["executions"]) == order.filled_qty
+    assert [fact["reason"] for fact in by_opp["history"] if fact["kind"] == "opportunity.ended"] == ["traded"]
+    assert refusal["orders"] == []
+    assert refusal["decision"]["kind"] == "plan.refused"
+
+
+def shown_well(state: State, state_dir: Path) -> None:
+    """The command tells the same to people and to programs, and says what it cannot find."""
+    trade = next(one for one in state.trades.values() if one.is_traded)
+    ran = Ran(state_dir, "explain", trade.made.plan_id)
+    assert ran.code == 0
+    assert all(gate.gate in ran.text for gate in trade.made.gates)
+    assert all(key in ran.text for key in trade.keys)
+    assert "the opportunity counts as traded; the plan is closed, flat" in ran.text
+    assert Ran(state_dir, "explain", trade.keys[0], "--json").json["what"] == "order"
+    unknown = Ran(state_dir, "explain", "no-such-thing")
+    assert unknown.code == 1
+    assert "nothing is known by 'no-such-thing'" in unknown.text
