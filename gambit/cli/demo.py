@@ -250,9 +250,28 @@ class _Show:
         self._is_over = True
         stats = daemon.parts.tally.stats(daemon.parts.readings.frames(), seconds, latencies=True)
         if self._as_json:
-            self._print({"event": "summary", **stats})
+            self._print({"event": "summary", **stats, "trades": _trades(daemon)})
         else:
-            click.echo("\n".join([*self._log.rest(), *summary_lines(stats, self._paint)]))
+            lines = [*self._log.rest(), *summary_lines(stats, self._paint, _trades(daemon))]
+            click.echo("\n".join(lines))
 
     def _print(self, event: dict[str, Any]) -> None:
         click.echo(json.dumps(event))
+
+
+def _trades(daemon: "Daemon") -> dict[str, Any]:
+    """What the desk did: plans by their end, orders, the result, and what became of the other opportunities."""
+    from collections import Counter
+
+    from gambit.runtime.books_of_account import pnl
+
+    dealing = daemon.parts.dealing
+    state = dealing.desk.standing.state
+    found = pnl(dealing.desk, dealing.marks(), daemon.parts.clock.now_ns())
+    return {
+        "plans": dict(Counter(trade.end or "under way" for trade in state.trades.values())),
+        "orders": len(state.orders),
+        "result": found["result_today"],
+        "fees": found["fees"],
+        "funnel": found["funnel"],
+    }

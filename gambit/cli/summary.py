@@ -46,8 +46,8 @@ def _event_line(events: list[dict[str, Any]], paint: Paint) -> str:
     return f"{clock}  {paint.faint(text.rstrip())}"
 
 
-def summary_lines(stats: dict[str, Any], paint: Paint) -> list[str]:
-    """The whole run: speed, venues, spreads, the best opportunities, latency."""
+def summary_lines(stats: dict[str, Any], paint: Paint, trades: dict[str, Any] | None = None) -> list[str]:
+    """The whole run: speed, venues, spreads, the best opportunities, what was traded, latency."""
     head = (
         f"{stats['frames']:,} frames in {stats['seconds']:.2f} s: {stats['frames_per_s']:,.0f} frames/s, "
         f"{stats['signals']:,} opportunities raised, {stats['closed']:,} over"
@@ -58,9 +58,10 @@ def summary_lines(stats: dict[str, Any], paint: Paint) -> list[str]:
         *_section("Venues", _venues(stats["venues"]), paint),
         *_section("Books at the end", _books(stats["books"]), paint, left=2),
         *_section("Best opportunities", _top(stats["top"]), paint, left=2),
+        *_trades(trades, paint),
         *_section("Latency", _latency(stats["latency_ns"]), paint),
         "",
-        paint.faint("Next: gambit replay FILE... with a capture of your own, configs/paper.toml, gambit --help"),
+        paint.faint("Next: gambit query, gambit replay FILE..., gambit run -c configs/paper.toml, gambit --help"),
     ]
 
 
@@ -99,6 +100,24 @@ def _top(top: list[dict[str, Any]]) -> list[list[str]]:
         cells = [f"{found['net_bps']:.1f}", profit, str(found["qty"]), f"{found['score']:.3f}"]
         rows.append([found["symbol"], route, *cells, moment(int(found["recv_ns"]))])
     return rows
+
+
+def _trades(trades: dict[str, Any] | None, paint: Paint) -> list[str]:
+    """Plans, orders and the result; why the other opportunities were not traded."""
+    if trades is None:
+        return []
+    plans = ", ".join(f"{count} {end}" for end, count in sorted(trades["plans"].items())) or "none"
+    others = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in trades["funnel"].items()) or "none"
+    fees = " ".join(f"{float(amount):,.2f} {asset}" for asset, amount in trades["fees"].items()) or "none"
+    result = f"{float(trades['result']):+,.2f}"
+    shown = paint.good(result) if float(trades["result"]) >= 0 else paint.bad(result)
+    return [
+        "",
+        paint.strong("Trades"),
+        f"  plans          {plans}   ({trades['orders']} orders)",
+        f"  result         {shown}   after fees of {fees}",
+        f"  opportunities  {others}",
+    ]
 
 
 def _latency(stages: dict[str, dict[str, int]]) -> list[list[str]]:
