@@ -16,7 +16,7 @@ from gambit import __version__
 from gambit._core.latency import PyHistogram
 from gambit.bootstrap.commands import handlers
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
-from gambit.bootstrap.gauges import Gauges, Host, Lags
+from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
 from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
@@ -40,6 +40,7 @@ from gambit.runtime.sampler import Row, Sampler, columns
 from gambit.runtime.status import FeedSettings
 from gambit.runtime.stream import Observer
 from gambit.runtime.tally import Tally
+from gambit.runtime.telemetry import Telemetry
 from gambit.runtime.ticks import TickReader
 from gambit.runtime.trading import TradingSwitch
 from gambit.runtime.transport import PicowsTransport
@@ -103,11 +104,15 @@ def build(
     methods = bind(handlers(lambda: daemon, registry, letters, reload))
     control = _control(config, methods, log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
+    telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
+    ledger.listeners = [OrderCounts(registry), telemetry.fact]
+    dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
     hot.pulse.listeners = [
         *([recorder.decided] if recorder is not None else []),
         _signals(registry),
         lambda event: control.publish("arb.signal", event),
         hot.tally.take,
+        telemetry.signal,
         dealing.on_signal,
         *options.listeners,
     ]
@@ -121,7 +126,7 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=_sampler(hot, registry, feeds, store),
+            sampler=_sampler(hot, registry, feeds, store, telemetry),
             readings=Readings(
                 hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon, hot.loop_lag)
             ),
@@ -219,19 +224,28 @@ def _feeds(
     )
 
 
-def _sampler(hot: _Hot, registry: Registry, feeds: Feeds, store: Store) -> Sampler:
-    return Sampler(hot.market, hot.ticks, every_ns=SAMPLE_NS, on_lag=_lags(registry, feeds), on_rows=_sampled(store))
-
-
-def _lags(registry: Registry, feeds: Feeds) -> Callable[[str, NDArray[np.int64]], None]:
-    """How late frames came goes to the metrics and to the feeds, which know whether that is degraded."""
+def _sampler(hot: _Hot, registry: Registry, feeds: Feeds, store: Store, telemetry: Telemetry) -> Sampler:
+    """How late frames came goes to the metrics, the store and the feeds, which know whether that is degraded."""
     count = Lags(registry)
 
-    def tell(venue: str, lags_ns: NDArray[np.int64]) -> None:
+    def on_lag(venue: str, lags_ns: NDArray[np.int64]) -> None:
         count(venue, lags_ns)
+        telemetry.lag(venue, lags_ns)
         feeds.hear_lags(venue, lags_ns)
 
-    return tell
+    return Sampler(
+        hot.market,
+        hot.ticks,
+        every_ns=SAMPLE_NS,
+        on_lag=on_lag,
+        on_rows=_sampled(store),
+        on_turn=telemetry.turn,
+    )
+
+
+def _errors(market: Market) -> dict[str, int]:
+    """Frames that could not be used, by venue."""
+    return {name: market.hot.venue_counts(state.index)["quarantined"] for name, state in market.venues.items()}
 
 
 def _collect(registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader, options: Options) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from gambit.events import Fact
+from gambit.events.orders import Acked, Filled, OrderMoved, OutcomeUnknown, Rejected, Sent
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.logs import Sink
@@ -125,3 +127,25 @@ class Host:
             stalled = self.progress.stalled()
             for part in self.progress.parts:
                 reg["gambit_progress_stalled"].of(part).set(int(part in stalled))
+
+
+class OrderCounts:
+    """Counts orders by the status they enter and times answers; a listener of the ledger."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._entered = registry["gambit_orders_total"]
+        self._submits = registry["gambit_order_submit_seconds"]
+        self._sent_ns: dict[str, int] = {}
+
+    def __call__(self, fact: Fact, now_ns: int) -> None:
+        match fact:
+            case OrderMoved():
+                self._entered.of(fact.venue, fact.status).add()
+            case Sent():
+                self._sent_ns[fact.key] = now_ns
+            case Acked() | Rejected() | Filled():
+                sent_ns = self._sent_ns.pop(fact.key, None)
+                if sent_ns is not None:
+                    self._submits.histogram(fact.venue).observe(now_ns - sent_ns)
+            case OutcomeUnknown():
+                self._sent_ns.pop(fact.key, None)

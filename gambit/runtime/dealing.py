@@ -107,6 +107,9 @@ class Dealing:
         self.clock = clock
         self.ports: dict[str, Port] = {}
         self.sent = 0
+        self.on_order: Callable[[int], None] = lambda _ns: (
+            None
+        )  # hears ns from a frame to its orders' bytes handed over
         self._journal = journal
         self._write = write
         self._write_now = write_now

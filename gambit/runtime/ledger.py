@@ -1,5 +1,6 @@
 """The way of facts into the journal, and of dead letters, which are bounded in number and size on that way."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from gambit.events import Fact, written
@@ -29,18 +30,29 @@ class Ledger:
         self.clock = clock
         self.letters = 0
         self.letters_counted_only = 0
+        self.listeners: list[Callable[[Fact, int], None]] = []  # each hears every fact and its time
         self._window_ns = 0
         self._in_window = 0
 
     def fact(self, fact: Fact) -> int:
         """Write a fact down."""
         kind, body = written(fact)
-        return self.journal.append(kind, body, self.clock.now_ns())
+        now_ns = self.clock.now_ns()
+        seq = self.journal.append(kind, body, now_ns)
+        self._tell(fact, now_ns)
+        return seq
 
     def fact_now(self, fact: Fact) -> int:
         """The same for what something waits for: written when this returns, unless the writer is at it just now."""
         kind, body = written(fact)
-        return self.journal.append_now(kind, body, self.clock.now_ns())
+        now_ns = self.clock.now_ns()
+        seq = self.journal.append_now(kind, body, now_ns)
+        self._tell(fact, now_ns)
+        return seq
+
+    def _tell(self, fact: Fact, now_ns: int) -> None:
+        for listener in self.listeners:
+            listener(fact, now_ns)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a frame that could not be used, unless too many come at once; its id is its place in the journal."""

@@ -50,12 +50,14 @@ class Sampler:
         every_ns: int,
         on_lag: Callable[[str, NDArray[np.int64]], None],
         on_rows: Callable[[str, list[Row]], None],
+        on_turn: Callable[[int], None] = lambda _now_ns: None,
     ) -> None:
         self.market = market
         self.reader = reader
         self.every_ns = every_ns
         self.on_lag = on_lag
         self.on_rows = on_rows
+        self.on_turn = on_turn
         self.ticks_seen = 0
         self._candles: dict[int, Candle] = {}
         self._moved: dict[int, tuple[int, float, float]] = {}
@@ -70,6 +72,7 @@ class Sampler:
             self._sampled_ns = now_ns
             self._write_touches()
         self._write_candles(now_ns // MINUTE_NS)
+        self.on_turn(now_ns)
 
     def finish(self) -> None:
         """Write what is held back: the end is near."""
