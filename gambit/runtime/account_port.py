@@ -16,7 +16,7 @@ from gambit.commands import Command, PlaceOrder
 from gambit.events import Fact
 from gambit.model import Category, Failure
 from gambit.runtime.backoff import SEC, Backoff
-from gambit.runtime.budget import Budget
+from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
 from gambit.runtime.clock import Clock
 from gambit.runtime.gateway import Gateway
@@ -37,6 +37,7 @@ from gambit.venues.orders import (
 )
 
 PING_SEC: Final = 10.0
+WAIT_NS: Final = 8 * SEC  # for a limit
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
 
 Gate = Callable[[], str | None]
@@ -93,7 +94,9 @@ class AccountPort:
         self._is_behind = False  # something the stream told was missed
         # What is limited by address is the gateway's to count, for market data draws on it too.
         self._limits = [
-            (limit, Budget(limit.units, limit.per_sec)) for limit in account.language.limits if limit.of != "ip"
+            (limit, (Counter if limit.decays else Budget)(limit.units, limit.per_sec))
+            for limit in account.language.limits
+            if limit.of != "ip"
         ]
 
     # ---- the port ----
@@ -177,9 +180,11 @@ class AccountPort:
         self._deliver(self._act(turn))
 
     async def _within_limits(self, request: RestRequest) -> bool:
-        """Take a request's share of the account's own limits; a create does not wait for one, everything else does."""
+        """Take a request's share of the account's own limits. A create does not wait for one; everything else does, for
+        as long as its stamp is good: what comes too late is asked anew, with a stamp of its own."""
         own = [(limit, budget) for limit, budget in self._limits if not limit.lanes or request.lane in limit.lanes]
         urgency = _urgency(request.lane)
+        late_ns = self._clock.mono_ns() + (0 if request.lane is Lane.CREATE else WAIT_NS)
         while True:
             now_ns = self._clock.mono_ns()
             waits = [budget.wait_ns(_cost(limit, request), now_ns, urgency) for limit, budget in own]
@@ -187,7 +192,7 @@ class AccountPort:
                 for limit, budget in own:
                     budget.take(_cost(limit, request), now_ns)
                 return True
-            if request.lane is Lane.CREATE:
+            if now_ns + max(waits) > late_ns:
                 return False
             await asyncio.sleep(max(waits) / SEC)
 

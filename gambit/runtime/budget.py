@@ -69,3 +69,23 @@ class Budget:
     def _forget(self, now_ns: int) -> None:
         while self.spent and self.spent[0][0] + self.window_ns <= now_ns:
             self.used -= self.spent.popleft()[1]
+
+
+class Counter:
+    """A budget that a venue keeps as a counter: each request adds its weight, and `weight` of it decay in `fall_sec`."""
+
+    def __init__(self, weight: int, fall_sec: float) -> None:
+        self.usable = max(1, int(weight * USABLE))
+        self.reserve = int(self.usable * RESERVED)
+        self.fall_ns = int(fall_sec * SEC) // weight  # of one unit
+        self.empty_ns = 0  # when the counter will be back at nothing
+
+    def wait_ns(self, weight: int, now_ns: int, lane: Lane = Lane.ORDINARY) -> int:
+        """How long until a request of this weight may leave; 0 for now. One heavier than the budget leaves when the
+        counter is at nothing."""
+        limit = self.usable if lane is Lane.URGENT else self.usable - self.reserve
+        return max(0, self.empty_ns - now_ns - (limit - min(weight, limit)) * self.fall_ns)
+
+    def take(self, weight: int, now_ns: int) -> None:
+        """A request leaves."""
+        self.empty_ns = max(self.empty_ns, now_ns) + weight * self.fall_ns

@@ -113,8 +113,8 @@ class KrakenOrders(OrderLanguage):
         self._spellings = {name: spelling for spelling in spellings for name in rest_names(spelling)}
         calls, decay, orders, orders_decay = TIERS[tier]
         self.limits: tuple[Limit, ...] = (
-            Limit(units=calls, per_sec=calls / decay, lanes=(Lane.READ,), counts="weight"),
-            Limit(units=orders, per_sec=orders / orders_decay, lanes=(Lane.CREATE,), of="market"),
+            Limit(units=calls, per_sec=calls / decay, lanes=(Lane.READ,), counts="weight", decays=True),
+            Limit(units=orders, per_sec=orders / orders_decay, lanes=(Lane.CREATE,), of="market", decays=True),
         )
 
     def placing(self, instrument: Instrument, side: Side, terms: Terms) -> "KrakenPlacing":

@@ -56,13 +56,15 @@ class Lane(StrEnum):
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """A budget of a venue: `units` come back within `per_sec`; empty lanes: all requests draw on it."""
+    """A budget of a venue: `units` come back within `per_sec`; empty lanes: all requests draw on it. One that `decays`
+    is a counter that falls all the time, any other a window."""
 
     units: int
     per_sec: float
     lanes: tuple[Lane, ...] = ()
     of: Literal["ip", "account", "market"] = "account"
     counts: Literal["weight", "requests"] = "requests"
+    decays: bool = False
 
 
 class Stamp(msgspec.Struct, frozen=True):

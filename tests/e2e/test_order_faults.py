@@ -129,6 +129,7 @@ async def settled(server: Server, daemon: Daemon) -> None:
         pytest.param("binance", "drop_request", PLACE, {}, id="F03"),
         pytest.param("coinbase", "http", PLACE, {"status": 503, "body": "<html>", "applied": True}, id="F06"),
         pytest.param("okx", "dup", PRIVATE, {"times": 3, "count": 20}, id="F24"),
+        pytest.param("kraken", "gap", {**PRIVATE, "report": "trade"}, {}, id="F29"),
     ],
 )
 async def test_the_ledgers_agree(tmp_path: Path, venue: str, kind: str, match: dict[str, Any], args: Any) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gambit.runtime.budget import RESERVED, SEC, USABLE, Budget, Lane
+from gambit.runtime.budget import RESERVED, SEC, USABLE, Budget, Counter, Lane
 
 REQUESTS = st.lists(
     st.tuples(st.integers(0, 2 * SEC), st.integers(1, 60), st.sampled_from(Lane)), min_size=1, max_size=200
@@ -65,3 +65,22 @@ def test_what_is_heavier_than_the_budget_leaves_when_all_is_free() -> None:
     assert budget.wait_ns(250, 0) == 0
     budget.take(250, 0)
     assert budget.wait_ns(1, SEC) == 9 * SEC
+
+
+def test_a_counter_falls_all_the_time() -> None:
+    """Kraken's 15 calls, of which one decays in 3 s: a burst, then one after the other; never above what it allows."""
+    counter, now, level, most = Counter(15, 45.0), 0, 0.0, 0.0
+    times = []
+    for _ in range(40):
+        wait = counter.wait_ns(2, now)
+        now += wait
+        assert counter.wait_ns(2, now) == 0
+        counter.take(2, now)
+        level = max(0.0, level - wait / 3 / SEC) + 2
+        most = max(most, level)
+        times.append(now / SEC)
+    assert times[:6] == [0, 0, 0, 0, 0, 3]
+    assert times[-1] - times[-2] == 6
+    assert most <= 15
+    assert counter.wait_ns(2, now, Lane.URGENT) < counter.wait_ns(2, now)
+    assert counter.wait_ns(100, now) <= 45 * SEC
