@@ -26,6 +26,7 @@ from gambit.cli.query import query
 from gambit.cli.replay import replay
 from gambit.cli.run import record
 from gambit.cli.run import run as run_command
+from gambit.cli.schema import schema_commands
 from gambit.cli.sim import sim
 from gambit.cli.status import status
 from gambit.cli.top import top
@@ -75,7 +76,7 @@ RUNNING = (
     *desk.COMMANDS,
 )  # what speaks to a running daemon
 KEPT = (query, explain, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
-STILL = (replay, config_commands, venue_commands, doctor)
+STILL = (replay, config_commands, schema_commands, venue_commands, doctor)
 
 for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):
     gambit.add_command(command)
