@@ -231,7 +231,7 @@ def _connected(path: Path) -> duckdb.DuckDBPyConnection:
             str(path),
             config={
                 "threads": 1,  # more would take the loop's core
-                "memory_limit": "512MB",
+                "memory_limit": "128MB",  # it keeps what it has read and written up to this; that is most of what grows
                 "checkpoint_threshold": f"{_CHECKPOINT_MB}MB",
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
