@@ -70,9 +70,9 @@ def lines(found: Row, paint: Paint) -> Iterator[str]:
 
 def start_of(found: Row) -> int:
     """The moment that all times count from."""
-    if found["signal"]:
-        return int(found["signal"]["created_ns"])
-    return int((found["decision"] or found["plan"] or found["orders"][0]).get("ts_ns") or found["plan"]["created_ns"])
+    parts = [found["signal"], found["decision"], found["plan"], *found["orders"]]
+    first = next(part for part in parts if part)
+    return int(first["ts_ns"] if "ts_ns" in first else first["created_ns"])
 
 
 def signal_lines(signal: Row, episode: Row | None, paint: Paint) -> Iterator[str]:
