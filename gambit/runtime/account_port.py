@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from gambit.commands import Command, PlaceOrder
 from gambit.events import Fact
+from gambit.events.orders import OrderFound, Rejected
 from gambit.model import Category, Failure
 from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.budget import Budget, Counter
@@ -91,6 +92,7 @@ class AccountPort:
         self._is_ending = False
         self._tasks = 0
         self._listed_ns = 0
+        self._is_silent = False  # a create left, and the stream has told nothing since
         self._is_behind = False  # something the stream told was missed
         # What is limited by address is the gateway's to count, for market data draws on it too.
         self._limits = [
@@ -156,6 +158,7 @@ class AccountPort:
             why_not = gate() if gate is not None else None
             if why_not is None:
                 left = True
+                self._is_silent |= gate is not None
                 self._deliver(self.account.sent(request.asked).facts)
             return why_not
 
@@ -178,6 +181,8 @@ class AccountPort:
         else:
             turn = self.account.read(request.asked, answer.status, answer.headers, answer.body, now_ns)
         self._deliver(self._act(turn))
+        if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
+            self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
 
     async def _within_limits(self, request: RestRequest) -> bool:
         """Take a request's share of the account's own limits. A create does not wait for one; everything else does, for
@@ -274,6 +279,7 @@ class AccountPort:
         again, for what the frame said is lost."""
         try:
             turn = self.account.hear(ear.line, data, recv_ns)
+            self._is_silent &= not turn.facts
             self._deliver(self._act(turn))
             for report in turn.told:
                 if isinstance(report, StreamReady) and (report.channel or ear.is_entry):
@@ -281,6 +287,8 @@ class AccountPort:
                 elif isinstance(report, StreamFault):
                     fault = report.fault
                     self._refused(ear, fault.category, f"{fault.category} {fault.code}: {fault.text}")
+            if any(isinstance(fact, Rejected) and fact.category == Category.AUTH for fact in turn.facts):
+                ear.end("an order was refused for want of a logon")  # which ended in silence (F80)
         except Exception as error:
             self._on_defect(f"{self.name}: a frame of the account", error)
             raise
@@ -291,6 +299,7 @@ class AccountPort:
             return
         ear.is_ready = True
         if not ear.is_entry:
+            self._is_silent = False
             self.is_up, self.reason = True, ""
             self._compare()
 

@@ -72,7 +72,7 @@ class Budget:
 
 
 class Counter:
-    """A budget that a venue keeps as a counter: each request adds its weight, and `weight` of it decay in `fall_sec`."""
+    """A budget that a venue keeps as a counter: each request adds its weight, `weight` of it decay in `fall_sec`."""
 
     def __init__(self, weight: int, fall_sec: float) -> None:
         self.usable = max(1, int(weight * USABLE))

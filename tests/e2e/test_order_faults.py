@@ -13,6 +13,7 @@ import pytest
 
 from gambit.bootstrap import Options
 from gambit.runtime.daemon import Daemon
+from gambit.runtime.trading import FILE
 from gambit.sim.exchange import Exchange
 from gambit.sim.server import Server
 from gambit.sim.verbs import Fault, FaultOrder
@@ -143,3 +144,44 @@ async def test_the_ledgers_agree(tmp_path: Path, venue: str, kind: str, match: d
         before = len(our_orders(server.world.exchanges[venue]))
         await trade_until(server, venue, lambda: len(our_orders(server.world.exchanges[venue])) > before)
         await settled(server, daemon)
+
+
+async def test_a_session_that_ends_is_found_and_filled_in(tmp_path: Path) -> None:
+    """The venue forgets the logon, silently: that is noticed, another one follows, nothing is missing (F80)."""
+    async with venues("okx", "bybit") as server, trading(server, tmp_path) as daemon:
+        exchange = server.world.exchanges["okx"]
+        fault = strike(server, "okx", "expire_session", PRIVATE)
+        connections = exchange.ledger.connections
+        await trade_until(server, "okx", lambda: fault.fired and exchange.ledger.connections > connections)
+        await until(lambda: all(port.is_up for port in daemon.parts.dealing.ports.values()), PATIENCE_SEC)
+        before = len(our_orders(exchange))
+        await trade_until(server, "okx", lambda: len(our_orders(exchange)) > before)
+        await settled(server, daemon)
+
+
+@pytest.mark.parametrize("venue", ["okx", "coinbase"])
+async def test_a_halt_with_creates_on_their_way(tmp_path: Path, venue: str) -> None:
+    """Creates are held by the venue when trading is halted: none leaves after that, and what became of those is known
+    in the end (F108); it is still halted in the next life, whichever of file and journal is left of it (F111)."""
+    async with venues(venue, "bybit") as server:
+        async with trading(server, tmp_path) as daemon:
+            fault = strike(server, venue, "hold", PLACE, ms=700)
+            server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), 30_000)
+            await until(lambda: fault.fired, PATIENCE_SEC)
+            daemon.parts.switch.change("HALTED", "a test", "a test")
+            halted_ns = server._now_ns()
+            await settled(server, daemon)
+            assert daemon.parts.dealing.desk.standing.state.trading.state == "HALTED"
+            assert creates_after(server, halted_ns) == []
+        (tmp_path / "state" / FILE).unlink()
+        async with trading(server, tmp_path) as daemon:
+            assert daemon.parts.switch.state == "HALTED"
+            await episode(server, venue)
+            await settled(server, daemon)
+            assert creates_after(server, halted_ns) == []
+
+
+def creates_after(server: Server, halted_ns: int) -> list[str]:
+    """The creates that reached a venue after a halt was acknowledged (I09)."""
+    requests = [one for exchange in server.world.exchanges.values() for one in exchange.ledger.requests]
+    return [one["text"] for one in requests if one["action"] == "place" and one["ts_ns"] > halted_ns + MARGIN_NS]

@@ -1,0 +1,176 @@
+"""The shell around the desk: what it refuses to replay, what it carries out, and how long a create waits."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytest
+
+from gambit.commands import Command, PlaceOrder, QueryBalances
+from gambit.engine.desk import Decision, Desk
+from gambit.engine.limits import Execution, Limits
+from gambit.engine.standing import ReplayDiffers
+from gambit.events import Fact
+from gambit.events.operation import TradingStateChanged
+from gambit.model import Failure
+from gambit.runtime.budget import Lane
+from gambit.runtime.dealing import Dealing
+from gambit.runtime.moment import Moment
+from tests.engine.orders import intent
+from tests.engine.world import World
+from tests.runtime.test_gateway import Net, answer
+
+
+class Kept(NamedTuple):
+    """A journal record."""
+
+    seq: int
+    ts_ns: int
+    kind: str
+    body: bytes
+
+
+class Book:
+    """A journal that holds records and takes facts at once."""
+
+    def __init__(self, *records: Kept) -> None:
+        self.records = list(records)
+        self.facts: list[Fact] = []
+        self.written = 1_000_000
+
+    def follow(self, after: int) -> "Book":
+        assert after == 0
+        return self
+
+    def read(self, limit: int) -> Sequence[Kept]:
+        found, self.records = self.records[:limit], self.records[limit:]
+        return found
+
+    def close(self) -> None:
+        assert self.records == []
+
+    def write(self, fact: Fact) -> int:
+        self.facts.append(fact)
+        return len(self.facts)
+
+    async def until_written(self, seq: int) -> None:
+        assert seq <= len(self.facts)
+
+    until_synced = until_written
+
+
+class Way:
+    """A port that fails at what it is told to fail at."""
+
+    is_up, window_ns, deadline_ns = True, None, None
+
+    def __init__(self, fails: type) -> None:
+        self.fails = fails
+        self.got: list[Command] = []
+
+    def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
+        assert now_ns
+        if isinstance(command, self.fails):
+            raise RuntimeError("a bug")
+        self.got.append(command)
+        return ()
+
+    def on_time(self, conditions: Moment, now_ns: int) -> Sequence[Fact]:
+        raise AssertionError((conditions, now_ns))
+
+
+class Case:
+    """A dealing with what it told."""
+
+    def __init__(self, book: Book, *, disk_is_full: bool = False) -> None:
+        self.defects: list[str] = []
+        self.book = book
+
+        def on_state(_fact: TradingStateChanged) -> None:
+            if disk_is_full:
+                raise OSError("no space left")
+
+        self.dealing = Dealing(
+            Desk(Execution(), Limits()), Net(), book, book.write, book.write,
+            lambda: World(),  # type: ignore[arg-type,return-value]
+            durability="process", notify=lambda _notice: None, on_state=on_state,
+            on_defect=lambda what, error: self.defects.append(f"{what}: {error}"),
+        )  # fmt: skip
+
+
+def test_a_record_of_a_later_version_is_refused() -> None:
+    """It may be an order's; nobody trades on a journal that is half understood (F104)."""
+    with pytest.raises(ReplayDiffers, match=r"record 2 is a 'order\.teleported'"):
+        Case(Book(Kept(1, 5, "signal.raised", b"{}"), Kept(2, 6, "order.teleported", b"{}"))).dealing.replay()
+    assert Case(Book(Kept(1, 5, "journal.checkpoint", b"{}"))).dealing.replay() == 1
+
+
+async def test_one_command_that_fails_does_not_take_the_others_along() -> None:
+    """It is told (I24)."""
+    case, way = Case(Book()), Way(PlaceOrder)
+    case.dealing.ports = {"binance": way}
+    order, question = PlaceOrder(intent(venue="binance")), QueryBalances(venue="binance", query_id=1)
+    case.dealing.why_not = lambda _command: None  # type: ignore[method-assign]
+    case.dealing.desk.may_send = lambda *_: None  # type: ignore[method-assign]
+    case.dealing._carry_out(Decision([], [order, question]))
+    assert way.got == [question]
+    assert case.defects == ["sending a PlaceOrder: a bug"]
+
+
+async def test_a_halt_that_is_not_on_disk_is_journalled_whole_and_carried_out() -> None:
+    """The file fails; the facts behind the halt and the commands are not lost with it."""
+    case, way = Case(Book(), disk_is_full=True), Way(PlaceOrder)
+    case.dealing.ports = {"binance": way}
+    halt = TradingStateChanged(state="HALTED", was="ACTIVE", reason="a loss", by="desk")
+    question = QueryBalances(venue="binance", query_id=1)
+    case.dealing._carry_out(Decision([halt, halt], [question]))
+    assert (case.book.facts, way.got) == ([halt, halt], [question])
+    assert case.defects == ["keeping the trading state: no space left"] * 2
+
+
+async def test_no_create_leaves_at_the_end() -> None:
+    """The next life finds its intent in the journal."""
+    case, way = Case(Book()), Way(QueryBalances)
+    case.dealing.ports = {"binance": way}
+    case.dealing.desk.may_send = lambda *_: None  # type: ignore[method-assign]
+    await case.dealing.close()
+    case.dealing._carry_out(Decision([], [PlaceOrder(intent(venue="binance"))]))
+    await case.dealing.let_go()
+    assert (way.got, case.book.facts, case.defects) == ([], [], [])
+
+
+async def test_a_create_is_kept_back_at_the_last_moment() -> None:
+    """A halt came while it waited for its turn: nothing leaves (I09)."""
+    net = Net(answer(200))
+    found = await net.gateway().carry(
+        "POST", "/x", headers={}, body=b"", weight=1, lane=Lane.ORDINARY, on_leave=lambda: "halted"
+    )
+    assert isinstance(found, Failure)
+    assert (found.text, net.sent) == ("halted", [])
+
+
+async def test_an_order_does_not_wait_behind_slow_readings() -> None:
+    """It never left, and says so, when no slot is free in time."""
+    gate, left = asyncio.Event(), []
+
+    class Slow(Net):
+        async def request(self, *args: object, **more: object) -> object:  # type: ignore[override]
+            left.append((args, more))
+            await gate.wait()
+            return answer(200)
+
+    gateway = Slow(answer(200)).gateway()
+
+    def carry(lane: Lane) -> "asyncio.Task[object]":
+        work = gateway.carry("POST", "/x", headers={}, body=b"", weight=1, lane=lane, on_leave=lambda: None)
+        return asyncio.create_task(work)
+
+    slow = [carry(Lane.ORDINARY) for _ in range(4)]
+    while len(left) < 4:
+        await asyncio.sleep(0)
+    late = await carry(Lane.ORDINARY)
+    assert isinstance(late, Failure)
+    assert late.text == "too many requests are under way"
+    gate.set()
+    await asyncio.gather(*slow)
+    assert len(left) == 4
