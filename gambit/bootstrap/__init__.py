@@ -31,7 +31,7 @@ from gambit.runtime.keeping import Keeping, open_keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.letters import Letters, decoder
 from gambit.runtime.logs import Sink
-from gambit.runtime.moment import Moment
+from gambit.runtime.moment import marks_of
 from gambit.runtime.operations import Readings
 from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
@@ -360,7 +360,7 @@ def ports(
     """Where orders go: to the paper venues, or in live mode to the accounts whose keys are known."""
     if config.execution.mode == "live":
         return live_ports(config, clock, log, market, dealing, feeds, options.keys)
-    return paper_ports(config, market, dealing, Moment(market, dict).marks())
+    return paper_ports(config, market, dealing, marks_of(market))
 
 
 def _latencies(registry: Registry, name: str, latency: PyHistogram) -> Callable[[int], None]:

@@ -18,7 +18,7 @@ from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
-from gambit.runtime.moment import Moment
+from gambit.runtime.moment import Moments
 from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import execution, limits
 from gambit.venues.account import Account
@@ -55,7 +55,7 @@ def build_dealing(
         keeping.journal,
         ledger.fact,
         ledger.fact_now,
-        lambda: Moment(market, venues),
+        Moments(market, venues, clock.mono_ns).now,
         durability=config.journal.durability,
         notify=notify,
         on_state=on_state,

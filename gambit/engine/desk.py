@@ -71,6 +71,7 @@ from gambit.events.orders import (
 LOOK_BACK_NS: Final = HOUR_NS  # how far executions are compared
 SUSPICION_NS: Final = 10 * SECOND_NS  # how long a balance has to differ by the same before it is believed
 STEPS_MAX: Final = 1000  # facts one call may lead to; more is a bug
+COUNTERFACTUALS_AT_ONCE: Final = 2  # each costs a plan; market data must not wait for many
 REFUSALS_KEPT: Final = 1000  # refused opportunities that wait for their counterfactual
 CANCELLABLE: Final = (Status.PENDING_SUBMISSION, Status.SUBMITTED, Status.PARTIALLY_FILLED)
 
@@ -357,8 +358,8 @@ class Desk:
 
     def _counterfactuals(self, conditions: Conditions) -> None:
         """What refused opportunities would have earned once our orders would have been there."""
-        due = [refusal for refusal in self.refusals if refusal[0] <= self._now_ns]
-        self.refusals = [refusal for refusal in self.refusals if refusal[0] > self._now_ns]
+        due = [refusal for refusal in self.refusals if refusal[0] <= self._now_ns][:COUNTERFACTUALS_AT_ONCE]
+        self.refusals = [refusal for refusal in self.refusals if refusal not in due]
         for _, latency_ns, opportunity in due:
             timeless = msgspec.structs.replace(opportunity, recv_ns=self._now_ns)
             self._end_refused(opportunity, build(timeless, conditions, self.rules, self._now_ns), latency_ns)

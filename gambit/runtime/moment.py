@@ -13,20 +13,51 @@ from gambit.engine.conditions import BookView, VenueView
 from gambit.engine.market import Market
 from gambit.model import Instrument
 
-LEVELS: Final = 50  # a side; more than a plan's slippage budget reaches
+LEVELS: Final = 30  # a side; more than a plan takes
+REMEMBERED_NS: Final = 50_000_000  # how old marks and the state of venues may be: gates that cannot wait ask elsewhere
 PAR: Final = frozenset({"USDT", "USD", "USDC"})  # worth one unit of the currency of account
 ONE: Final = Decimal(1)
 
 
-class Moment:
-    """Conditions as of now. `venues` tells how each venue is; called at most once."""
+class Moments:
+    """Makes a Moment for each decision; what costs much and changes little is remembered for a while."""
 
-    def __init__(self, market: Market, venues: Callable[[], Mapping[str, VenueView]]) -> None:
+    def __init__(
+        self, market: Market, venues: Callable[[], Mapping[str, VenueView]], mono_ns: Callable[[], int]
+    ) -> None:
         self._market = market
-        self._venues_now = venues
-        self._venues: Mapping[str, VenueView] | None = None
+        self._venues = venues
+        self._mono_ns = mono_ns
+        self._known: dict[str, tuple[int, Any]] = {}
+
+    def now(self) -> "Moment":
+        """The world as it is."""
+        return Moment(
+            self._market, lambda: self._lately("venues", self._venues), lambda: self._lately("marks", self._marks)
+        )
+
+    def _lately(self, name: str, make: Callable[[], Any]) -> Any:
+        now_ns = self._mono_ns()
+        made_ns, value = self._known.get(name, (now_ns - REMEMBERED_NS - 1, None))
+        if now_ns - made_ns > REMEMBERED_NS:
+            value = make()
+            self._known[name] = now_ns, value
+        return value
+
+    def _marks(self) -> Mapping[str, Decimal]:
+        return marks_of(self._market)
+
+
+class Moment:
+    """Conditions as of now. `venues` tells how each venue is, `marks` what assets are worth."""
+
+    def __init__(
+        self, market: Market, venues: Callable[[], Mapping[str, VenueView]], marks: Callable[[], Mapping[str, Decimal]]
+    ) -> None:
+        self._market = market
+        self._venues = venues
+        self.marks = marks
         self._books: dict[int, BookView | None] = {}
-        self._marks: dict[str, Decimal] | None = None
 
     def book(self, venue: str, symbol: str) -> BookView | None:
         """The book of a symbol on a venue."""
@@ -41,32 +72,29 @@ class Moment:
 
     def venue(self, name: str) -> VenueView | None:
         """A venue."""
-        if self._venues is None:
-            self._venues = self._venues_now()
-        return self._venues.get(name)
+        return self._venues().get(name)
 
     def instrument(self, venue: str, symbol: str) -> Instrument | None:
         """What is known of a symbol on a venue."""
         state = self._market.venues.get(venue)
         return state.catalog.by_symbol.get(symbol) if state is not None else None
 
-    def marks(self) -> Mapping[str, Decimal]:
-        """Price of each asset in the currency of account: the median mid of its books quoted at par."""
-        if self._marks is None:
-            mids: dict[str, list[float]] = {}
-            for k, listing in enumerate(self._market.listings):
-                base, quote = listing.symbol.split("-")[:2]
-                bid, ask = self._market.pairs.touch(k)
-                if quote in PAR and bid > 0 and ask > 0:
-                    mids.setdefault(base, []).append((bid + ask) / 2)
-            self._marks = {asset: Decimal(repr(median(found))) for asset, found in mids.items()}
-            self._marks |= dict.fromkeys(PAR, ONE)
-        return self._marks
-
     def _read(self, index: int) -> BookView | None:
         if index not in self._books:
             self._books[index] = _view(self._market.book(index, most=LEVELS))
         return self._books[index]
+
+
+def marks_of(market: Market) -> Mapping[str, Decimal]:
+    """Price of each asset in the currency of account: the median mid of its books quoted at par."""
+    mids: dict[str, list[float]] = {}
+    for k, listing in enumerate(market.listings):
+        base, quote = listing.symbol.split("-")[:2]
+        bid, ask = market.pairs.touch(k)
+        if quote in PAR and bid > 0 and ask > 0:
+            mids.setdefault(base, []).append((bid + ask) / 2)
+    marks = {asset: Decimal(repr(median(found))) for asset, found in mids.items()}
+    return {**marks, **dict.fromkeys(PAR, ONE)}
 
 
 def _view(book: Mapping[str, Any] | None) -> BookView | None:
