@@ -81,10 +81,11 @@ class DeskBroken(Exception):
 
 
 class Decision(msgspec.Struct):
-    """Facts to journal, in order, and commands to carry out once they are."""
+    """Facts to journal, in order and with the time of the call, and commands to carry out once they are."""
 
     facts: list[Fact] = []
     commands: list[Command] = []
+    at_ns: int = 0
 
 
 class Desk:
@@ -259,6 +260,7 @@ class Desk:
 
     def _end(self) -> Decision:
         decision, self._decision = self._decision, Decision([], [])
+        decision.at_ns = self._now_ns
         return decision
 
     def _around(self, conditions: Conditions, now_ns: int) -> Surroundings:

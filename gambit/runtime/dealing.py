@@ -94,8 +94,8 @@ class Dealing:
         desk: Desk,
         clock: Clock,
         journal: Journal,
-        write: Callable[[Fact], int],
-        write_now: Callable[[Fact], int],
+        write: Callable[[Fact, int], int],
+        write_now: Callable[[Fact, int], int],
         moment: Callable[[], Moment],
         *,
         durability: Literal["process", "power"],
@@ -107,9 +107,7 @@ class Dealing:
         self.clock = clock
         self.ports: dict[str, Port] = {}
         self.sent = 0
-        self.on_order: Callable[[int], None] = lambda _ns: (
-            None
-        )  # hears ns from a frame to its orders' bytes handed over
+        self.on_order: Callable[[int], None] = lambda _ns: None  # ns from a frame to its orders handed over
         self._journal = journal
         self._write = write
         self._write_now = write_now
@@ -159,7 +157,10 @@ class Dealing:
     def on_signal(self, event: Mapping[str, Any]) -> None:
         """A signal or an episode's end, as the engine words it."""
         if event["event"] == "raised" and self._is_open and not self._is_ending:
+            sent = self.sent
             self._carry_out(self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns()))
+            if self.sent > sent:
+                self.on_order(self.clock.now_ns() - event["recv_ns"])
 
     def on_facts(self, facts: Iterable[Fact]) -> None:
         """What a port tells."""
@@ -244,7 +245,7 @@ class Dealing:
 
     def _carry_out(self, decision: Decision, *, is_told: bool = False) -> None:
         commands = [command for command in decision.commands if not isinstance(command, Notify)]
-        seq = self._write_down(decision.facts, is_awaited=bool(commands))
+        seq = self._write_down(decision, is_awaited=bool(commands))
         changes = [fact for fact in decision.facts if isinstance(fact, TradingStateChanged)]
         for change in changes[is_told:]:
             try:
@@ -263,12 +264,14 @@ class Dealing:
         self._sending.add(task)
         task.add_done_callback(self._sent)
 
-    def _write_down(self, facts: Sequence[Fact], *, is_awaited: bool) -> int:
-        """The number of the last one. What commands wait for is written here and now where that can be."""
+    def _write_down(self, decision: Decision, *, is_awaited: bool) -> int:
+        """The number of the last fact. Each has the time of the call, for a replay has no other; what commands wait for
+        is written here and now where that can be."""
         seq = 0
-        for k, fact in enumerate(facts, 1):
-            is_last = k == len(facts)
-            seq = self._write_now(fact) if is_last and is_awaited else self._write(fact)
+        for k, fact in enumerate(decision.facts, 1):
+            is_last = k == len(decision.facts)
+            write = self._write_now if is_last and is_awaited else self._write
+            seq = write(fact, decision.at_ns)
         return seq
 
     def _sent(self, task: asyncio.Task[None]) -> None:

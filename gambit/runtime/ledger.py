@@ -34,18 +34,18 @@ class Ledger:
         self._window_ns = 0
         self._in_window = 0
 
-    def fact(self, fact: Fact) -> int:
-        """Write a fact down."""
+    def fact(self, fact: Fact, at_ns: int | None = None) -> int:
+        """Write a fact down, as of now or of the time given."""
         kind, body = written(fact)
-        now_ns = self.clock.now_ns()
+        now_ns = self.clock.now_ns() if at_ns is None else at_ns
         seq = self.journal.append(kind, body, now_ns)
         self._tell(fact, now_ns)
         return seq
 
-    def fact_now(self, fact: Fact) -> int:
+    def fact_now(self, fact: Fact, at_ns: int | None = None) -> int:
         """The same for what something waits for: written when this returns, unless the writer is at it just now."""
         kind, body = written(fact)
-        now_ns = self.clock.now_ns()
+        now_ns = self.clock.now_ns() if at_ns is None else at_ns
         seq = self.journal.append_now(kind, body, now_ns)
         self._tell(fact, now_ns)
         return seq

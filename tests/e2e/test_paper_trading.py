@@ -1,10 +1,16 @@
 """A signal becomes a plan, the plan becomes orders on the paper venues, and all adds up; also after a restart."""
 
 import asyncio
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 
+import msgspec
+
 from gambit.bootstrap import socket_path
+from gambit.engine.standing import EXACT, Standing
+from gambit.events import read
+from gambit.journal import Checkpoint, places, read_journal
+from gambit.journal.checkpoint import KIND as CHECKPOINT
 from gambit.runtime.daemon import Daemon
 from gambit.sim.world import Scenario
 from gambit.surface.client import call
@@ -50,6 +56,7 @@ async def test_a_dislocation_is_traded_and_adds_up(tmp_path: Path) -> None:
             assert result["opportunities"] == sum(result["funnel"].values()) + len(desk.standing.state.funnel.open)
             assert daemon.problems == []
             assert log.of("error") == []
+        assert replayed_until_checkpoint(tmp_path / "state") == desk.standing.digest()
         before = desk.standing.state
         async with running(config) as (again, _):
             state = again.parts.dealing.desk.standing.state
@@ -70,3 +77,20 @@ async def test_halted_means_no_plan(tmp_path: Path) -> None:
             assert set(funnel.ended) <= {"halted", "risk:kill_switch"}
             assert daemon.parts.dealing.desk.standing.state.orders == {}
             assert daemon.parts.dealing.sent == 0
+
+
+def replayed_until_checkpoint(state_dir: Path) -> str:
+    """The state hash that the journal's records give in a fresh desk; it must be the one that its checkpoint states."""
+    journal = read_journal(places(state_dir))
+    assert journal is not None
+    follower, standing, stated = journal.follow(0), Standing(), ""
+    while records := follower.read(1000):
+        for record in records:
+            if record.kind == CHECKPOINT:
+                stated = msgspec.json.decode(record.body, type=Checkpoint).state_hash
+            else:
+                with localcontext(EXACT):
+                    standing.replay(read(record.kind, record.body), record.ts_ns)
+    follower.close()
+    assert stated == standing.digest()
+    return stated

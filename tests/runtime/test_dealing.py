@@ -91,7 +91,7 @@ class Case:
                 raise OSError("no space left")
 
         self.dealing = Dealing(
-            Desk(Execution(), Limits()), Net(), book, book.write, book.write,
+            Desk(Execution(), Limits()), Net(), book, lambda f, _: book.write(f), lambda f, _: book.write(f),
             lambda: World(),  # type: ignore[arg-type,return-value]
             durability="process", notify=lambda _notice: None, on_state=on_state,
             on_defect=lambda what, error: self.defects.append(f"{what}: {error}"),
