@@ -2,6 +2,7 @@
 are not beside the project."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
 
@@ -46,19 +47,19 @@ async def test_books_end_on_the_recorded_ones(kind: type[Wire], is_told: bool) -
         touches = wire.last_touches()
         for symbol, name in wire.symbols.items():
             assert [side[0] for side in books[symbol]] == [tuple(map(Decimal, row)) for row in touches[name]]
-    exchange = Recorded(wire)
-    await exchange.start()
-    venue = VenueSettings(adapter="ccxt", ws_url=exchange.ws, rest_url=exchange.rest)
-    other = Other(Config(symbols=tuple(wire.symbols), venues={wire.adapter: venue}))
-    try:
+    async with AsyncExitStack() as stack:
+        exchange = Recorded(wire)
+        await exchange.start()
+        stack.push_async_callback(exchange.stop)
+        venue = VenueSettings(adapter="ccxt", ws_url=exchange.ws, rest_url=exchange.rest)
+        other = Other(Config(symbols=tuple(wire.symbols), venues={wire.adapter: venue}))
+        stack.push_async_callback(other.stop)
         await other.feeds.start()
         assert other.said == []
-        async with asyncio.timeout(20):
-            await exchange.is_heard.wait()
-            while shown(other.market, len(books)) != books:
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pytest.fail(f"{shown(other.market, len(books))} are not {books}; {other.feeds.statuses()}")
-    finally:
-        await other.stop()
-        await exchange.stop()
+        try:
+            async with asyncio.timeout(20):
+                await exchange.is_heard.wait()
+                while shown(other.market, len(books)) != books:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            pytest.fail(f"{shown(other.market, len(books))} are not {books}; {other.feeds.statuses()}")
