@@ -10,6 +10,7 @@ from benchmarks.live.__main__ import CONTEXT, one_venue
 from benchmarks.live.sender import Schedule, send
 from benchmarks.peers.ours import open_market
 from benchmarks.report import machine
+from gambit.engine.market import Market
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.transport import Link, PicowsTransport
 
@@ -22,8 +23,12 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live.flood", description=__doc__)
     parser.add_argument("--frames", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", type=int, help="offer so many frames a second instead, and say what became of them")
     asked = parser.parse_args(words)
     print(machine())
+    if asked.rate:
+        print(paced(asked.frames, asked.rate))
+        return 0
     for busy in (False, True):
         best = max(flood(asked.frames, busy=busy) for _ in range(asked.rounds))
         label = "every pair walked at every frame" if busy else "default thresholds"
@@ -31,11 +36,27 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
+def paced(frames: int, rate: int) -> str:
+    """Offer `rate` frames a second, a burst each millisecond: what was applied, and the share of a core that took."""
+    market, cpu, wall = run(Schedule(max(1, rate // 1000), 1000, WARM, frames), busy=True)
+    book = market.book(0, levels=False) or {}
+    total = frames + WARM
+    return (
+        f"{rate:,} frames a second offered, {total / wall:,.0f} came: {book['applied']:,} of {total:,} applied, "
+        f"{book['gaps']} gaps, {100 * cpu / wall:.0f} % of a core"
+    )
+
+
 def flood(frames: int, *, busy: bool) -> tuple[float, float]:
     """(frames per CPU-second, frames per second) of OKX depth frames of 20 + 20 levels on 400 + 400."""
+    _, cpu, wall = run(Schedule(BURST, 1, WARM, frames), busy=busy)
+    return (frames + WARM) / cpu, (frames + WARM) / wall
+
+
+def run(schedule: Schedule, *, busy: bool) -> tuple[Market, float, float]:
+    """The market after all frames of a schedule, CPU seconds and seconds from the first to the last."""
     import uvloop
 
-    schedule = Schedule(BURST, 1, WARM, frames)
     stream = one_venue(schedule)
     opening = [opening.body for opening in stream.openings[0]]
     ours, theirs = CONTEXT.Pipe()
@@ -45,24 +66,24 @@ def flood(frames: int, *, busy: bool) -> tuple[float, float]:
     market, conns = open_market(stream, busy=busy)
     reader = _Reader(market, conns[0], len(opening), len(stream.frames))
 
-    async def run() -> tuple[float, float]:
+    async def read() -> tuple[float, float]:
         reader.ended = asyncio.get_running_loop().create_future()
         await PicowsTransport(SystemClock().now_ns).open(f"ws://127.0.0.1:{port}/", reader, None)
         await reader.opened.wait()
         ours.send("go")
         return await reader.ended
 
-    cpu, wall = uvloop.run(run())
+    cpu, wall = uvloop.run(read())
     ours.recv_bytes()
     ours.send("enough")
     sender.join()
-    return len(stream.frames) / cpu, len(stream.frames) / wall
+    return market, cpu, wall
 
 
 class _Reader:
     """Counts frames through the market, and times from the first to the last."""
 
-    def __init__(self, market, conn: int, opening: int, total: int) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, market: Market, conn: int, opening: int, total: int) -> None:
         self.market = market
         self.conn = conn
         self.left_to_open = opening
