@@ -7,13 +7,15 @@
 #
 #   make test-checked   the suite against the checked build      make docs    write the generated files
 #   make fuzz           the kernels under AddressSanitizer       make clean   remove what was built (not .venv)
+#   make fuzz-libfuzzer   one target under libFuzzer; needs clang and libclang-rt-dev (tests/fuzz/libfuzzer.sh)
 #
-# PYTHON=... picks the interpreter, JOBS=... the number of test processes, SECONDS=... how long to fuzz, ARGS=... goes
-# to pytest, the fuzzer or the demo.
+# PYTHON=... picks the interpreter, JOBS=... the number of test processes, SECONDS=... how long to fuzz, TARGET=...
+# what libFuzzer gets (scan), ARGS=... goes to pytest, the fuzzers or the demo.
 
 PYTHON ?= python3
 JOBS ?= 2
 SECONDS ?= 60
+TARGET ?= scan
 ARGS ?=
 export PYTHON
 
@@ -29,7 +31,7 @@ GONE := $(strip $(foreach kernel,$(KERNELS),$(if $(wildcard $(kernel:.pyx=.*.so)
 
 PLACED := $(shell cat build/in-place 2>/dev/null)
 
-.PHONY: run test bench check build doctor test-checked fuzz docs clean core again
+.PHONY: run test bench check build doctor test-checked fuzz fuzz-libfuzzer docs clean core again
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -64,6 +66,9 @@ test-checked: $(VENV)/.core $(VENV)/.test
 
 fuzz: $(VENV)/.core
 	tests/fuzz/run.sh $(SECONDS) $(ARGS)
+
+fuzz-libfuzzer: $(VENV)/.core $(VENV)/.test
+	tests/fuzz/libfuzzer.sh $(SECONDS) $(TARGET) $(ARGS)
 
 docs: $(VENV)/.core
 	$(BIN)/gambit config schema --format markdown > docs/configuration.md

@@ -1,11 +1,12 @@
 """Compiles the kernels of gambit/_core; everything else about the package is in pyproject.toml.
 
-Three builds, told apart by the environment, each with its own folder under build/ so that going from one to
+Four builds, told apart by the environment, each with its own folder under build/ so that going from one to
 another compiles nothing twice:
 
     (nothing)                  what is shipped: -O3, portable, no run-time checks
     GAMBIT_CHECKED=1           bounds and initialisation checks, assertions, undefined behaviour ends the run
     GAMBIT_SANITIZE=address    the checked build under AddressSanitizer (the run needs libasan preloaded)
+    GAMBIT_SANITIZE=libfuzzer  the same by clang (CC=clang), with counters for libFuzzer (tests/fuzz/libfuzzer.sh)
 
 The result always lands in gambit/_core, where the tests import it from.
 """
@@ -23,8 +24,8 @@ IS_CHECKED = os.environ.get("GAMBIT_CHECKED", "0") not in ("", "0") or bool(SANI
 FLAVOUR = SANITIZER or ("checked" if IS_CHECKED else "release")
 JOBS = min(2, os.cpu_count() or 1)
 
-if SANITIZER not in ("", "address"):
-    raise SystemExit(f"GAMBIT_SANITIZE={SANITIZER!r}: only 'address' is known")
+if SANITIZER not in ("", "address", "libfuzzer"):
+    raise SystemExit(f"GAMBIT_SANITIZE={SANITIZER!r}: only 'address' and 'libfuzzer' are known")
 
 # The directives of every kernel; no module sets its own.
 DIRECTIVES = {
@@ -49,6 +50,9 @@ CHECKED = ["-O1", "-g", "-fno-omit-frame-pointer", "-UNDEBUG", "-DGAMBIT_CHECKED
 TRAPS = ["-fsanitize=undefined", "-fno-sanitize=shift-base", "-fno-sanitize-recover=undefined", "-fno-wrapv"]
 if SANITIZER:
     TRAPS.append("-fsanitize=address")
+if SANITIZER == "libfuzzer":
+    TRAPS.append("-fsanitize=fuzzer-no-link")
+    ALWAYS += ["-Wno-unknown-warning-option", "-Wno-incompatible-pointer-types-discards-qualifiers"]  # clang's names
 
 
 def extensions() -> list[Extension]:
