@@ -331,6 +331,8 @@ class _Connection:
 
     async def _write(self, line: bytes) -> None:
         """Write a line; raises TimeoutError for a peer that takes nothing, ConnectionError for one that is gone."""
+        if self._writer.is_closing():  # uvloop would call that a misuse
+            raise ConnectionResetError("the peer is gone")
         self._writer.write(line)
         try:
             async with asyncio.timeout(STALL_SEC):

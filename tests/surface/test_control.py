@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from gambit.surface import client, control, rpc, socketfile
 from gambit.surface.control import Caller, ControlServer, Method
@@ -616,3 +617,32 @@ def test_a_daemon_that_does_not_answer_is_said_so(tmp_path: Path, says: bytes | 
         with pytest.raises(client.NoAnswer, match=told):
             client.call(path, "status", timeout_sec=0.05 if says is None else 10)
         thread.join()
+
+
+def test_a_connection_that_closes_while_it_is_answered_ends_quietly(path: Path) -> None:
+    """What was cut under an answer is one peer that is gone: no defect, nothing for the loop to complain of."""
+    uvloop.run(closed_while_answered(path))
+
+
+async def closed_while_answered(path: Path) -> None:
+    """The connection ends inside the handler, before its answer is written."""
+    complaints: list[dict[str, Any]] = []
+    defects = Defects()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: complaints.append(context))
+
+    async def cut(params: rpc.Nothing, caller: Caller) -> str:
+        for connection in list(server._connections):
+            connection._writer.transport.abort()
+        for _ in range(5):  # turns in which the socket is closed for good
+            await asyncio.sleep(0)
+        return "nobody hears this"
+
+    async with serving(path, on_defect=defects) as server:
+        server.methods["cut"] = Method(cut)
+        _, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(request("cut") + request("cut"))
+        await until(lambda: server.connections == 0 and server.counts.accepted == 1)
+        await hang_up(writer)
+        assert await ask(path, "slow") == "done"
+    assert (complaints, defects.seen) == ([], [])
