@@ -30,6 +30,7 @@ from gambit.venues.orders import (
     Lane,
     Limit,
     Line,
+    NoSuchWay,
     RestRequest,
     Stamp,
     StreamFault,
@@ -216,13 +217,13 @@ class AccountPort:
             began_ns = self._clock.mono_ns()
             try:
                 await self._one(make, is_entry=is_entry)
-            except LinkError as error:
+            except (LinkError, NoSuchWay) as error:  # no token to be had is the venue's affair, or the key's
                 self._down(is_entry, str(error))
             wait_ns = backoff.failed(self._clock.mono_ns() - began_ns)
             await asyncio.sleep(wait_ns / SEC)
 
     async def _one(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
-        """One connection from its logon to its end. Raises LinkError."""
+        """One connection from its logon to its end. Raises LinkError, and NoSuchWay where a token is missing."""
         await self._fetch_token()
         line = make()
         if line is None:
@@ -233,9 +234,9 @@ class AccountPort:
             self._entry = ear
         else:
             self._stream = ear
-        for data in self.account.opening(line, self._clock.now_ns()):
-            ear.say(data)
         try:
+            for data in self.account.opening(line, self._clock.now_ns()):
+                ear.say(data)
             await self._ping_until_ended(ear)
         except asyncio.CancelledError:
             self._is_ending = True

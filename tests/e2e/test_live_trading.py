@@ -94,3 +94,23 @@ async def test_unarmed_live_sends_nothing(tmp_path: Path) -> None:
             assert dealing.sent == 0
         for venue in server.world.exchanges:
             assert [order for order in (await ledger(server, venue))["orders"] if order["account"] == "demo"] == []
+
+
+async def test_wrong_keys_stop_nobody_else(tmp_path: Path) -> None:
+    """A venue that does not let us in is told and not traded at; nothing of ours breaks, nobody is halted, and the one
+    whose key is right is up."""
+    wrong = "d3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmc="  # also where a secret has to be base64
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        keys = keys_of(server)
+        for venue in ("binance", "okx", "bybit", "kraken"):
+            keys[venue] = Keys(key=keys[venue].key, secret=wrong, passphrase="wrong")
+        async with running(config, Options(keys=keys)) as (daemon, log):
+            ports = daemon.parts.dealing.ports
+            told = [f"{venue}: the private stream is down" for venue in ("binance", "okx", "bybit", "kraken")]
+            await until(lambda: all(any(line.startswith(text) for line in log.of("warning")) for text in told))
+            await until(lambda: ports["coinbase"].is_up)
+            assert [venue for venue, port in ports.items() if port.is_up] == ["coinbase"]
+            assert daemon.problems == []
+            assert daemon.parts.switch.state == "ACTIVE"
+            assert daemon.parts.dealing.sent == 0
