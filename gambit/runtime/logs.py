@@ -16,16 +16,11 @@ from typing import Any, Final, Literal
 import orjson
 import structlog
 
+from gambit.vault.redaction import Redactor
+
 QUEUE_BYTES_MAX: Final = 1 << 20
 FLUSH_SEC: Final = 1.0
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-MASK: Final = "***"
-SECRET_KEYS: Final = (
-    "secret", "password", "passphrase", "api_key", "apikey", "token", "authorization", "signature", "cookie",
-    "private_key",
-)  # fmt: skip
-SECRET_CHARS_MIN: Final = 6  # a shorter value would mask half the words of a line
-DEPTH_MAX: Final = 6
 COLOURS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 PLAIN: Final = "\x1b[0m"
 
@@ -91,50 +86,6 @@ class Sink:
                 self._lines.clear()
 
 
-class Redactor:
-    """Masks secrets: what stands under a telling key, and every value it was told of."""
-
-    def __init__(self) -> None:
-        self._values: list[str] = []
-
-    def learn(self, secret: str) -> None:
-        """From now on this value appears in no line."""
-        if len(secret) >= SECRET_CHARS_MIN and secret not in self._values:
-            self._values.append(secret)
-            self._values.sort(key=len, reverse=True)
-
-    def __call__(self, _logger: object, _method: str, event: Event) -> Event:
-        for key in event:
-            event[key] = self.masked(event[key], key)
-        return event
-
-    def masked(self, value: Any, key: str = "", depth: int = 0) -> Any:
-        """The value without secrets."""
-        if any(word in key.lower() for word in SECRET_KEYS) and value not in (None, ""):
-            return MASK
-        if isinstance(value, str):
-            return self._text(value)
-        if isinstance(value, bytes | bytearray):
-            return self._text(bytes(value).decode("latin-1"))
-        if isinstance(value, int | float | None):
-            return value
-        if depth >= DEPTH_MAX:
-            return self._text(str(value))
-        if isinstance(value, dict):
-            return {str(k): self.masked(v, str(k), depth + 1) for k, v in value.items()}
-        if isinstance(value, list | tuple | set | frozenset):
-            return [self.masked(each, key, depth + 1) for each in value]
-        return self._text(str(value))
-
-    def _text(self, text: str) -> str:
-        if not text.isascii():
-            text = text.encode(errors="replace").decode()  # lone surrogates have no place in a line
-        for secret in self._values:
-            if secret in text:
-                text = text.replace(secret, MASK)
-        return text
-
-
 class Logger(structlog.BoundLoggerBase):
     """What the daemon's parts log with: an event in words, everything else as `key=value`."""
 
@@ -176,10 +127,11 @@ class Logs:
         level: str = "info",
         style: Literal["text", "json"] = "text",
         is_coloured: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
         self.sink = sink
         self.level = level
-        self.redactor = Redactor()
+        self.redactor = redactor if redactor is not None else Redactor()
         self._now_ns = now_ns
         self._is_coloured = is_coloured
         self._processors = (

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars
 
-from gambit.runtime.logs import MASK, Logs, Redactor, Sink
+from gambit.runtime.logs import Logs, Sink
+from gambit.vault import MASK, Redactor
 
 MOMENT = 1_750_000_000_123_456_789
 
