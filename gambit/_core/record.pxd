@@ -46,4 +46,5 @@ cdef class Lines:
 cdef class Replayer:
     cdef Hot hot
     cdef list readers
-    cdef public int64_t frames
+    cdef public int64_t frames, until_ns
+    cdef public bint is_eager

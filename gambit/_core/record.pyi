@@ -7,6 +7,7 @@ LOOK: int
 TAKE: int
 DRAIN: int
 END: int
+TIME: int
 
 class Lines:
     number: int
@@ -24,5 +25,7 @@ class Lines:
 
 class Replayer:
     frames: int
+    until_ns: int
+    is_eager: bool
     def __init__(self, hot: Hot, readers: Sequence[Lines]) -> None: ...
     def run(self) -> tuple[int, int]: ...

@@ -4,7 +4,7 @@ Nearly every line of a capture is a received frame of a connection that was seen
 handed to the hot path here, merged by time over all files (replay-rules R2), without a Python object. Every other line,
 and every line that is written unusually, goes to Python, which is strict about it.
 """
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
@@ -17,7 +17,7 @@ cdef enum:
     BOUND_TEXT = 96
 
 # What run() answers.
-NEED_DATA, LOOK, TAKE, DRAIN, END = range(5)
+NEED_DATA, LOOK, TAKE, DRAIN, END, TIME = range(6)
 
 cdef enum:
     DRAIN_EVENTS = 512
@@ -332,13 +332,16 @@ cdef class Replayer:
     def __cinit__(self, Hot hot, readers):
         self.hot = hot
         self.readers = list(readers)
+        self.until_ns = INT64_MAX
+        self.is_eager = False
 
     def run(self):
         """Go on until Python is needed: (what, file index).
 
         NEED_DATA: feed or close that file. LOOK: its line at hand is not an ordinary frame; after reading it call
         waits() or done(). TAKE: it is the turn of a record that waits; handle it and call done(). DRAIN: events or
-        ticks want to be taken. END: all files are through.
+        ticks want to be taken (`is_eager`: at once). TIME: the next record is later than `until_ns`, which wants to be
+        set anew. END: all files are through.
         """
         cdef Lines reader, first
         cdef Hot hot = self.hot
@@ -357,6 +360,8 @@ cdef class Replayer:
                     chosen = k
             if first is None:
                 return END, 0
+            if first.ts > self.until_ns:
+                return TIME, chosen
             if first.state == S_RECORD:
                 return TAKE, chosen
             self.frames += 1
@@ -364,7 +369,7 @@ cdef class Replayer:
             first.state = S_EMPTY
             if answer != DONE:
                 hot.on_rare(answer, first.conn, first.data[:first.data_n])
-            if (ring_pending(&hot.pairs.events, hot.pairs.events_reader) > DRAIN_EVENTS
+            if (ring_pending(&hot.pairs.events, hot.pairs.events_reader) > (0 if self.is_eager else DRAIN_EVENTS)
                     or hot.pairs.tells_ticks and ring_pending(&hot.pairs.ticks, hot.pairs.ticks_reader) > DRAIN_TICKS):
                 break
         return DRAIN, 0

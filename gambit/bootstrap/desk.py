@@ -9,7 +9,7 @@ from gambit.config import Config
 from gambit.engine.conditions import VenueView
 from gambit.engine.desk import Desk
 from gambit.engine.market import Market
-from gambit.engine.paper import Paper, PaperTerms, opening_balances
+from gambit.engine.paper import Paper, opening_balances
 from gambit.events.operation import TradingStateChanged
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
@@ -20,12 +20,11 @@ from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moments
 from gambit.runtime.transport import PicowsTransport
-from gambit.runtime.wiring import execution, limits
+from gambit.runtime.wiring import WORTH, execution, limits, paper_terms
 from gambit.venues.account import Account
 from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
 from gambit.venues.orders import Keys
 
-WORTH = Decimal(100_000)  # of every asset, where the configuration gives no paper balances
 MS = 1_000_000
 
 
@@ -119,13 +118,7 @@ def live_ports(
 def paper_ports(config: Config, market: Market, dealing: Dealing, marks: Mapping[str, Decimal]) -> dict[str, Port]:
     """A paper venue for every venue there are books of; it goes on where the desk's executions left it."""
     rules = config.execution
-    terms = PaperTerms(
-        taker_fee_bps=rules.paper_taker_fee_bps,
-        slippage_bps=rules.paper_slippage_bps,
-        min_order_quote=config.risk.min_order_quote,
-        latency_ns=int(rules.paper_latency_ms * MS),
-        recovery_ns=int(rules.paper_recovery_ms * MS),
-    )
+    terms = paper_terms(config)
     ports: dict[str, Port] = {}
     for venue in market.venues:
         symbols = [listing.symbol for listing in market.listings if listing.venue == venue]

@@ -14,6 +14,7 @@ import click
 from gambit import __version__
 from gambit.cli import desk, interrupts, trading
 from gambit.cli.archive import backup, export, restore
+from gambit.cli.backtest import backtest
 from gambit.cli.config import config_commands
 from gambit.cli.dead_letters import dead_letters
 from gambit.cli.demo import demo
@@ -76,7 +77,7 @@ RUNNING = (
     *desk.COMMANDS,
 )  # what speaks to a running daemon
 KEPT = (query, explain, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
-STILL = (replay, config_commands, schema_commands, venue_commands, doctor)
+STILL = (replay, backtest, config_commands, schema_commands, venue_commands, doctor)
 
 for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):
     gambit.add_command(command)

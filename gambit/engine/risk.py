@@ -261,7 +261,7 @@ def _worst_position(case: Case, symbol: str) -> Decimal:
 def _daily_loss(case: Case) -> GateVerdict:
     loss = -case.held.holdings.result_today(case.held.marks, case.now_ns)
     limit = case.equity * case.limits.daily_loss_limit_bps / BPS
-    return _verdict("daily_loss", loss < limit, loss, limit)
+    return _verdict("daily_loss", loss <= 0 or loss < limit, loss, limit)  # no loss is none, whatever the equity
 
 
 def _count(case: Case, gate: str, span_ns: int, limit: int) -> GateVerdict:

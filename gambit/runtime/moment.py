@@ -23,8 +23,13 @@ class Moments:
     """Makes a Moment for each decision; what costs much and changes little is remembered for a while."""
 
     def __init__(
-        self, market: Market, venues: Callable[[], Mapping[str, VenueView]], mono_ns: Callable[[], int]
+        self,
+        market: Market,
+        venues: Callable[[], Mapping[str, VenueView]],
+        mono_ns: Callable[[], int],
+        make: "type[Moment] | None" = None,
     ) -> None:
+        self._make = make or Moment
         self._market = market
         self._venues = venues
         self._mono_ns = mono_ns
@@ -32,7 +37,7 @@ class Moments:
 
     def now(self) -> "Moment":
         """The world as it is."""
-        return Moment(
+        return self._make(
             self._market, lambda: self._lately("venues", self._venues), lambda: self._lately("marks", self._marks)
         )
 

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, Protocol
 
 import orjson
 
-from gambit._core.record import DRAIN, END, LOOK, NEED_DATA, Lines, Replayer
+from gambit._core.record import DRAIN, END, LOOK, NEED_DATA, TIME, Lines, Replayer
 from gambit.config import Config
 from gambit.engine.market import Market
 from gambit.runtime.capture import BadLine, CaptureError, CountBytes, Record, chunks, read_header, read_record, shown
@@ -28,6 +28,28 @@ BAD_LINES_TOLD = 20  # of a file, each on a line of its own; the others are coun
 
 class ReplayError(Exception):
     """A replay that cannot begin or must not go on."""
+
+
+class Companion(Protocol):
+    """Somebody who lives in the replay's time: hears each event before the next frame is read, and the time when it
+    comes to its deadline, with the books as they were then. It never moves the market's own clock."""
+
+    @property
+    def deadline_ns(self) -> int:
+        """When on_time wants to be called; later records wait."""
+        ...
+
+    def begin(self, market: Market) -> None:
+        """The market that the frames go into."""
+        ...
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """A signal or an episode's end."""
+        ...
+
+    def on_time(self, next_ns: int) -> None:
+        """The next record is of `next_ns`, after the deadline; has to move the deadline up to there or further."""
+        ...
 
 
 @dataclass(slots=True)
@@ -63,8 +85,10 @@ def replay(
     on_progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str], None] = lambda _: None,
     observe: Callable[[dict[str, object]], None] | None = None,
+    companion: Companion | None = None,
 ) -> ReplayResult:
-    """Replay captures and write what `emit` asks for (opportunities, ticks, books or stats) as JSON lines to `out`.
+    """Replay captures and write what `emit` asks for (opportunities, ticks, books, stats or nothing) as JSON lines to
+    `out`.
 
     `observe` sees every signal and episode end as a dict. Input errors go through `warn` as FILE:LINE: text. Raises
     ReplayError for an unknown venue or a wrong header, and with `strict` at the first bad line.
@@ -72,6 +96,8 @@ def replay(
     market = build_market(config, symbols)
     replayer = _Replay(market, [_source(path) for path in files], emit, out, warn, strict=strict, observe=observe)
     replayer.on_progress = on_progress
+    if companion is not None:
+        replayer.accompany(companion)
     replayer.total_bytes = sum(path.stat().st_size for path in files)
     return replayer.run()
 
@@ -109,6 +135,14 @@ class _Replay:
         self.tally = Tally(market)
         self.exit_code = 0
         self.core = Replayer(market.hot, [source.lines for source in sources])
+        self.companion: Companion | None = None
+
+    def accompany(self, companion: Companion) -> None:
+        """Let somebody live in this replay's time."""
+        companion.begin(self.market)
+        self.companion = companion
+        self.core.is_eager = True
+        self.core.until_ns = companion.deadline_ns
 
     # ---- the loop ----
 
@@ -125,6 +159,8 @@ class _Replay:
                 self.look(self.sources[index])
             elif what == DRAIN:
                 self.drain()
+            elif what == TIME:
+                self.pass_time(self.sources[index].lines.ts)
             elif what == END:
                 break
             else:
@@ -133,6 +169,14 @@ class _Replay:
         stats = self.stats(time.perf_counter() - started)
         self.finish(stats)
         return ReplayResult(self.exit_code, stats)
+
+    def pass_time(self, next_ns: int) -> None:
+        """The companion's deadline comes before the next record."""
+        if self.companion is None:
+            raise RuntimeError("time passes for nobody")
+        self.drain()
+        self.companion.on_time(next_ns)
+        self.core.until_ns = self.companion.deadline_ns
 
     def feed(self, source: _Source) -> None:
         """More text of a file, or its end; what is known by now is told first, for the text may be long in coming."""
@@ -293,6 +337,9 @@ class _Replay:
                 self.out.write(orjson.dumps(event) + b"\n")
             if self.observe is not None:
                 self.observe(event)
+            if self.companion is not None:
+                self.companion.on_event(event)
+                self.core.until_ns = self.companion.deadline_ns
             self.tally.take(event)
 
     def finish(self, stats: dict[str, object]) -> None:

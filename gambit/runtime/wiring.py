@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Final
 
 from gambit.config import Config
 from gambit.config.settings import VenueSettings
 from gambit.engine.limits import HOUR_NS, MS, SECOND_NS, Execution, Limits, blackouts
 from gambit.engine.market import Market
+from gambit.engine.paper import PaperTerms
 from gambit.engine.params import AliasParams, EngineParams, GroupParams, VenueParams
 from gambit.model import DeadLetter
 from gambit.runtime.status import FeedError, FeedSettings
@@ -14,6 +16,8 @@ from gambit.venues import VENUES
 from gambit.venues.decode import decode
 from gambit.venues.generic import Generic
 from gambit.venues.wire import Venue
+
+WORTH: Final = Decimal(100_000)  # of every asset on every paper venue, where the configuration gives no balances
 
 
 def engine_params(config: Config, symbols: Sequence[str] | None = None, *, is_live: bool = False) -> EngineParams:
@@ -172,3 +176,15 @@ def execution(config: Config) -> Execution:
 
 def _ns(value: Decimal, unit_ns: int) -> int:
     return int(value * unit_ns)
+
+
+def paper_terms(config: Config) -> PaperTerms:
+    """What a paper venue charges and how it behaves."""
+    rules = config.execution
+    return PaperTerms(
+        taker_fee_bps=rules.paper_taker_fee_bps,
+        slippage_bps=rules.paper_slippage_bps,
+        min_order_quote=config.risk.min_order_quote,
+        latency_ns=int(rules.paper_latency_ms * MS),
+        recovery_ns=int(rules.paper_recovery_ms * MS),
+    )

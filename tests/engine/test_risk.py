@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gambit.engine.holdings import Holdings
 from gambit.engine.limits import DAY_NS, HOUR_NS, MINUTE_NS, blackout
 from gambit.engine.risk import GATES, Approved, Held, Refused, check, exposure
 from gambit.engine.trading_state import TradingState
@@ -152,6 +153,14 @@ def test_gates_of_money() -> None:
     verdict = check(plan(), lost("30001"), replace(LIMITS, daily_loss_limit_bps=D(500)), plain, NOW_NS)
     assert isinstance(verdict, Refused)
     assert (failed(verdict), verdict.is_loss_limit) == (["daily_loss"], True)
+
+
+def test_nothing_owned_is_no_loss() -> None:
+    """Before the first balance is known the equity is 0; that refuses plans and does not pull the kill switch."""
+    verdict = check(plan(), held(holdings=Holdings()), LIMITS, world(), NOW_NS)
+    assert isinstance(verdict, Refused)
+    assert not verdict.is_loss_limit
+    assert "under_collateral" in failed(verdict)
 
 
 def test_all_gates_are_recorded_in_their_order() -> None:

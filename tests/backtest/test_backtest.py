@@ -1,0 +1,163 @@
+"""A backtest: the books as they were at an order's arrival, money that adds up, and the same result every time."""
+
+import io
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from gambit.backtest import Axis, Result, grid, run, sweep
+from gambit.backtest.measures import Point, drawdown, quantiles
+from gambit.config import Config, load_layers
+from gambit.runtime.replay import replay
+from gambit.sim.capture import make_capture
+
+D = Decimal
+MS, SECOND = 1_000_000, 1_000_000_000
+START_NS = 1_750_000_000 * SECOND
+SYMBOLS = ("BTC-USDT",)
+
+
+def configured(*overrides: str) -> Config:
+    """Small thresholds, no counting gates, and what a test wants besides."""
+    base = (
+        "engine.min_spread_bps=5", "engine.min_liquidity_depth=1000", "risk.trades_per_hour=0", "risk.trades_per_day=0",
+        "execution.paper_taker_fee_bps=1", "execution.paper_slippage_bps=0", "engine.fee_bps=5",
+        "venues.bybit.taker_fee_bps=1", "venues.okx.taker_fee_bps=1",
+    )  # fmt: skip
+    return load_layers(None, {}, [*base, *overrides]).config
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty lively seconds of three venues."""
+    path = tmp_path_factory.mktemp("captures") / "made.jsonl.zst"
+    make_capture(path, venues=["binance", "okx", "bybit"], symbols=["BTC-USDT", "ETH-USDT"], seconds=20, seed=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(capture: Path) -> Result:
+    """What the capture gives."""
+    outcome = run([capture], configured())
+    assert outcome.exit_code == 0
+    return outcome.result
+
+
+def brief(path: Path, gone_after_ms: int) -> Path:
+    """Two venues a dollar apart; seven seconds in, one is cheap for `gone_after_ms`, and dear again for ever."""
+    records: list[dict[str, Any]] = [{"t": "header", "v": 1, "venue": "multi"}]
+
+    def book(venue: str, at_ns: int, bid: str, ask: str, number: int) -> None:
+        bids, asks = [[bid, "5"]], [[ask, "5"]]
+        if venue == "bybit":
+            data = {"s": "BTCUSDT", "b": bids, "a": asks, "u": number, "seq": number}
+            frame: dict[str, Any] = {
+                "topic": "orderbook.50.BTCUSDT",
+                "type": "snapshot",
+                "ts": at_ns // MS,
+                "data": data,
+            }
+        else:
+            four = [[[price, qty, "0", "1"] for price, qty in side] for side in (asks, bids)]
+            row = {"asks": four[0], "bids": four[1], "ts": str(at_ns // MS), "seqId": number, "prevSeqId": -1}
+            frame = {"arg": {"channel": "books", "instId": "BTC-USDT"}, "action": "snapshot", "data": [row]}
+        text = orjson.dumps(frame).decode()
+        records.append({"t": "recv", "ts": at_ns, "venue": venue, "conn": venue, "data": text})
+
+    for k in range(140):
+        at_ns = START_NS + k * 50 * MS
+        book("bybit", at_ns, "50000", "50001", k + 2)
+        book("okx", at_ns + MS, "50000", "50001", k + 2)
+    cheap_ns = START_NS + 7 * SECOND
+    book("bybit", cheap_ns, "49800", "49801", 200)
+    book("bybit", cheap_ns + gone_after_ms * MS, "50000", "50001", 201)
+    for k in range(40):
+        at_ns = cheap_ns + 500 * MS + k * 50 * MS
+        book("bybit", at_ns, "50000", "50001", 300 + k)
+        book("okx", at_ns + MS, "50000", "50001", 300 + k)
+    path.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
+    return path
+
+
+def test_an_order_meets_the_book_of_its_arrival(tmp_path: Path) -> None:
+    """Thirty milliseconds are enough for an order that takes at most 1.5 x 4 x 4 ms, not for one of at least 50."""
+    file = brief(tmp_path / "brief.jsonl", gone_after_ms=30)
+    quick = run([file], configured("execution.paper_latency_ms=4"), symbols=SYMBOLS).result
+    slow = run([file], configured("execution.paper_latency_ms=100"), symbols=SYMBOLS).result
+    assert (quick.opportunities, quick.plans, quick.fill_ratio) == (1, 1, 1.0)
+    # 10000 quote at most: bought at 49801, sold at 50000, one bp of each side.
+    row = quick.rows[0]
+    qty = (row.total_quote / D(49801)).quantize(D("1e-8"))
+    fees = sum((side * qty / 10_000).quantize(D("1e-8"), "ROUND_CEILING") for side in (D(49801), D(50000)))
+    assert quick.result == row.profit == qty * 199 - fees
+    assert quick.open_positions == {}
+    # Too late for the cheap side: what the dear side sold had to be bought back, or nothing was traded at all.
+    assert (slow.opportunities, slow.plans) == (1, 1)
+    assert slow.result <= 0
+    assert slow.rows[0].profit == slow.result
+    assert slow.without_list == ["bybit:BTC-USDT", "okx:BTC-USDT"]
+
+
+def test_the_signals_are_those_of_replay(capture: Path, result: Result) -> None:
+    """Trading along changes nothing of what is found."""
+    out = io.BytesIO()
+    replay([capture], configured(), symbols=None, emit="opportunities", out=out)
+    events = [orjson.loads(line) for line in out.getvalue().splitlines()]
+    raised = [event for event in events if event["event"] == "raised"]
+    over = [event for event in events if event["event"] == "closed"]
+    assert result.opportunities == len(raised) > 20
+    assert result.lifetimes_ms == sorted(event["duration_ns"] / 1e6 for event in over)
+
+
+def test_the_money_adds_up(result: Result) -> None:
+    """Every opportunity has one end; the result is the sum of the plans, for nothing is left open."""
+    assert sum(result.funnel.values()) == result.opportunities
+    assert result.plans == len(result.rows) == sum(result.ends.values()) > 5
+    assert result.open_positions == {}
+    assert result.result == sum((row.profit for row in result.rows), D(0)) != 0
+    assert result.curve[-1].result == result.result
+    assert sum((route["profit"] for route in result.routes.values()), D(0)) == result.result
+    assert sum(route["opportunities"] for route in result.routes.values()) == result.opportunities
+    assert 0 < result.fees < result.turnover
+
+
+def test_the_same_again(capture: Path, result: Result) -> None:
+    """Byte for byte."""
+    again = run([capture], configured()).result
+    assert msgspec.json.encode(again) == msgspec.json.encode(result)
+
+
+def test_a_sweep_is_the_runs_of_its_combinations(capture: Path, result: Result) -> None:
+    """Each trial in its own process gives what a run alone gives."""
+    axes = [Axis("engine.min_spread_bps", ("5", "30"))]
+    trials = grid(axes, lambda more: configured(*more))
+    assert [trial.overrides for trial in trials] == [("engine.min_spread_bps=5",), ("engine.min_spread_bps=30",)]
+    found = dict(sweep([capture], trials, symbols=None, strict=False, jobs=2))
+    assert msgspec.json.encode(found[0].result) == msgspec.json.encode(result)
+    assert 0 < found[1].result.opportunities < result.opportunities
+
+
+def test_too_many_combinations_are_refused() -> None:
+    """Before the first of them runs."""
+    axes = [Axis(f"engine.x{k}", tuple(map(str, range(30)))) for k in range(3)]
+    with pytest.raises(ValueError, match=r"27,000 combinations"):
+        grid(axes, lambda more: configured(*more))
+
+
+def test_an_unlisted_venue_does_not_trade(capture: Path) -> None:
+    """A venue that the configuration switches off is seen, not traded."""
+    off = run([capture], configured("venues.okx.enabled=false")).result
+    assert off.plans > 0
+    assert all("okx" not in row.route for row in off.rows)
+
+
+def test_drawdown_and_quantiles() -> None:
+    """From the height reached before; a run that only loses falls from 0."""
+    curve = [Point(k, D(value)) for k, value in enumerate((3, 1, 5, -2, 4))]
+    assert (drawdown(curve), drawdown([Point(0, D(-4))]), drawdown([])) == (7, 4, 0)
+    assert quantiles([float(k) for k in range(100)]) == {"p10": 10, "p50": 50, "p90": 90, "p99": 99}
+    assert quantiles([]) == {}
