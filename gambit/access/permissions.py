@@ -127,10 +127,13 @@ SCOPE_OF: Final[Mapping[str, Scope]] = {name: rule.scope for name, rule in RULES
 
 # What each channel of the WebSocket asks for; all of them.
 SCOPES_OF_CHANNEL: Final[Mapping[str, frozenset[Scope]]] = {
+    "trading.state": frozenset({Scope.WS_MARKET}),
     "system.metrics": frozenset({Scope.WS_MARKET}),
-    "market.snapshot": frozenset({Scope.WS_MARKET}),
+    "market.normalized": frozenset({Scope.WS_MARKET}),
     "arb.signals": frozenset({Scope.WS_MARKET, Scope.ARB_READ}),
     "order.status": frozenset({Scope.WS_ORDERS}),
+    "plan.status": frozenset({Scope.WS_ORDERS}),
+    "account": frozenset({Scope.WS_ORDERS}),
     "alert.raised": frozenset({Scope.WS_ALERTS}),
 }
 
