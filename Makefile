@@ -73,6 +73,8 @@ fuzz-libfuzzer: $(VENV)/.core $(VENV)/.test
 docs: $(VENV)/.core
 	$(BIN)/gambit config schema --format markdown > docs/configuration.md
 	$(BIN)/gambit config schema --format json > configs/gambit.schema.json
+	sed -i '/^### A:/,$$d' docs/drills.md
+	$(BIN)/gambit drill list --markdown >> docs/drills.md
 
 clean:
 	rm -rf build dist *.egg-info gambit/_core/*.so $(VENV)/.core

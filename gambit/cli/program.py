@@ -20,6 +20,7 @@ from gambit.cli.dead_letters import dead_letters
 from gambit.cli.demo import demo
 from gambit.cli.detached import restart, start, stop
 from gambit.cli.doctor import doctor
+from gambit.cli.drill import drill_commands
 from gambit.cli.explain import explain
 from gambit.cli.ledger import rebuild, verify
 from gambit.cli.opportunities import opportunities
@@ -77,7 +78,7 @@ RUNNING = (
     *desk.COMMANDS,
 )  # what speaks to a running daemon
 KEPT = (query, explain, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
-STILL = (replay, backtest, config_commands, schema_commands, venue_commands, doctor)
+STILL = (replay, backtest, config_commands, schema_commands, venue_commands, doctor, drill_commands)
 
 for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):
     gambit.add_command(command)

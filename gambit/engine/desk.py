@@ -33,6 +33,7 @@ from gambit.engine.reconciliation import (
     after_fills,
     drifted_venues,
     is_ours,
+    may_be_ours,
     missing_verdict,
     nonsense,
     origin,
@@ -434,6 +435,8 @@ class Desk:
                 )
             )
         owner = self.standing.owner(fact)
+        if owner is None and may_be_ours(fact, self.standing):
+            return  # it is listed again once that order is found, or proven absent
         was_over = owner is not None and not owner.is_live
         self._note(fact)
         if owner is None:

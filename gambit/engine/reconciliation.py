@@ -137,6 +137,15 @@ def is_ours(fact: ForeignOrderSeen, standing: Standing) -> bool:
     return fact.client_id in standing.state.orders
 
 
+def may_be_ours(fact: Filled, standing: Standing) -> bool:
+    """Whether an execution that names no key may be of an order of ours whose venue id is not known yet (F02)."""
+    market = fact.venue, fact.symbol, fact.side
+    return not fact.key and any(
+        not order.venue_order_id and (order.intent.venue, order.intent.symbol, order.intent.side) == market
+        for order in standing.live.values()
+    )
+
+
 def origin(fact: ForeignOrderSeen, rules: Execution) -> KeyParts | None:
     """What its id says, if it carries our prefix."""
     return key_parts(fact.client_id, rules.key_prefix)

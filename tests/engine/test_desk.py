@@ -314,6 +314,22 @@ def test_f37_foreign_orders_and_fills_are_seen_counted_and_left_alone() -> None:
     talk.replayed()
 
 
+def test_f02_an_execution_without_a_key_waits_for_the_order_it_may_be_of() -> None:
+    """A venue lists executions by its own ids only, and the reply that named ours was lost: nothing is foreign yet."""
+    talk = Talk()
+    buy, _ = talk.trade()
+    nameless = replace_struct(fill(buy, "x1", str(buy.qty)), key="", venue_order_id="v9")
+    talk.tell(nameless)
+    assert talk.notices() == []
+    assert not talk.desk.standing.state.orders[buy.key].filled_qty
+    talk.tell(Acked(key=buy.key, venue=buy.venue, venue_order_id="v9"))
+    talk.tell(replace_struct(nameless, key=buy.key))
+    assert talk.status(buy) == "filled"
+    talk.tell(replace_struct(nameless, exec_id="x2"))  # nobody is waited for any more
+    assert talk.notices() == ["foreign_fill"]
+    talk.replayed()
+
+
 def replace_struct(struct: Any, **changes: Any) -> Any:
     return type(struct)(**({name: getattr(struct, name) for name in struct.__struct_fields__} | changes))
 

@@ -45,6 +45,8 @@ def campaign(low: int, high: int, twice: bool) -> int:
     print("episodes ended:", dict(ends))
     print("faults fired:", dict(sorted(fired.items())))
     print(f"edges walked: {len(everything & set(edges))} of {len(everything)}")
+    for edge in sorted(everything):
+        print(f"  {edges[edge]:>8}  {' '.join(edge)}")
     return 1 if red or differing else 0
 
 

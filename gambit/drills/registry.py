@@ -1,0 +1,26 @@
+"""Which drill plays which scenario; the groups' modules put theirs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from gambit.drills.catalogue import SCENARIOS
+from gambit.drills.scenario import Drill, Play, Setting
+
+DRILLS: Final[dict[str, Drill]] = {}
+LIMIT_SEC: Final = 120.0
+
+DESK: Final = Setting(name="desk", venues=("binance", "okx", "bybit", "kraken", "coinbase"))
+
+
+def drill(name: str, setting: Setting | None = DESK, limit_sec: float = LIMIT_SEC) -> Callable[[Play], Play]:
+    """Make a coroutine function the drill of a scenario: it takes a Stage, or a Bench where there is no setting."""
+
+    def add(play: Play) -> Play:
+        if name in DRILLS:
+            raise ValueError(f"{name} has a drill already")
+        DRILLS[name] = Drill(SCENARIOS[name], play, setting, limit_sec)
+        return play
+
+    return add

@@ -1,0 +1,1 @@
+"""The rehearsal itself: its list, its reports, and some of its drills."""
