@@ -92,6 +92,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "plans": Rule(Scope.ORDERS_READ),
     "positions": Rule(Scope.ORDERS_READ),
     "pnl": Rule(Scope.ORDERS_READ),
+    "scorecard": Rule(Scope.ARB_READ),
     "metrics": Rule(Scope.METRICS_READ),
     "plan.approve": _told(Scope.ORDERS_WRITE),
     "plan.reject": _told(Scope.ORDERS_WRITE),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gambit.bootstrap.audit import audit
+from gambit.bootstrap.scoring import Scores
 from gambit.bootstrap.trading import desk_handlers
 from gambit.journal import JournalError
 from gambit.runtime.backup import BackupError
@@ -23,6 +24,8 @@ def handlers(
     daemon: Callable[[], Daemon], registry: Registry, letters: Letters, reload: Callable[[], dict[str, Any]]
 ) -> dict[str, Handler]:
     """By method name; `daemon` is asked at each call, for it is built after its servers."""
+
+    scores = Scores(lambda: daemon().parts.keeping, lambda: daemon().parts.clock.now_ns())
 
     def status(_params: Nothing, _caller: Caller) -> dict[str, Any]:
         return daemon().parts.readings.status()
@@ -43,6 +46,9 @@ def handlers(
 
     async def snapshot(params: Snapshot, _caller: Caller) -> dict[str, Any]:
         return await daemon().parts.keeping.snapshot(params.max_age_sec)
+
+    async def scorecard(_params: Nothing, _caller: Caller) -> dict[str, Any]:
+        return await scores()
 
     async def backup(params: Backup, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "backup", params.path)
@@ -66,6 +72,7 @@ def handlers(
     return {
         **desk_handlers(daemon),
         "reload": read_again,
+        "scorecard": told(scorecard),
         "snapshot": told(snapshot),
         "backup": told(backup),
         "dlq.requeue": told(requeue),

@@ -29,6 +29,7 @@ from gambit.cli.replay import replay
 from gambit.cli.run import record
 from gambit.cli.run import run as run_command
 from gambit.cli.schema import schema_commands
+from gambit.cli.scorecard import scorecard
 from gambit.cli.sim import sim
 from gambit.cli.status import status
 from gambit.cli.top import top
@@ -77,7 +78,7 @@ RUNNING = (
     *trading.COMMANDS,
     *desk.COMMANDS,
 )  # what speaks to a running daemon
-KEPT = (query, explain, export, verify, rebuild, backup, restore, dead_letters)  # what works on what the daemon kept
+KEPT = (query, explain, scorecard, export, verify, rebuild, backup, restore, dead_letters)  # on what the daemon kept
 STILL = (replay, backtest, config_commands, schema_commands, venue_commands, doctor, drill_commands)
 
 for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):

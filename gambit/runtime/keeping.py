@@ -57,6 +57,11 @@ class Keeping:
         self._config = config
         self._clock = clock
 
+    @property
+    def exports(self) -> Path:
+        """Where exported days lie."""
+        return store_folders(self._config).exports
+
     async def snapshot(self, max_age_sec: float) -> dict[str, Any]:
         """A copy of the database to read, at most that old; as gambit.surface.views.File. Raises StoreError."""
         return _file(await asyncio.wrap_future(self.store.snapshot(max_age_sec)))

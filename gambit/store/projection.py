@@ -12,7 +12,8 @@ from typing import Final
 from gambit.store.order_rules import ORDER_RULES
 from gambit.store.rule import MONEY, Rule, fields
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
+SAMPLES_A_WEEK: Final = 100  # signals kept for people to look at
 
 
 _SIGNAL: Final = {
@@ -38,6 +39,20 @@ RULES: Final[tuple[Rule, ...]] = (
         _SIGNAL,
         "INSERT INTO arbitrage_opportunity BY NAME "
         "SELECT fact.*, make_timestamp_ns(fact.recv_ns) AS created_at, seq FROM {facts}",
+    ),
+    Rule(
+        ("signal.raised",),
+        {"opp_id": "UUID", "recv_ns": "BIGINT"},
+        "INSERT INTO signal_samples BY NAME SELECT strftime(made.ts, '%G-W%V') AS week, md5(made.opp_id::VARCHAR) "
+        "AS pick, made.opp_id AS opp_id, made.ts AS ts, batch.body AS signal, made.seq AS seq FROM "
+        "(SELECT seq, fact.opp_id AS opp_id, make_timestamp_ns(fact.recv_ns) AS ts FROM {facts}) AS made "
+        "JOIN batch ON batch.seq = made.seq WHERE made.opp_id IS NOT NULL AND made.ts IS NOT NULL",
+    ),
+    Rule(
+        ("signal.raised",),
+        {},
+        "DELETE FROM signal_samples WHERE seq IN (SELECT seq FROM signal_samples QUALIFY row_number() "
+        f"OVER (PARTITION BY week ORDER BY pick, seq) > {SAMPLES_A_WEEK})",
     ),
     Rule(
         ("signal.closed",),

@@ -8,7 +8,8 @@
 --   * The rows of the order path have more columns; its records stay whole in facts all the same. A refused plan has no
 --     plan_id, so its checks have the opp_id.
 --   * settlement_id is the text that the desk gives it. A settlement is a row once it is confirmed, not before.
---   * Further tables: facts (what no table of its own takes, and every record's number), arbitrage_episode,
+--   * signal_events, signal_outcomes are views: the events of a signal's life and its outcome, for the scorecard.
+--   * Further tables: signal_samples, facts (what no table of its own takes, and every record's number), arbitrage_episode,
 --     feed_event, daemon_event, dead_letters, store_cursor.
 
 CREATE TABLE store_cursor (
@@ -122,6 +123,54 @@ CREATE TABLE agent_status_log (ts TIMESTAMP_NS, agent VARCHAR, status VARCHAR, m
 CREATE TABLE pre_trade_checks_log (
     ts TIMESTAMP_NS, plan_id UUID, opp_id UUID, check_name VARCHAR, passed BOOLEAN, value VARCHAR, "limit" VARCHAR, seq BIGINT
 );
+
+-- A hundred signals of every ISO week, for people to look at: those with the smallest `pick`, a hash of their id. Made of
+-- the journal but for good: a rebuild brings back only the weeks that the journal still has.
+CREATE TABLE signal_samples (
+    week VARCHAR NOT NULL, pick VARCHAR NOT NULL, opp_id UUID, ts TIMESTAMP_NS,
+    signal VARCHAR, -- JSON, as it was published
+    seq BIGINT NOT NULL
+);
+
+-- Every signal with its end: executed (what its plan earned) or counterfactual (what it would have). won: it earned
+-- something; null where the books could not tell, or before its end.
+CREATE VIEW signal_outcomes AS
+WITH ends AS (
+    SELECT seq, ts, from_json(body, '{"opp_id":"UUID","reason":"VARCHAR","counterfactual":"DECIMAL(38,18)"}') AS fact
+    FROM facts WHERE kind = 'opportunity.ended'
+), plans AS (
+    SELECT opp_id, plan_id, created_at AS planned_at, updated_at, total_quote_amount,
+           list_sum(map_values(from_json(profit, '"MAP(VARCHAR, DECIMAL(38,18))"')))::DECIMAL(38, 18) AS profit
+    FROM order_plan WHERE plan_id IS NOT NULL
+)
+SELECT
+    o.opp_id AS signal_id, o.raw_signal_id AS correlation_id, o.symbol, o.venue_buy, o.venue_sell, o.score,
+    o.created_at AS published_at, ends.ts AS ended_at, ends.fact.reason AS reason, p.plan_id, p.planned_at,
+    p.total_quote_amount,
+    CASE WHEN ends.fact.reason = 'traded' THEN 'executed'
+         WHEN ends.fact.counterfactual IS NOT NULL THEN 'counterfactual' END AS basis,
+    CASE WHEN ends.fact.reason = 'traded' THEN p.profit ELSE ends.fact.counterfactual END AS outcome_quote,
+    outcome_quote > 0 AS won, o.seq
+FROM arbitrage_opportunity AS o
+LEFT JOIN ends ON ends.fact.opp_id = o.opp_id
+LEFT JOIN plans AS p ON p.opp_id = o.opp_id;
+
+-- The life of a signal as events: signal_published, then signal_triggered (it became a plan) or not, then signal_closed
+-- (traded) or signal_invalidated (not traded, and why).
+CREATE VIEW signal_events AS
+SELECT 'signal_published' AS event, opp_id AS signal_id, raw_signal_id AS correlation_id, created_at AS ts, symbol,
+    venue_buy, venue_sell, score, net_bps, buy_vwap, sell_vwap, qty, profit_quote AS expected_quote,
+    created_at + to_microseconds((ttl_sec * 1000000)::BIGINT) AS expires_at, NULL::UUID AS plan_id,
+    NULL::VARCHAR AS reason, NULL::DECIMAL(38, 18) AS outcome_quote, NULL::BOOLEAN AS won, schema_ver
+FROM arbitrage_opportunity
+UNION ALL BY NAME
+SELECT 'signal_triggered' AS event, signal_id, correlation_id, planned_at AS ts, symbol, venue_buy, venue_sell, score,
+    plan_id
+FROM signal_outcomes WHERE plan_id IS NOT NULL
+UNION ALL BY NAME
+SELECT CASE reason WHEN 'traded' THEN 'signal_closed' ELSE 'signal_invalidated' END AS event, signal_id, correlation_id,
+    ended_at AS ts, symbol, venue_buy, venue_sell, score, plan_id, reason, outcome_quote, won
+FROM signal_outcomes WHERE ended_at IS NOT NULL;
 
 -- Telemetry: samples that are not in the journal.
 

@@ -1,6 +1,6 @@
 """The control socket's methods by name, with the parameters each takes; the daemon hands in what they do.
 
-    reading   status, opportunities, books, orders, plans, positions, pnl, metrics, dlq.list, dlq.show
+    reading   status, opportunities, books, orders, plans, positions, pnl, scorecard, metrics, dlq.list, dlq.show
     telling   halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
               dlq.purge
     files     snapshot, backup
@@ -135,6 +135,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "plans": Rows,
     "positions": Nothing,
     "pnl": Nothing,
+    "scorecard": Nothing,
     "plan.approve": PlanId,
     "plan.reject": PlanId,
     "order.cancel": OrderId,
