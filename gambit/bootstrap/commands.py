@@ -25,8 +25,6 @@ def handlers(
 ) -> dict[str, Handler]:
     """By method name; `daemon` is asked at each call, for it is built after its servers."""
 
-    scores = Scores(lambda: daemon().parts.keeping, lambda: daemon().parts.clock.now_ns())
-
     def status(_params: Nothing, _caller: Caller) -> dict[str, Any]:
         return daemon().parts.readings.status()
 
@@ -43,6 +41,32 @@ def handlers(
         audit(daemon(), caller, "stop", "now" if params.now else "")
         daemon().stop(f"stop by user {caller.uid}")
         return Stopping(pid=daemon().parts.started.pid)
+
+    def read_again(_params: Nothing, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "reload", "")
+        try:
+            return reload()
+        except ValueError as error:
+            raise Refused(str(error)) from error
+
+    return {
+        **desk_handlers(daemon),
+        **_kept(daemon, letters),
+        "reload": read_again,
+        "status": status,
+        "opportunities": opportunities,
+        "books": books,
+        "metrics": metrics,
+        "stop": stop,
+        "halt": _change(daemon, "HALTED"),
+        "reduce": _change(daemon, "REDUCING"),
+        "resume": _change(daemon, "ACTIVE"),
+    }
+
+
+def _kept(daemon: Callable[[], Daemon], letters: Letters) -> dict[str, Handler]:
+    """What works on what the daemon kept."""
+    scores = Scores(lambda: daemon().parts.keeping, lambda: daemon().parts.clock.now_ns())
 
     async def snapshot(params: Snapshot, _caller: Caller) -> dict[str, Any]:
         return await daemon().parts.keeping.snapshot(params.max_age_sec)
@@ -62,29 +86,12 @@ def handlers(
         audit(daemon(), caller, "dlq purge", _worded(params))
         return await letters.purge(params.letter_ids, f"user {caller.uid}")
 
-    def read_again(_params: Nothing, caller: Caller) -> dict[str, Any]:
-        audit(daemon(), caller, "reload", "")
-        try:
-            return reload()
-        except ValueError as error:
-            raise Refused(str(error)) from error
-
     return {
-        **desk_handlers(daemon),
-        "reload": read_again,
         "scorecard": told(scorecard),
         "snapshot": told(snapshot),
         "backup": told(backup),
         "dlq.requeue": told(requeue),
         "dlq.purge": told(purge),
-        "status": status,
-        "opportunities": opportunities,
-        "books": books,
-        "metrics": metrics,
-        "stop": stop,
-        "halt": _change(daemon, "HALTED"),
-        "reduce": _change(daemon, "REDUCING"),
-        "resume": _change(daemon, "ACTIVE"),
     }
 
 
