@@ -22,6 +22,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     min_qty: Decimal | None = None  # base units
     min_notional: Decimal | None = None  # quote units
     contract_size: Decimal | None = None  # quote units a contract; None where quantities are base units
+    code: int | None = None  # the venue's number of the market, where orders over a line name it by that
     price_decimals: int | None = None  # of a checksum's text
     qty_decimals: int | None = None
 

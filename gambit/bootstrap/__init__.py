@@ -109,11 +109,11 @@ def build(
     dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
     hot.pulse.listeners = [
         *([recorder.decided] if recorder is not None else []),
+        dealing.on_signal,  # before those that only count and tell
         _signals(registry),
         lambda event: control.publish("arb.signal", event),
         hot.tally.take,
         telemetry.signal,
-        dealing.on_signal,
         *options.listeners,
     ]
     daemon = Daemon(

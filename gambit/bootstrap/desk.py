@@ -16,6 +16,7 @@ from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Log
 from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
+from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moments
@@ -26,6 +27,7 @@ from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
 from gambit.venues.orders import Keys
 
 MS = 1_000_000
+LINES = 2  # warm connections for creates and cancels over HTTP, a venue
 
 
 def build_dealing(
@@ -111,6 +113,8 @@ def live_ports(
             random=feeds.random,
             warn=lambda text: log.warning(text),
             tls=feeds.tls,
+            lines=[HttpLine(feeds.gateway(venue).rest, clock.mono_ns, feeds.random, feeds.tls) for _ in range(LINES)],
+            symbols=[listing.symbol for listing in market.listings if listing.venue == venue],
         )
     return ports
 

@@ -21,6 +21,8 @@ from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
 from gambit.runtime.clock import Clock
 from gambit.runtime.gateway import Gateway
+from gambit.runtime.http import HttpAnswer
+from gambit.runtime.http_line import HttpLine
 from gambit.runtime.moment import Moment
 from gambit.runtime.transport import Link, LinkError, Transport
 from gambit.venues.account import Account, Turn
@@ -40,6 +42,7 @@ from gambit.venues.orders import (
 
 PING_SEC: Final = 10.0
 WAIT_NS: Final = 8 * SEC  # for a limit
+PREPARED_NS: Final = 30 * SEC  # how old what was prepared for the next create may be
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
 
 Gate = Callable[[], str | None]
@@ -69,6 +72,8 @@ class AccountPort:
         random: Callable[[], float],
         warn: Callable[[str], None],
         tls: ssl.SSLContext | None = None,
+        lines: Sequence[HttpLine] = (),
+        symbols: Sequence[str] = (),
     ) -> None:
         self.account = account
         self.gateway = gateway
@@ -87,6 +92,9 @@ class AccountPort:
         self._random = random
         self._warn = warn
         self._tls = tls
+        self._lines = lines
+        self._symbols = symbols
+        self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._has_entry = account.language.entry() is not None
         self._stream: _Ear | None = None
         self._entry: _Ear | None = None
@@ -107,13 +115,18 @@ class AccountPort:
     def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
         """See Port. Orders go over the line when it stands."""
         link = self._order_link()
+        if isinstance(command, PlaceOrder):
+            self._prepared_ns = None
         gate = partial(self._why_not, command) if isinstance(command, PlaceOrder) else None
         return self._act(self.account.carry_out(command, now_ns, over_line=link is not None), gate)
 
     def on_time(self, conditions: Moment, now_ns: int) -> Sequence[Fact]:
         """What was said arrives by itself. What was missed is asked for, at most once a turn, however much was; and the
-        open orders now and then."""
-        del conditions, now_ns
+        open orders now and then. The next create is prepared, for it is not here yet."""
+        del conditions
+        if self._prepared_ns is None or self._clock.mono_ns() - self._prepared_ns >= PREPARED_NS:
+            self._prepared_ns = self._clock.mono_ns()
+            self.account.prepare(self._symbols, now_ns)
         if self._is_behind:
             self._compare()
         elif self.is_up and self._clock.mono_ns() - self._listed_ns >= LISTED_NS:
@@ -129,9 +142,10 @@ class AccountPort:
         for request in turn.requests:
             if isinstance(request, Frame):
                 facts += self._send_frame(request)
+            elif (line := self._line_now(request)) is not None:
+                facts += self._send_over(line, request, gate)
             else:
-                self._tasks += 1
-                self._start(f"{self.name} {request.asked.what} {self._tasks}", self._exchange(request, gate))
+                self._begin(request, self._exchange(request, gate))
         for frame in turn.frames:
             if self._stream is not None and self._stream.link is not None:
                 self._stream.link.send(frame)
@@ -144,6 +158,40 @@ class AccountPort:
             return self.account.unsent(frame.asked, "the line is down").facts
         link.send(frame.data)
         return self.account.sent(frame.asked).facts
+
+    def _begin(self, request: RestRequest, work: Coroutine[Any, Any, object]) -> None:
+        self._tasks += 1
+        self._start(f"{self.name} {request.asked.what} {self._tasks}", work)
+
+    def _line_now(self, request: RestRequest) -> HttpLine | None:
+        """A warm connection for a create or cancel that may leave at this very instant."""
+        if request.lane is Lane.READ:
+            return None
+        line = next((each for each in self._lines if each.is_free), None)
+        if line is None or not self.gateway.may_leave(self._weight(request), _urgency(request.lane)):
+            return None
+        return line if self._wait_ns(request) == 0 else None
+
+    def _send_over(self, line: HttpLine, request: RestRequest, gate: Gate | None) -> Sequence[Fact]:
+        """Within this call, without a turn of the loop in between."""
+        why_not = gate() if gate is not None else None
+        if why_not is not None:
+            return self.account.unsent(request.asked, why_not).facts
+        self._take(request)
+        answer = self.gateway.carry_over(
+            line,
+            request.method,
+            request.path,
+            headers=dict(request.headers),
+            body=request.body,
+            weight=self._weight(request),
+        )
+        self._is_silent |= gate is not None
+        self._begin(request, self._read_over(request, line, answer))
+        return self.account.sent(request.asked).facts
+
+    async def _read_over(self, request: RestRequest, line: HttpLine, answer: "asyncio.Future[HttpAnswer]") -> None:
+        self._read(request, await self.gateway.answered(line, answer), left=True)
 
     def _order_link(self) -> Link | None:
         """The line for orders, once it is logged on; a venue that has one of their own takes none on the stream."""
@@ -171,10 +219,14 @@ class AccountPort:
             request.path,
             headers=dict(request.headers),
             body=request.body,
-            weight=0 if self._limits else request.weight,
+            weight=self._weight(request),
             lane=_urgency(request.lane),
             on_leave=on_leave,
         )
+        self._read(request, answer, left=left)
+
+    def _read(self, request: RestRequest, answer: HttpAnswer | Failure, *, left: bool) -> None:
+        """What became of a request."""
         now_ns = self._clock.now_ns()
         if isinstance(answer, Failure):
             settle = self.account.lost if left else self.account.unsent
@@ -188,19 +240,33 @@ class AccountPort:
     async def _within_limits(self, request: RestRequest) -> bool:
         """Take a request's share of the account's own limits. A create does not wait for one; everything else does, for
         as long as its stamp is good: what comes too late is asked anew, with a stamp of its own."""
-        own = [(limit, budget) for limit, budget in self._limits if not limit.lanes or request.lane in limit.lanes]
-        urgency = _urgency(request.lane)
         late_ns = self._clock.mono_ns() + (0 if request.lane is Lane.CREATE else WAIT_NS)
         while True:
-            now_ns = self._clock.mono_ns()
-            waits = [budget.wait_ns(_cost(limit, request), now_ns, urgency) for limit, budget in own]
-            if not any(waits):
-                for limit, budget in own:
-                    budget.take(_cost(limit, request), now_ns)
+            wait_ns = self._wait_ns(request)
+            if not wait_ns:
+                self._take(request)
                 return True
-            if now_ns + max(waits) > late_ns:
+            if self._clock.mono_ns() + wait_ns > late_ns:
                 return False
-            await asyncio.sleep(max(waits) / SEC)
+            await asyncio.sleep(wait_ns / SEC)
+
+    def _own(self, request: RestRequest) -> list[tuple[Limit, Budget | Counter]]:
+        """The account's limits that a request draws on."""
+        return [(limit, budget) for limit, budget in self._limits if not limit.lanes or request.lane in limit.lanes]
+
+    def _wait_ns(self, request: RestRequest) -> int:
+        now_ns, urgency = self._clock.mono_ns(), _urgency(request.lane)
+        waits = [budget.wait_ns(_cost(limit, request), now_ns, urgency) for limit, budget in self._own(request)]
+        return max(waits, default=0)
+
+    def _take(self, request: RestRequest) -> None:
+        now_ns = self._clock.mono_ns()
+        for limit, budget in self._own(request):
+            budget.take(_cost(limit, request), now_ns)
+
+    def _weight(self, request: RestRequest) -> int:
+        """What a request takes of the budget by address."""
+        return 0 if self._limits else request.weight
 
     # ---- lines ----
 
@@ -210,6 +276,8 @@ class AccountPort:
             lines.create_task(self._keep(self.account.language.stream, is_entry=False))
             if self._has_entry:
                 lines.create_task(self._keep(lambda: self.account.language.entry(), is_entry=True))
+            for line in self._lines:
+                lines.create_task(line.run())
 
     async def _keep(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
         backoff = Backoff(self._random)

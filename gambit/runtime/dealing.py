@@ -17,7 +17,7 @@ from gambit.engine.standing import ReplayDiffers
 from gambit.engine.trading_state import Trading
 from gambit.events import KNOWN_KINDS, Fact, read
 from gambit.events.operation import DaemonStarted, TradingStateChanged
-from gambit.events.orders import Unsent
+from gambit.events.orders import Sent, Unsent
 from gambit.journal.checkpoint import KIND as CHECKPOINT
 from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
@@ -118,6 +118,7 @@ class Dealing:
         self.on_defect = on_defect
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
+        self._frames: dict[str, int] = {}  # orders not handed over yet: when the frame they are due to arrived
         self._is_open = False
         self._is_ending = False
 
@@ -157,14 +158,14 @@ class Dealing:
     def on_signal(self, event: Mapping[str, Any]) -> None:
         """A signal or an episode's end, as the engine words it."""
         if event["event"] == "raised" and self._is_open and not self._is_ending:
-            sent = self.sent
-            self._carry_out(self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns()))
-            if self.sent > sent:
-                self.on_order(self.clock.now_ns() - event["recv_ns"])
+            decision = self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns())
+            self._carry_out(decision, frame_ns=event["recv_ns"])
 
     def on_facts(self, facts: Iterable[Fact]) -> None:
         """What a port tells."""
         for fact in facts:
+            if isinstance(fact, Sent | Unsent):
+                self._time(fact)
             self._carry_out(self.desk.on_fact(fact, self._moment(), self.clock.now_ns()))
 
     def set_trading(self, to: str, reason: str, by: str) -> None:
@@ -243,8 +244,10 @@ class Dealing:
 
     # ---- carrying out ----
 
-    def _carry_out(self, decision: Decision, *, is_told: bool = False) -> None:
+    def _carry_out(self, decision: Decision, *, is_told: bool = False, frame_ns: int = 0) -> None:
         commands = [command for command in decision.commands if not isinstance(command, Notify)]
+        if frame_ns:
+            self._frames |= {each.intent.key: frame_ns for each in commands if isinstance(each, PlaceOrder)}
         seq = self._write_down(decision, is_awaited=bool(commands))
         changes = [fact for fact in decision.facts if isinstance(fact, TradingStateChanged)]
         for change in changes[is_told:]:
@@ -287,17 +290,31 @@ class Dealing:
             try:
                 await written(seq)
             except Exception as error:
-                self._refuse(commands, f"the journal did not take the intent: {error}")
+                for command in commands:
+                    self.on_facts(_unsent(command, f"the journal did not take the intent: {error}"))
                 raise
         self._hand_all_over(commands)
 
     def _hand_all_over(self, commands: Sequence[Command]) -> None:
+        """All of them, and only then what is known of each: a plan's last leg does not wait for news of its first."""
+        known: list[tuple[Command, Sequence[Fact]]] = []
         for command in commands:
             try:
-                self._hand_over(command)
+                known.append((command, self._hand_over(command)))
             except Exception as error:  # the others are not to blame; an order without an answer is asked about
                 self.on_defect(f"sending a {type(command).__name__}", error)
+        for command, facts in known:
+            try:
+                self.on_facts(facts)
+            except Exception as error:
+                self.on_defect(f"what became of a {type(command).__name__}", error)
         self._wake.set()
+
+    def _time(self, fact: Sent | Unsent) -> None:
+        """The bytes of an order were handed over, or never will be."""
+        frame_ns = self._frames.pop(fact.key, 0)
+        if frame_ns and isinstance(fact, Sent):
+            self.on_order(self.clock.now_ns() - frame_ns)
 
     def why_not(self, command: PlaceOrder) -> str | None:
         """Why a create may not leave at this instant; None when it may. A port asks again for one that had to wait."""
@@ -305,27 +322,30 @@ class Dealing:
             return "gambit is stopping"
         return self.desk.may_send(command.intent, self.clock.now_ns())
 
-    def _hand_over(self, command: Command) -> None:
+    def _hand_over(self, command: Command) -> Sequence[Fact]:
+        """Give a command to its port; what is known at once."""
         if isinstance(command, PlaceOrder):
             if self._is_ending:
-                return
+                return ()
             why_not = self.desk.may_send(command.intent, self.clock.now_ns())
             if why_not is not None:
-                self._refuse([command], why_not)
-                return
+                return _unsent(command, why_not)
         port = self.ports.get(_venue_of(command))
         if port is None:
-            self._refuse([command], "the venue cannot be reached for orders")
-            return
+            return _unsent(command, "the venue cannot be reached for orders")
         if isinstance(command, PlaceOrder):
             self.sent += 1
-        self.on_facts(port.send(command, self.clock.now_ns()))
+        facts = port.send(command, self.clock.now_ns())
+        for fact in facts:
+            if isinstance(fact, Sent):
+                self._time(fact)  # at this instant, not when it is its turn
+        return facts
 
-    def _refuse(self, commands: Sequence[Command], reason: str) -> None:
-        for command in commands:
-            if isinstance(command, PlaceOrder):
-                intent = command.intent
-                self.on_facts([Unsent(key=intent.key, venue=intent.venue, reason=reason)])
+
+def _unsent(command: Command, reason: str) -> Sequence[Fact]:
+    if not isinstance(command, PlaceOrder):
+        return ()
+    return (Unsent(key=command.intent.key, venue=command.intent.venue, reason=reason),)
 
 
 def _venue_of(command: Command) -> str:

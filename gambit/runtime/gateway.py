@@ -16,6 +16,7 @@ from gambit.runtime.breaker import Breaker
 from gambit.runtime.budget import Budget, Lane
 from gambit.runtime.clock import Clock
 from gambit.runtime.http import Http, HttpAnswer, HttpError
+from gambit.runtime.http_line import HttpLine
 from gambit.venues.live import Call
 from gambit.venues.wire import Venue
 
@@ -188,6 +189,40 @@ class Gateway:
                 return self._note(Failure(Category.TRANSIENT_NETWORK, str(error), execution_unknown=True))
             self._judge(answer)
             return answer
+
+    def may_leave(self, weight: int, lane: Lane) -> bool:
+        """Whether a request may leave at this very instant, by budget, breaker and what is under way."""
+        now = self.clock.mono_ns()
+        has_slot = lane is Lane.URGENT or self._busy < self._slots()
+        return has_slot and not self.breaker.wait_ns(now) and not self.budget.wait_ns(weight, now, lane)
+
+    def carry_over(
+        self, line: HttpLine, method: str, path: str, *, headers: Mapping[str, str], body: bytes, weight: int
+    ) -> "asyncio.Future[HttpAnswer]":
+        """As carry(), over a warm connection that is free, after may_leave(): the bytes are handed to the socket in
+        this call. What is returned belongs to answered(), which has to be awaited."""
+        now = self.clock.mono_ns()
+        self.breaker.leave(now)
+        self.budget.take(weight, now)
+        self.calls += 1
+        self._busy += 1
+        return line.send(method, path, headers, body)
+
+    async def answered(self, line: HttpLine, answer: "asyncio.Future[HttpAnswer]") -> HttpAnswer | Failure:
+        """What became of a request of carry_over()."""
+        try:
+            async with asyncio.timeout(TIMEOUT_SEC):
+                found = await answer
+        except (HttpError, TimeoutError) as error:
+            line.cut()  # an answer that still comes would be taken for the next request's
+            reason = str(error) or f"no answer within {TIMEOUT_SEC:g} s"
+            return self._note(Failure(Category.TRANSIENT_NETWORK, reason, execution_unknown=True))
+        finally:
+            async with self._free:
+                self._busy -= 1
+                self._free.notify_all()
+        self._judge(found)
+        return found
 
     # ---- what both go through ----
 

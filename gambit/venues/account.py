@@ -74,6 +74,7 @@ from gambit.venues.orders import (
 
 NS_A_US: Final = 1_000
 ZERO: Final = Decimal(0)
+SIDES: Final[tuple[Side, Side]] = ("buy", "sell")
 KNOWN_MAX: Final = 10_000  # orders whose ids are remembered
 PAGES_MAX: Final = 1000  # of one question; a venue that always has one more is not followed
 EARLIER_NS: Final = 60_000_000_000  # how long before its sending an order's executions are looked for
@@ -142,6 +143,14 @@ class Account:
         self._by_symbol = {each.symbol: each for each in instruments}
         self._by_spelling |= {each.spelling: each for each in self._by_symbol.values()}  # answers may name the old ones
         self._placings.clear()
+
+    def prepare(self, symbols: Iterable[str], now_ns: int) -> None:
+        """Does what of the next creates can be done before they are known; to be called when nothing is urgent."""
+        for symbol in symbols:
+            if symbol in self._by_symbol:
+                for side in SIDES:
+                    self._placing(symbol, side, "ioc")
+        self.language.prepare(self._stamp(now_ns))
 
     # ---- what is wanted ----
 

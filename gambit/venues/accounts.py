@@ -13,7 +13,9 @@ from gambit.venues.orders import Keys, OrderLanguage
 
 LANGUAGES: Final[Mapping[str, Callable[[Keys, Sequence[Instrument]], OrderLanguage]]] = {
     "binance": lambda keys, _instruments: BinanceOrders(keys),
-    "okx": lambda keys, _instruments: OkxOrders(keys, {}),
+    "okx": lambda keys, instruments: OkxOrders(
+        keys, {each.spelling: each.code for each in instruments if each.code is not None}
+    ),
     "bybit": lambda keys, _instruments: BybitOrders(keys),
     "kraken": lambda keys, instruments: KrakenOrders(keys, [each.spelling for each in instruments]),
     "coinbase": lambda keys, _instruments: CoinbaseOrders(keys),

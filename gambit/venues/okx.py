@@ -143,6 +143,7 @@ class Okx(Venue):
                 tick=exact(row.get("tickSz")),
                 lot=exact(row.get("lotSz")),
                 min_qty=exact(row.get("minSz")),
+                code=_code(row.get("instIdCode")),
             )
             for row in load_rows(data, "data")
             if row.get("instType") == "SPOT" and two_parts(text(row, "instId"), "-")
@@ -201,3 +202,9 @@ class Okx(Venue):
         category = CODES.get(code) or (VENDOR if status >= 500 else RATE if status == 429 else PERMANENT)
         is_unknown = code in UNKNOWN_CODES or status >= 500
         return Failure(category, words, code, execution_unknown=is_unknown)
+
+
+def _code(value: object) -> int | None:
+    """A market's number, told as a number or as its text."""
+    text_ = str(value)
+    return int(text_) if text_.isascii() and text_.isdigit() else None

@@ -12,6 +12,7 @@ from gambit.engine.limits import Execution, Limits
 from gambit.engine.standing import ReplayDiffers
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
+from gambit.events.orders import Sent, Unsent
 from gambit.model import Failure
 from gambit.runtime.budget import Lane
 from gambit.runtime.dealing import Dealing
@@ -174,3 +175,33 @@ async def test_an_order_does_not_wait_behind_slow_readings() -> None:
     gate.set()
     await asyncio.gather(*slow)
     assert len(left) == 4
+
+
+class Swift(Way):
+    """A port that sends at once."""
+
+    def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
+        super().send(command, now_ns)
+        assert isinstance(command, PlaceOrder)
+        return (Sent(key=command.intent.key, venue=command.intent.venue),)
+
+
+async def test_the_last_leg_does_not_wait_for_news_of_the_first() -> None:
+    """Both are handed over, each timed at that instant, before the desk hears of either; a refused one is not timed."""
+    case, way = Case(Book()), Swift(QueryBalances)
+    case.dealing.ports = {"binance": way}
+    took: list[int] = []
+    case.dealing.on_order = took.append
+    heard: list[tuple[Fact, int]] = []
+    case.dealing.desk.on_fact = (  # type: ignore[method-assign]
+        lambda fact, *_: heard.append((fact, len(way.got))) or Decision([], [])  # type: ignore[func-returns-value]
+    )
+    legs = [PlaceOrder(intent(key=key, venue="binance")) for key in ("gb1", "gb2", "gb3")]
+    case.dealing.desk.may_send = (  # type: ignore[method-assign]
+        lambda one, _: "halted" if one.key == "gb3" else None
+    )
+    case.dealing._carry_out(Decision([], [*legs]), frame_ns=case.dealing.clock.now_ns() - 7)
+    assert way.got == legs[:2]
+    assert [(type(fact), got) for fact, got in heard] == [(Sent, 2), (Sent, 2), (Unsent, 2)]
+    assert took == [7, 7]
+    assert case.dealing._frames == {}

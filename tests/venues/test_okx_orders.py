@@ -5,10 +5,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gambit.venues import VENUES
+from gambit.venues.accounts import order_language
 from gambit.venues.okx_orders import OkxOrders, instrument_codes
 from gambit.venues.orders import (
     Absent,
@@ -452,3 +455,24 @@ def test_everything_damaged() -> None:
     assert hear_spoiled(LANGUAGE.stream, reply, [PLACE]) > 100
     assert hear_spoiled(LANGUAGE.stream, json.loads(push())) > 200
     assert kinds(heard(LANGUAGE.stream(), push(state="invented")).reports) == ["Traded", "Garbled"]
+
+
+def test_codes_come_with_the_instruments() -> None:
+    """So that a live account orders over the line; a market without one goes over HTTP."""
+    row = {
+        "instType": "SPOT",
+        "baseCcy": "BTC",
+        "quoteCcy": "USDT",
+        "tickSz": "0.1",
+        "lotSz": "0.001",
+        "minSz": "0.001",
+    }
+    listed = [
+        {**row, "instId": "BTC-USDT", "instIdCode": 10459}, {**row, "instId": "A-USDT", "instIdCode": "7"},
+        {**row, "instId": "B-USDT", "instIdCode": ""}, {**row, "instId": "C-USDT"},
+    ]  # fmt: skip
+    found = VENUES["okx"].instruments("http://x/api/v5/public/instruments", msgspec.json.encode({"data": listed}))
+    assert found is not None
+    language = order_language("okx", Keys(key="k", secret="s", passphrase="p"), found)
+    assert isinstance(language, OkxOrders)
+    assert language.codes == {"BTC-USDT": 10459, "A-USDT": 7}
