@@ -22,7 +22,7 @@ export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-BUILD_NEEDS := 'setuptools>=80' 'cython>=3.1,<4'
+BUILD_NEEDS := 'setuptools>=80' 'cython>=3.1,<4' 'picows>=2.3.1,<2.4'
 PYTEST := $(BIN)/python -m pytest
 KERNELS := $(wildcard gambit/_core/*.pyx)
 SOURCES := $(KERNELS) $(wildcard gambit/_core/*.pxd gambit/_core/*.h) setup.py

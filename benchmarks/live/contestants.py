@@ -17,6 +17,8 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
+import numpy as np
+
 from benchmarks.frames import Stream
 
 Handle = Callable[[Any], object]
@@ -65,61 +67,82 @@ def _read_bare(url: str, tell: Connection, done: array[int], opening: int) -> No
         b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
     stamps = Stamps(done, opening, tell)
-    rest = b""
-    while b"\r\n\r\n" not in rest:
-        rest += client.recv(1 << 20)
-    rest = rest.partition(b"\r\n\r\n")[2]
+    held = bytearray(1 << 20)  # taken once, as one would in C
+    room = memoryview(held)
+    end = 0
+    while b"\r\n\r\n" not in held[:end]:
+        end += client.recv_into(room[end:])
+    at = held.index(b"\r\n\r\n") + 4
     while True:
-        at = 0
-        while (size := _frame_size(rest, at)) and at + size <= len(rest):
+        while (size := _frame_size(held, at, end)) and at + size <= end:
             at += size
             if stamps.stamp():
                 return
-        rest = rest[at:] + client.recv(1 << 20)
+        room[: end - at] = room[at:end]
+        at, end = 0, end - at
+        end += client.recv_into(room[end:])
 
 
-def _frame_size(data: bytes, at: int) -> int:
+def _frame_size(data: bytearray, at: int, end: int) -> int:
     """Header and payload of the frame that begins at `at`; 0 when its header is not whole."""
-    if len(data) < at + 2:
+    if end < at + 2:
         return 0
     short = data[at + 1] & 0x7F
     width = {126: 2, 127: 8}.get(short, 0)
-    if len(data) < at + 2 + width:
+    if end < at + 2 + width:
         return 0
     return 2 + width + (int.from_bytes(data[at + 2 : at + 2 + width], "big") if width else short)
 
 
 def _read_gambit(url: str, tell: Connection, done: array[int], stream: Stream, opening: int, *, busy: bool) -> None:
+    """As the daemon reads: frames go into the market inside the library's call; what they raised is named when the
+    read is through, and a frame that raised something is done then."""
     import uvloop
 
     from benchmarks.peers.ours import open_market
+    from gambit._core.inlet import Intake
     from gambit.runtime.clock import SystemClock
     from gambit.runtime.transport import PicowsTransport
 
     market, conns = open_market(stream, busy=True)
-    clock = SystemClock()
-    stamps = Stamps(done, opening, tell)
-    take, pending, named, conn = market.on_frame, market.pairs, market.opportunities, conns[0]
+    pending, named, intake = market.pairs, market.opportunities, Intake(market.hot, conns[0])
+    early = np.zeros(opening, np.int64)
+    stamps = np.frombuffer(done, np.int64)
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
 
         class Reader:
+            on_message = intake
+            times = early
+            filled = 0
+
             def on_open(self, link: object) -> None: ...
 
-            def on_message(self, data: bytes, recv_ns: int) -> None:
-                take(conn, data, recv_ns)
+            def on_heard(self, recv_ns: int) -> None:
                 if pending.pending[0]:
                     named()
-                if stamps.stamp() and not ended.done():
-                    ended.set_result(None)
+                    now = time.perf_counter_ns()
+                    fresh = self.times[self.filled : intake.stamped]
+                    fresh[fresh == 0] = now
+                self.filled = intake.stamped
+                if self.filled == len(self.times):
+                    self.turn()
 
-            def on_heard(self, recv_ns: int) -> None: ...
+            def turn(self) -> None:
+                """The opening is through, or all is."""
+                if self.times is early:
+                    self.times, self.filled = stamps, 0
+                    intake.stamp_into(stamps)
+                    tell.send("ready")
+                elif not ended.done():
+                    ended.set_result(None)
 
             def on_close(self, reason: str, bug: Exception | None) -> None: ...
 
-        await PicowsTransport(clock.now_ns).open(url, Reader(), _tls(url))
+        intake.stamp_into(early)
+        await PicowsTransport(SystemClock().now_ns).open(url, Reader(), _tls(url))
         if busy:
             spin = partial(_spin, loop)
             loop.call_soon(spin)

@@ -5,9 +5,9 @@ Frames go from the transport straight into compiled code; nothing of Python runs
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
+from gambit._core.inlet import Intake
 from gambit.engine.market import Market
 from gambit.events.feed import FeedDown, FeedUp
 from gambit.runtime.clock import Clock
@@ -87,7 +87,7 @@ class Stream:
         """From now on messages go into the market; first those that were held back."""
         self.is_attached = True
         self.observer.opened(self.venue, self.name, self.address, self.clock.now_ns())
-        take = self.take if self.observer.records else partial(self.market.on_frame, self.conn)
+        take = self.take if self.observer.records else Intake(self.market.hot, self.conn)
         held, self.held = self.held, []
         for data, recv_ns in held:
             take(data, recv_ns)

@@ -9,12 +9,14 @@ insists on compression, and as the second opinion.
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 import picows
 import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
+
+from gambit._core.inlet import Inlet
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # of one message; Coinbase's first book is several MB
 OPEN_SEC: Final = 10.0  # name, TCP, TLS and handshake together
@@ -30,8 +32,9 @@ class Listener(Protocol):
     """Who hears a connection.
 
     `on_message` takes a whole text or binary message and the time its last bytes were read; it is looked up for each
-    message, so that it can be compiled code. `on_heard` marks the end of what one read brought, control frames
-    included. `on_close` comes once, with what was raised where a listener's own code raised something.
+    message, so that it can be compiled code (an Intake is the fastest). `on_heard` marks the end of what one read
+    brought, control frames included. `on_close` comes once, with what was raised where a listener's own code raised
+    something.
     """
 
     on_message: Callable[[bytes, int], object]
@@ -73,10 +76,11 @@ class PicowsTransport:
 
     async def open(self, url: str, listener: Listener, tls: ssl.SSLContext | None) -> Link:
         """See Transport."""
+        link = _PicowsLink(listener)
         try:
             async with asyncio.timeout(OPEN_SEC):
-                _, listener_of_picows = await picows.ws_connect(
-                    lambda: _PicowsLink(listener, self.now_ns),
+                await picows.ws_connect(
+                    lambda: Inlet(link, listener, self.now_ns),
                     url,
                     ssl_context=tls,
                     enable_auto_pong=False,  # pongs are ours, so that a venue's pings are heard too
@@ -86,20 +90,18 @@ class PicowsTransport:
                 )
         except (OSError, TimeoutError, ValueError, picows.WSError) as error:
             raise LinkError(_worded(error)) from error
-        if listener_of_picows is None:  # how picows says that the other end hung up before it answered
+        if link.transport is None:  # picows says so that the other end hung up before it answered
             raise LinkError("the connection was cut during the handshake")
-        return cast(_PicowsLink, listener_of_picows)
+        return link
 
 
-class _PicowsLink(picows.WSListener):
-    """Both ends of the seam for one picows connection."""
+class _PicowsLink:
+    """Both ends of the seam for one picows connection; what comes often is its Inlet's."""
 
-    def __init__(self, listener: Listener, now_ns: Callable[[], int]) -> None:
+    def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.now_ns = now_ns
         self.transport: picows.WSTransport | None = None
         self.end: asyncio.Task[None] | None = None
-        self.recv_ns = 0  # of the read at hand, 0 between two reads
         self.parts: list[bytes] = []  # of a message that comes in several frames
         self.parts_bytes = 0
         self.reason = ""
@@ -110,24 +112,13 @@ class _PicowsLink(picows.WSListener):
         self.end = asyncio.get_running_loop().create_task(self.tell_the_end(transport))
         self.listener.on_open(self)
 
-    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        recv_ns = self.recv_ns
-        if not recv_ns:
-            recv_ns = self.recv_ns = self.now_ns()
-        try:
-            if frame.msg_type is TEXT and frame.fin:
-                self.listener.on_message(frame.get_payload_as_bytes(), recv_ns)
-            else:
-                self.on_rare_frame(transport, frame)
-            if frame.last_in_buffer:
-                self.recv_ns = 0
-                self.listener.on_heard(recv_ns)
-        except Exception as error:  # ours; told in on_close, for picows would only log it
-            self.bug = self.bug or error
-            self.reason = self.reason or _worded(error)
-            self.close()
+    def on_failure(self, error: Exception) -> None:
+        """A listener's own code raised something."""
+        self.bug = self.bug or error
+        self.reason = self.reason or _worded(error)
+        self.close()
 
-    def on_rare_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+    def on_rare_frame(self, transport: picows.WSTransport, frame: picows.WSFrame, recv_ns: int) -> None:
         """Parts of a message, binary ones, pings, the venue's close."""
         kind = frame.msg_type
         if kind is picows.WSMsgType.PING:
@@ -137,9 +128,9 @@ class _PicowsLink(picows.WSListener):
             transport.send_close(frame.get_close_code())
             transport.disconnect()
         elif kind is not picows.WSMsgType.PONG:
-            self.gather(frame)
+            self.gather(frame, recv_ns)
 
-    def gather(self, frame: picows.WSFrame) -> None:
+    def gather(self, frame: picows.WSFrame, recv_ns: int) -> None:
         """A frame that is a part of a message; the whole is bounded like a single frame."""
         part = frame.get_payload_as_bytes()
         self.parts.append(part)
@@ -149,7 +140,7 @@ class _PicowsLink(picows.WSListener):
             self.close()
         elif frame.fin:
             whole, self.parts, self.parts_bytes = b"".join(self.parts), [], 0
-            self.listener.on_message(whole, self.recv_ns)
+            self.listener.on_message(whole, recv_ns)
 
     async def tell_the_end(self, transport: picows.WSTransport) -> None:
         """The one place that says how it ended."""
