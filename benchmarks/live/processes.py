@@ -71,7 +71,7 @@ def exchanges(folder: Path, scenario: Scenario, seed: int = 1) -> Iterator[tuple
 def write_config(folder: Path, entries: Sequence[dict[str, str]], scenario: Scenario, *more: str) -> Path:
     """A configuration as that of the demonstration, on these exchanges. `more` are lines of `[section]`s."""
     lines = [f"symbols = {json.dumps(scenario.symbols)}", "[daemon]", f'state_dir = "{folder / "state"}"']
-    lines += ['log_level = "warning"', "[metrics]", "port = 0"]
+    lines += ['log_level = "warning"', "[metrics]", "port = 0", "[api]", "port = 0"]
     lines += ["[engine]", "min_spread_bps = 5", "min_liquidity_depth = 1000", "max_notional = 10000"]
     lines += ["[execution]", "paper_taker_fee_bps = 1", "paper_slippage_bps = 1"]
     lines += ["[risk]", "trades_per_day = 0", "trades_per_hour = 0"]

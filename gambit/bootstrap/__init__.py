@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from gambit import __version__
 from gambit._core.latency import PyHistogram
+from gambit.access.access import Access
+from gambit.bootstrap.access import build_access
 from gambit.bootstrap.commands import handlers
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
 from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
+from gambit.bootstrap.web import build_web
 from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
@@ -101,21 +104,17 @@ def build(
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     switch, dealing = _order_path(config, clock, log, hot.market, keeping, ledger, lambda: feeds, lambda: daemon)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
-    methods = bind(handlers(lambda: daemon, registry, letters, reload))
-    control = _control(config, methods, log, keeping)
+    table = handlers(lambda: daemon, registry, letters, reload)
+    control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
+    access = _access(config, clock, log, ledger, options)
+    web = build_web(
+        config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, sockets={}
+    )
     telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
     ledger.listeners = [OrderCounts(registry), telemetry.fact]
     dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
-    hot.pulse.listeners = [
-        *([recorder.decided] if recorder is not None else []),
-        dealing.on_signal,  # before those that only count and tell
-        _signals(registry),
-        lambda event: control.publish("arb.signal", event),
-        hot.tally.take,
-        telemetry.signal,
-        *options.listeners,
-    ]
+    hot.pulse.listeners = _listeners(registry, recorder, dealing, control, hot, telemetry, options)
     daemon = Daemon(
         Parts(
             clock=clock,
@@ -127,18 +126,18 @@ def build(
             feeds=feeds,
             pulse=hot.pulse,
             sampler=_sampler(hot, registry, feeds, store, telemetry),
-            readings=Readings(
-                hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon, hot.loop_lag)
-            ),
+            readings=_readings(hot, feeds, clock, lambda: daemon),
             tally=hot.tally,
             dealing=dealing,
             ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options),
             switch=switch,
-            servers=(control, scrape),
+            servers=(control, scrape, web),
             recorder=recorder,
             started=_started(config, dealing),
             on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag),
             scrape_address=scrape.address,
+            web_address=web.url,
+            access=access,
         )
     )
     _collect(registry, daemon, control, hot.ticks, options)
@@ -153,6 +152,37 @@ def _control(config: Config, methods: Mapping[str, Method], log: Log, keeping: K
         on_defect=lambda method, error: log.error("a control method failed", method=method, error=repr(error)),
         settled=lambda: _written(keeping),
     )
+
+
+def _listeners(
+    registry: Registry,
+    recorder: Recorder | None,
+    dealing: Dealing,
+    control: ControlServer,
+    hot: _Hot,
+    telemetry: Telemetry,
+    options: Options,
+) -> list[Callable[[Event], None]]:
+    """Who hears of every signal, in this order."""
+    return [
+        *([recorder.decided] if recorder is not None else []),
+        dealing.on_signal,  # before those that only count and tell
+        _signals(registry),
+        lambda event: control.publish("arb.signal", event),
+        hot.tally.take,
+        telemetry.signal,
+        *options.listeners,
+    ]
+
+
+def _readings(hot: _Hot, feeds: Feeds, clock: Clock, daemon: Callable[[], Daemon]) -> Readings:
+    return Readings(hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon(), hot.loop_lag))
+
+
+def _access(config: Config, clock: Clock, log: Log, ledger: Ledger, options: Options) -> Access:
+    environ = os.environ if options.env is None else options.env
+    state_dir = Path(config.daemon.state_dir)
+    return build_access(state_dir, environ, clock.now_ns, ledger.fact, lambda text: log.info(text))
 
 
 def _order_path(
@@ -287,6 +317,7 @@ def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
         "loop_lag_p99_ns": int(loop_lag.summary()["p99"]),
         "dead_letters": sum(parts.market.dead_letter_counts.values()),
         "metrics_address": parts.scrape_address(),
+        "web_address": parts.web_address(),
     }
 
 
@@ -319,6 +350,10 @@ class _Scrape:
             health=lambda: [*daemon().problems, *(progress.reasons() if progress is not None else ())],
             ready=lambda: [] if daemon().is_ready else daemon().unready(),
         )
+
+    def health(self) -> Sequence[str]:
+        """Why the daemon should be restarted."""
+        return self._server.health()
 
     async def start(self) -> None:
         await self._server.start(*self._place)

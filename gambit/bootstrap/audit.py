@@ -1,4 +1,4 @@
-"""The audit record of what was told the daemon through the control socket."""
+"""The audit record of what was told the daemon, whatever the door."""
 
 from gambit.events.operation import Audited
 from gambit.runtime.daemon import Daemon
@@ -6,6 +6,6 @@ from gambit.surface.control import Caller
 
 
 def audit(daemon: Daemon, caller: Caller, action: str, detail: str) -> None:
-    """Who did what through this door."""
-    who = f"uid {caller.uid} pid {caller.pid}"
-    daemon.parts.ledger.fact(Audited(who=who, door="control socket", action=action, detail=detail))
+    """Who did what, through which door."""
+    fact = Audited(who=caller.who, door=caller.door.value, action=action, detail=detail)
+    daemon.parts.ledger.fact(fact)

@@ -39,7 +39,7 @@ def handlers(
 
     def stop(params: Stop, caller: Caller) -> Stopping:
         audit(daemon(), caller, "stop", "now" if params.now else "")
-        daemon().stop(f"stop by user {caller.uid}")
+        daemon().stop(f"stop by {caller.by}")
         return Stopping(pid=daemon().parts.started.pid)
 
     def read_again(_params: Nothing, caller: Caller) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def _kept(daemon: Callable[[], Daemon], letters: Letters) -> dict[str, Handler]:
 
     async def requeue(params: DeadLetterIds, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "dlq requeue", _worded(params))
-        return await letters.requeue(params.letter_ids, f"user {caller.uid}")
+        return await letters.requeue(params.letter_ids, caller.by)
 
     async def purge(params: DeadLetterIds, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "dlq purge", _worded(params))
-        return await letters.purge(params.letter_ids, f"user {caller.uid}")
+        return await letters.purge(params.letter_ids, caller.by)
 
     return {
         "scorecard": told(scorecard),
@@ -114,7 +114,7 @@ def _worded(params: DeadLetterIds) -> str:
 def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
     def change(params: Reason, caller: Caller) -> StateChange:
         switch = daemon().parts.switch
-        done = switch.change(to, params.reason, f"user {caller.uid}")
+        done = switch.change(to, params.reason, caller.by)
         audit(daemon(), caller, f"trading state {to}", params.reason)
         return StateChange(state=done.state, was=done.was, reason=done.reason)
 

@@ -36,12 +36,12 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
 
     def arm(_params: Nothing, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "arm", "")
-        dealing().arm(f"user {caller.uid}")
+        dealing().arm(caller.by)
         return {"armed_until_ns": dealing().desk.standing.state.trading.armed_until_ns}
 
     def disarm(params: Reason, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "disarm", params.reason)
-        dealing().disarm(f"user {caller.uid}", params.reason)
+        dealing().disarm(caller.by, params.reason)
         return {"armed_until_ns": 0}
 
     return {
@@ -72,7 +72,7 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         dealing = daemon().parts.dealing
         do = {"plan.approve": dealing.approve, "plan.reject": dealing.reject, "order.cancel": dealing.cancel}[action]
         try:
-            do(name, f"user {caller.uid}")
+            do(name, caller.by)
         except KeyError as error:
             what = "no live order" if action == "order.cancel" else "no plan that waits for approval"
             raise Refused(f"{name}: {what}") from error

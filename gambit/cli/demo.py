@@ -4,13 +4,14 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -134,7 +135,12 @@ def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) ->
     metrics = config.metrics
     if not _is_free(metrics.host, metrics.port):
         metrics = msgspec.structs.replace(metrics, port=0)
-    return msgspec.structs.replace(config, daemon=daemon, venues=venues, symbols=tuple(symbols), metrics=metrics)
+    api = config.api
+    if not _is_free(api.host, api.port):
+        api = msgspec.structs.replace(api, port=0)
+    return msgspec.structs.replace(
+        config, daemon=daemon, venues=venues, symbols=tuple(symbols), metrics=metrics, api=api
+    )
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -161,6 +167,33 @@ def _clear(folder: Path) -> None:
         raise Failure(f"gambit: {error.filename}: cannot be cleared for the demonstration: {error.strerror}") from error
 
 
+class _Login(NamedTuple):
+    """The demonstration's admin: made anew each time, with a password that nobody else has."""
+
+    email: str
+    password: str
+    ticket: str
+
+    def lines(self, address: str) -> list[str]:
+        """Where to, and how to get in."""
+        return [
+            f"  dashboard  {address}/#ticket={self.ticket}   (logs in, once)",
+            f"  log in     {self.email} with {self.password}",
+            f"  api        {address}/docs",
+        ]
+
+
+async def _admin(daemon: "Daemon") -> _Login | None:
+    from gambit.access.permissions import Role
+
+    access = daemon.parts.access
+    if not daemon.parts.web_address():
+        return None
+    password = "-".join(secrets.token_hex(3) for _ in range(4))
+    user = await access.people.add("admin@demo", password, Role.ADMIN)
+    return _Login(user.email, password, access.logins.ticket(user.user_id))
+
+
 class _Around:
     """What goes on around the daemon of a demonstration: its time, its exchanges, its summary."""
 
@@ -175,12 +208,16 @@ class _Around:
         """The daemon is ready."""
         self._started = time.monotonic()
         daemon.before_end.append(partial(self._end, daemon))
-        self._show.ready(daemon)
+        self._tasks.append(asyncio.create_task(self._tell(daemon), name="demo: ready"))
         if daemon.parts.started.mode == "live":
             daemon.parts.dealing.arm("the demonstration")
-        self._tasks = [asyncio.create_task(self._watch(daemon), name="demo: exchanges")]
+        self._tasks.append(asyncio.create_task(self._watch(daemon), name="demo: exchanges"))
         if self._seconds is not None:
             self._tasks.append(asyncio.create_task(self._limit(daemon, self._seconds), name="demo: time"))
+
+    async def _tell(self, daemon: "Daemon") -> None:
+        self._show.ready(daemon, await _admin(daemon))
+        self._show.go_on()
 
     async def _watch(self, daemon: "Daemon") -> None:
         daemon.trouble(await self._exchanges.ended())
@@ -205,6 +242,7 @@ class _Show:
         self._as_json = as_json
         self._log = EventLog(paint)
         self._is_over = False
+        self._early: list[dict[str, Any]] | None = []  # events before it is said that all is ready
 
     def starting(self, venues: Sequence[str], seed: int) -> None:
         """The exchanges are being started."""
@@ -212,14 +250,15 @@ class _Show:
             text = f"starting {len(venues)} simulated exchanges ({', '.join(venues)}), seed {seed}"
             click.echo(self._paint.faint(text))
 
-    def ready(self, daemon: "Daemon") -> None:
+    def ready(self, daemon: "Daemon", login: "_Login | None") -> None:
         """The daemon is ready; what to do now."""
         parts = daemon.parts
         feeds = parts.feeds.statuses()
         books = sum(feed.books for feed in feeds)
         synced = sum(feed.books_synced for feed in feeds)
         if self._as_json:
-            self._print({"event": "ready", "books": books, "books_synced": synced, "metrics": parts.scrape_address()})
+            told = {"event": "ready", "books": books, "books_synced": synced, "metrics": parts.scrape_address()}
+            self._print({**told, "web": parts.web_address()})
             return
         took = (parts.clock.now_ns() - parts.readings.started_ns) / 1e9
         paint = self._paint
@@ -227,6 +266,7 @@ class _Show:
             "\n".join(
                 [
                     paint.strong(f"ready in {took:.1f} s: {len(feeds)} exchanges, {synced} of {books} books synced"),
+                    *([] if login is None else login.lines(parts.web_address())),
                     f"  metrics    {parts.scrape_address()}",
                     "  look       gambit status · gambit top · gambit opportunities   (in another terminal)",
                     "  end        Ctrl-C",
@@ -235,9 +275,18 @@ class _Show:
             )
         )
 
+    def go_on(self) -> None:
+        """What came before is shown, and what comes from now on."""
+        early, self._early = self._early or [], None
+        for event in early:
+            self.event(event)
+
     def event(self, event: dict[str, Any]) -> None:
         """A signal or an episode's end."""
         if self._is_over:
+            return
+        if self._early is not None:
+            self._early.append(event)
             return
         if self._as_json:
             self._print(event)

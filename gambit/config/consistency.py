@@ -1,18 +1,20 @@
 """What no single key can tell: spellings of symbols and addresses, and keys that have to agree with each other."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from gambit.config.lines import Path
-from gambit.config.settings import Config, Group
+from gambit.config.settings import ApiSettings, Config, Group
 
 SYMBOL = re.compile(r"[^\s:,|-]+-[^\s:,|-]+(-[^\s:,|-]+)?")
 BLACKOUT = re.compile(
     r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d|(?P<start>\d{4}-\d\d-\d\dT\d\d:\d\d)/(?P<end>\d{4}-\d\d-\d\dT\d\d:\d\d)"
 )
 KEY_PREFIX = re.compile(r"[a-z0-9]{2}")
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 VENUE = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 Finding = tuple[Path, str]
@@ -31,6 +33,7 @@ def inconsistencies(config: Config) -> Iterator[Finding]:
     yield from _venues(config)
     yield from _aliases(config)
     yield from _order_path(config)
+    yield from _api(config.api)
 
 
 def _weights(config: Config) -> Iterator[Finding]:
@@ -120,6 +123,30 @@ def _order_path(config: Config) -> Iterator[Finding]:
         yield ("execution", "query_interval_ms"), "is more than query_interval_max_ms"
     if execution.collar_bps > execution.loss_budget_bps:
         yield ("execution", "collar_bps"), "is more than loss_budget_bps"
+
+
+def _api(api: ApiSettings) -> Iterator[Finding]:
+    if api.tls and not (api.tls_cert and api.tls_key):
+        yield ("api", "tls"), "= true wants api.tls_cert and api.tls_key"
+    if api.enabled and not is_loopback(api.host) and not api.tls and not api.allow_plain_public:
+        yield (
+            ("api", "host"),
+            f'= "{api.host}" is reached by others: serve TLS (api.tls), or set api.allow_plain_public = true '
+            "where something in front of it does",
+        )
+    for i, origin in enumerate(api.cors_origins):
+        if ORIGIN.fullmatch(origin) is None:
+            yield ("api", "cors_origins", i), f'= "{origin}" is not an origin: http(s)://host[:port], no path, no *'
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own; a name other than localhost is not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_blackout(text: str) -> bool:

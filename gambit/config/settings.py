@@ -381,11 +381,17 @@ class StoreSettings(Section, frozen=True, kw_only=True):
 
 
 class ApiSettings(Section, frozen=True, kw_only=True):
-    """The HTTP server."""
+    """The HTTP server: REST, dashboard, live updates."""
 
+    enabled: Annotated[bool, Rule("Listen at all.")] = True
     host: Annotated[str, Rule("Address it listens on.")] = "127.0.0.1"
     port: Annotated[int, within("0", "65535", "Port it listens on; 0 takes a free one.", "TCP port")] = 8787
-    tls: Annotated[bool, Rule("Serve HTTPS.")] = False
+    tls: Annotated[bool, Rule("Serve HTTPS, with `api.tls_cert` and `api.tls_key`.")] = False
+    tls_cert: Annotated[str, Rule("PEM file of the certificate and those between it and its root.")] = ""
+    tls_key: Annotated[str, Rule("PEM file of its key.")] = ""
+    allow_plain_public: Annotated[
+        bool, Rule("Listen without TLS on an address that others reach; only behind something that has TLS.")
+    ] = False
     cors_origins: Annotated[tuple[str, ...], Rule("Origins whose pages may call it.")] = ()
 
 

@@ -8,6 +8,14 @@ from typing import Final
 
 import msgspec
 
+from gambit.events.access import (
+    ApiKeyChanged,
+    RefreshReused,
+    SessionEnded,
+    SessionOpened,
+    SigningKeysRotated,
+    UserChanged,
+)
 from gambit.events.feed import BookLost, BookSynced, DeadLettered, DeadLettersPurged, FeedDown, FeedUp
 from gambit.events.operation import Audited, DaemonStarted, DaemonStopped, TradingStateChanged
 from gambit.events.orders import ORDER_KINDS, OrderFact
@@ -23,6 +31,12 @@ Fact = (
     | DaemonStopped
     | TradingStateChanged
     | Audited
+    | UserChanged
+    | SessionOpened
+    | SessionEnded
+    | RefreshReused
+    | ApiKeyChanged
+    | SigningKeysRotated
     | OrderFact
 )
 
@@ -42,6 +56,12 @@ KINDS: Final[dict[str, type]] = {
     "daemon.stopped": DaemonStopped,
     "state.changed": TradingStateChanged,
     "audit": Audited,
+    "user.changed": UserChanged,
+    "session.opened": SessionOpened,
+    "session.ended": SessionEnded,
+    "refresh.reused": RefreshReused,
+    "api_key.changed": ApiKeyChanged,
+    "signing_keys.rotated": SigningKeysRotated,
     **ORDER_KINDS,
 }
 KNOWN_KINDS: Final = frozenset({*KINDS, SIGNAL_RAISED, SIGNAL_CLOSED})

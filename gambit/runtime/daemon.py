@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from gambit.access.access import Access
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted, DaemonStopped
 from gambit.journal import JournalError
@@ -82,6 +83,8 @@ class Parts:
     started: DaemonStarted
     on_lag: Callable[[int], None]
     scrape_address: Callable[[], str]
+    web_address: Callable[[], str]
+    access: Access
 
 
 class Daemon:
@@ -167,6 +170,7 @@ class Daemon:
             mode=self.parts.started.mode,
             trading=self.parts.switch.state,
             metrics=self.parts.scrape_address(),
+            web=self.parts.web_address(),
         )
 
     async def _until_ready(self) -> None:

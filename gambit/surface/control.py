@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from gambit.access.permissions import Door, Principal
 from gambit.surface import guests, rpc, socketfile
 from gambit.surface.outbox import Outbox
 from gambit.surface.rpc import Nothing, RpcError
@@ -27,10 +28,31 @@ ANSWER_SEC = 0.02  # an answer waits this long for the records of what it tells 
 
 
 class Caller(NamedTuple):
-    """Who asks, as the kernel says."""
+    """Who asks: by the control socket as the kernel says, by another door as that door has made sure (`principal`)."""
 
     uid: int
     pid: int
+    principal: Principal | None = None
+
+    @classmethod
+    def by_network(cls, principal: Principal) -> "Caller":
+        """Somebody who came in by a door of the network."""
+        return cls(-1, -1, principal)
+
+    @property
+    def by(self) -> str:
+        """Whom a decision is put down to."""
+        return f"user {self.uid}" if self.principal is None else self.principal.name
+
+    @property
+    def who(self) -> str:
+        """The same for the audit record."""
+        return f"uid {self.uid} pid {self.pid}" if self.principal is None else self.principal.name
+
+    @property
+    def door(self) -> Door:
+        """Where they came in."""
+        return Door.LOCAL if self.principal is None else self.principal.door
 
 
 Answer = object | Awaitable[object]

@@ -82,6 +82,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreStatus = StoreStatus()
     dead_letters: int = 0
     metrics_address: str = ""
+    web_address: str = ""
     rss_bytes: int = 0
     cpu_share: float = 0.0  # of one core, over the last second or so
 

@@ -52,7 +52,7 @@ async def exchanges(folder: Path) -> AsyncIterator[Path]:
     scenario = Scenario(symbols=SYMBOLS, rate=40.0, dislocations_per_s=30.0)
     async with Exchanges(list(DIALECTS), SYMBOLS, 1, os.environ, scenario=scenario) as there:
         lines = [f"symbols = {json.dumps(SYMBOLS)}", "[daemon]", f'state_dir = "{folder / "state"}"']
-        lines += ['log_format = "json"', "[metrics]", "port = 0"]
+        lines += ['log_format = "json"', "[metrics]", "port = 0", "[api]", "port = 0"]
         lines += ["[engine]", "min_spread_bps = 5", "min_liquidity_depth = 1000", "max_notional = 1000"]
         lines += ["[execution]", "paper_taker_fee_bps = 1", "paper_slippage_bps = 1"]
         lines += ["[risk]", "trades_per_day = 0", "trades_per_hour = 0"]

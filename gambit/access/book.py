@@ -1,0 +1,179 @@
+"""The book of access: the state, the one way to change it, and who is told.
+
+A change is made on a copy, written durably in a thread, and only then is it the state and only then is anybody
+answered: what a kill leaves behind was never promised otherwise. Changes come one after the other.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from gambit.access.permissions import Role
+from gambit.access.records import REFRESH_KEY, Session, SigningKey, State, User, name_of_signing_key
+from gambit.access.tokens import ACCESS_SEC, IDLE_NS, KEY_BYTES_MIN, REFRESH_NS, SECOND_NS, check_key
+from gambit.events import Fact
+from gambit.events.access import SessionEnded, SigningKeysRotated, UserChanged
+
+ID_BYTES: Final = 16
+OVERLAP_NS: Final = ACCESS_SEC * SECOND_NS
+
+T = TypeVar("T")
+
+
+class Secrets(Protocol):
+    """The encrypted store; get raises KeyError for what is not there. Both may take a disk's time."""
+
+    def get(self, name: str) -> bytes: ...
+    def put(self, name: str, value: bytes) -> object: ...
+
+
+class Keeper(Protocol):
+    """Where the state is kept; both may take a disk's time."""
+
+    def load(self) -> State: ...
+    def save(self, state: State) -> None: ...
+
+
+class Book:
+    """`chance(n)` gives n unguessable bytes; `tell` takes facts to the journal."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        secrets: Secrets,
+        *,
+        now_ns: Callable[[], int],
+        chance: Callable[[int], bytes],
+        tell: Callable[[Fact], object],
+    ) -> None:
+        self.keeper = keeper
+        self.secrets = secrets
+        self.now_ns = now_ns
+        self.chance = chance
+        self.tell = tell
+        self.state = State()
+        self.keys: dict[str, bytes] = {}  # by kid, those that are believed now or were when looked at last
+        self.refresh_key = b""
+        self.on_end: list[Callable[[str], None]] = []  # told the id of each session that ended
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Read what was kept and make the keys that are missing. Raises StateFileError, ValueError for a key too weak
+        to start with, KeyError for one that the vault does not have any more."""
+        self.state = await asyncio.to_thread(self.keeper.load)
+        try:
+            self.refresh_key = await asyncio.to_thread(self.secrets.get, REFRESH_KEY)
+        except KeyError:
+            self.refresh_key = self.chance(KEY_BYTES_MIN)
+            await asyncio.to_thread(self.secrets.put, REFRESH_KEY, self.refresh_key)
+        check_key(self.refresh_key, REFRESH_KEY)
+        for signing in self.state.signing:
+            self.keys[signing.kid] = await asyncio.to_thread(self.secrets.get, name_of_signing_key(signing.kid))
+            check_key(self.keys[signing.kid], signing.kid)
+        if not self.state.signing:
+            await self.rotate()
+
+    async def change(self, work: Callable[[State], tuple[T, list[Fact]]]) -> T:
+        """Carry out `work` on a copy of the state. Its facts are told, and its result given, once the change is on
+        disk; what it raises changes nothing. Raises OSError, and then nothing changed either."""
+        async with self._lock:
+            draft = self.state.copy()
+            result, facts = work(draft)
+            await asyncio.shield(self._keep(draft, facts))
+            return result
+
+    async def _keep(self, draft: State, facts: list[Fact]) -> None:
+        """Not cut short by a caller that went away: file and memory stay the same."""
+        await asyncio.to_thread(self.keeper.save, draft)
+        self.state = draft
+        for fact in facts:
+            self.tell(fact)
+        for fact in facts:
+            if isinstance(fact, SessionEnded):
+                for listener in self.on_end:
+                    listener(fact.session_id)
+
+    # ---- signing keys ----
+
+    async def rotate(self) -> str:
+        """A new signing key; the one before is believed for as long as its last token lives. Gives the new kid."""
+        kid, key = self.new_id(), self.chance(KEY_BYTES_MIN)
+        await asyncio.to_thread(self.secrets.put, name_of_signing_key(kid), key)
+        self.keys[kid] = key
+        now_ns = self.now_ns()
+
+        def work(state: State) -> tuple[str, list[Fact]]:
+            was = state.signing[-1].kid if state.signing else ""
+            kept = [one for one in state.signing if one.retired_ns is None or now_ns < one.retired_ns + OVERLAP_NS]
+            retired = [
+                one if one.retired_ns is not None else SigningKey(kid=one.kid, made_ns=one.made_ns, retired_ns=now_ns)
+                for one in kept
+            ]
+            state.signing = [*retired, SigningKey(kid=kid, made_ns=now_ns)]
+            return kid, [SigningKeysRotated(kid=kid, was=was)]
+
+        await self.change(work)
+        self.keys = {one.kid: self.keys[one.kid] for one in self.state.signing}
+        return kid
+
+    def believed_keys(self) -> dict[str, bytes]:
+        """The keys whose tokens may still live."""
+        now_ns = self.now_ns()
+        return {
+            one.kid: self.keys[one.kid]
+            for one in self.state.signing
+            if one.retired_ns is None or now_ns < one.retired_ns + OVERLAP_NS
+        }
+
+    # ---- what is asked often ----
+
+    def new_id(self) -> str:
+        """128 bits of chance, in hex."""
+        return self.chance(ID_BYTES).hex()
+
+    def user_named(self, email: str) -> User | None:
+        """By the name they log in with."""
+        wanted = email.casefold()
+        return next((user for user in self.state.users.values() if user.email.casefold() == wanted), None)
+
+    def live(self, session_id: str) -> tuple[Session, User] | None:
+        """A session that still is one, and whose it is."""
+        session = self.state.sessions.get(session_id)
+        user = self.state.users.get(session.user_id) if session is not None else None
+        if session is None or user is None or user.status != "active" or is_over(session, self.now_ns()):
+            return None
+        return session, user
+
+
+def is_over(session: Session, now_ns: int) -> bool:
+    """Past 30 days, or nothing heard of it for 24 hours."""
+    return now_ns >= min(session.opened_ns + REFRESH_NS, session.used_ns + IDLE_NS)
+
+
+def ended(state: State, session_ids: list[str], reason: str) -> list[Fact]:
+    """Take sessions out of a draft; the facts that tell of it."""
+    gone = [state.sessions.pop(one) for one in session_ids if one in state.sessions]
+    return [SessionEnded(session_id=one.session_id, user_id=one.user_id, reason=reason) for one in gone]
+
+
+def sessions_of(state: State, user_id: str) -> list[str]:
+    """The ids of a user's sessions, oldest first."""
+    found = [one for one in state.sessions.values() if one.user_id == user_id]
+    return [one.session_id for one in sorted(found, key=lambda one: one.opened_ns)]
+
+
+def as_fact(user: User) -> UserChanged:
+    """A user without what is secret."""
+    return UserChanged(
+        user_id=user.user_id,
+        email=user.email,
+        role=user.role.value,
+        status=user.status,
+        created_ns=user.created_ns,
+        second_factor=user.second_factor == "on",
+    )
+
+
+def admins(state: State) -> list[str]:
+    """Who could still let others in."""
+    return [one.user_id for one in state.users.values() if one.role is Role.ADMIN and one.status == "active"]

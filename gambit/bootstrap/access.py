@@ -1,0 +1,51 @@
+"""Access as a daemon has it: the state file and the vault of its state directory."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gambit.access.access import Access
+from gambit.access.statefile import StateFile
+from gambit.events import Fact
+from gambit.vault import NoSecret, Vault
+
+
+class VaultSecrets:
+    """The vault as access wants it: one thread at a time, KeyError for what is not there. The vault is opened when the
+    first secret is wanted."""
+
+    def __init__(self, open_vault: Callable[[], Vault]) -> None:
+        self._open = open_vault
+        self._vault: Vault | None = None
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> bytes:
+        """Raises KeyError, VaultError."""
+        with self._lock:
+            try:
+                return self._opened().get(name)
+            except NoSecret as error:
+                raise KeyError(name) from error
+
+    def put(self, name: str, value: bytes) -> None:
+        """Raises VaultError."""
+        with self._lock:
+            self._opened().put(name, value)
+
+    def _opened(self) -> Vault:
+        if self._vault is None:
+            self._vault = self._open()
+        return self._vault
+
+
+def build_access(
+    state_dir: Path,
+    environ: Mapping[str, str],
+    now_ns: Callable[[], int],
+    tell: Callable[[Fact], object],
+    warn: Callable[[str], None],
+) -> Access:
+    """Nothing is read before `access.book.open()`."""
+    secrets = VaultSecrets(lambda: Vault.open(state_dir, environ, now_ns, tell=warn))
+    return Access.over(StateFile(state_dir), secrets, now_ns=now_ns, chance=os.urandom, tell=tell)

@@ -1,0 +1,107 @@
+"""The HTTP door wired to a daemon: the routes over the daemon's table of methods, and access behind them."""
+
+import inspect
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gambit.access.access import Access
+from gambit.access.permissions import Principal
+from gambit.config import Config
+from gambit.runtime.clock import Clock
+from gambit.runtime.daemon import Daemon, Log
+from gambit.runtime.recorder import config_hash
+from gambit.surface.control import Caller, Handler
+from gambit.surface.metrics import Registry
+from gambit.web import assets
+from gambit.web.pipeline import Pipeline
+from gambit.web.replays import Replays
+from gambit.web.routes import ROUTES
+from gambit.web.routing import Routing
+from gambit.web.server import Answer, WebServer
+from gambit.web.services import Services, Versions
+
+
+class WebDoor:
+    """The server of a daemon, with what has to be open before it listens."""
+
+    def __init__(self, access: Access, replays: Replays, server: WebServer | None) -> None:
+        self.access = access
+        self.server = server
+        self._replays = replays
+
+    async def start(self) -> None:
+        """Raises BindError, StateFileError, VaultError, ValueError, KeyError, OSError."""
+        await self.access.book.open()
+        self._replays.open()
+        if self.server is not None:
+            await self.server.start()
+
+    async def close(self) -> None:
+        """Nobody is let in any more."""
+        if self.server is not None:
+            await self.server.close()
+
+    def url(self) -> str:
+        """Where it listens; empty where it does not."""
+        return self.server.url if self.server is not None else ""
+
+
+def build_web(
+    config: Config,
+    clock: Clock,
+    log: Log,
+    daemon: Callable[[], Daemon],
+    access: Access,
+    handlers: Mapping[str, Handler],
+    registry: Registry,
+    settled: Callable[[], Awaitable[None]],
+    health: Callable[[], Sequence[str]],
+    sockets: Mapping[str, Answer],
+) -> WebDoor:
+    """The door, not yet open. Raises OSError, ssl.SSLError for a certificate that cannot be used."""
+
+    async def method(name: str, params: Any, who: Principal) -> Any:
+        answer = handlers[name](params, Caller.by_network(who))
+        return await answer if inspect.isawaitable(answer) else answer
+
+    services = Services(
+        access=access,
+        method=method,
+        now_ns=clock.now_ns,
+        health=health,
+        ready=lambda: () if daemon().is_ready else (daemon().unready() or ["starting"]),
+        metrics=registry.render,
+        audit=lambda fact: daemon().parts.ledger.fact(fact),
+        quality=lambda: quality(daemon()),
+        settled=settled,
+        versions=Versions(rules=config_hash(config)[:12]),
+        cors_origins=frozenset(config.api.cors_origins),
+        on_defect=lambda what, error: log.error("the HTTP door", what=what, error=repr(error)),
+    )
+    replays = Replays(Path(config.daemon.state_dir), clock.now_ns)
+    pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
+    api = config.api
+    server = WebServer(pipeline, api.host, api.port, tls=tls_of(config), sockets=sockets) if api.enabled else None
+    return WebDoor(access, replays, server)
+
+
+def tls_of(config: Config) -> ssl.SSLContext | None:
+    """What HTTPS needs, where it is wanted."""
+    if not config.api.tls:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(config.api.tls_cert, config.api.tls_key)
+    return context
+
+
+def quality(daemon: Daemon) -> list[str]:
+    """Why what the API tells may be incomplete or late: feeds that are not up, and what is broken."""
+    feeds = [
+        f"{feed.venue}: {feed.state}" + (f" ({feed.reason})" if feed.reason else "")
+        for feed in daemon.parts.feeds.statuses()
+        if feed.state != "up"
+    ]
+    return [*feeds, *(f"broken: {one}" for one in daemon.problems)]

@@ -1,0 +1,54 @@
+"""What is behind the routes, handed in once."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gambit.access.access import Access
+from gambit.access.permissions import Principal
+from gambit.events.operation import Audited
+from gambit.surface.rpc import Refused
+from gambit.web.limits import Limiter
+from gambit.web.problem import Problem
+
+Reasons = Callable[[], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """What answers were made with, as the headers say it."""
+
+    model: str = "1"  # the formulas of scores and edges
+    features: str = "2"  # the schema of signals
+    rules: str = "1"  # risk and alert rules in force
+
+
+async def _at_once() -> None:
+    """Nothing is waited for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """`method` carries out a method of the daemon's table for somebody who may; `quality` says why what is told may be
+    incomplete; `settled` returns when what was done is written down, or late."""
+
+    access: Access
+    method: Callable[[str, Any, Principal], Awaitable[Any]]
+    now_ns: Callable[[], int]
+    health: Reasons
+    ready: Reasons
+    metrics: Callable[[], bytes]
+    audit: Callable[[Audited], object]
+    quality: Reasons = tuple
+    settled: Callable[[], Awaitable[None]] = _at_once
+    versions: Versions = Versions()
+    cors_origins: frozenset[str] = frozenset()
+    on_defect: Callable[[str, BaseException], object] = lambda _what, _error: None
+    limiter: Limiter = field(default_factory=Limiter)
+
+    async def call(self, method: str, params: Any, who: Principal) -> Any:
+        """The method's answer; what it refuses is a conflict with how things are."""
+        try:
+            return await self.method(method, params, who)
+        except Refused as refused:
+            raise Problem(409, "refused", refused.message) from refused
