@@ -28,7 +28,7 @@ from gambit.engine.paper import Paper, PaperTerms, opening_balances
 from gambit.engine.plan import FINEST_LOT, of_signal
 from gambit.events import Fact
 from gambit.events.operation import DaemonStarted
-from gambit.events.orders import Unsent
+from gambit.events.orders import OrderSettled, Unsent
 from gambit.model import Instrument
 from gambit.runtime.moment import Moment, Moments
 
@@ -158,7 +158,7 @@ class Shell:
         if self.now_ns >= self._reconcile_ns:
             self._reconcile_ns = self.now_ns + RECONCILE_NS
             for venue in self.ports:
-                self._carry_out(self.desk.reconcile(venue, self._moment(), self.now_ns))
+                self._carry_out(self.desk.reconcile(venue, self._moment(), self.now_ns, is_routine=True))
         self._plan_ahead()
 
     def _plan_ahead(self) -> None:
@@ -211,6 +211,8 @@ class Shell:
     def _carry_out(self, decision: Decision) -> None:
         for fact in decision.facts:
             self.observer.on_fact(fact, self.now_ns)
+            if isinstance(fact, OrderSettled):
+                self.ports[fact.venue].settled(fact.key)
         for command in decision.commands:
             if isinstance(command, Notify):
                 self.notices.append(command.message)

@@ -123,7 +123,7 @@ def paper_ports(config: Config, market: Market, dealing: Dealing, marks: Mapping
     """A paper venue for every venue there are books of; it goes on where the desk's executions left it."""
     rules = config.execution
     terms = paper_terms(config)
-    ports: dict[str, Port] = {}
+    ports: dict[str, Paper] = {}
     for venue in market.venues:
         symbols = [listing.symbol for listing in market.listings if listing.venue == venue]
         assets = sorted({asset for symbol in symbols for asset in symbol.split("-")[:2]})
@@ -131,4 +131,5 @@ def paper_ports(config: Config, market: Market, dealing: Dealing, marks: Mapping
         port = Paper(venue, terms, opening)
         port.restore(dealing.desk.standing)
         ports[venue] = port
-    return ports
+    dealing.on_settled = lambda fact: ports[fact.venue].settled(fact.key)
+    return dict(ports)

@@ -310,16 +310,12 @@ class _Show:
 
 def _trades(daemon: "Daemon") -> dict[str, Any]:
     """What the desk did: plans by their end, orders, the result, and what became of the other opportunities."""
-    from collections import Counter
-
-    from gambit.runtime.books_of_account import pnl
+    from gambit.runtime.books_of_account import counts, pnl
 
     dealing = daemon.parts.dealing
-    state = dealing.desk.standing.state
     found = pnl(dealing.desk, dealing.marks(), daemon.parts.clock.now_ns())
     return {
-        "plans": dict(Counter(trade.end or "under way" for trade in state.trades.values())),
-        "orders": len(state.orders),
+        **counts(dealing.desk),
         "result": found["result_today"],
         "fees": found["fees"],
         "funnel": found["funnel"],

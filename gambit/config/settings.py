@@ -221,8 +221,8 @@ class RiskSettings(Section, frozen=True, kw_only=True):
     daily_loss_limit_pct: Annotated[
         Decimal, within("0", "100", "Loss of a UTC day that pulls the kill switch.", "% of equity")
     ] = Decimal(5)
-    trades_per_day: Annotated[int, within("0", "1000000", "Most plans per symbol in 24 hours; 0: off.", "plans")] = 50
-    trades_per_hour: Annotated[int, within("0", "1000000", "Most plans per symbol in an hour; 0: off.", "plans")] = 5
+    trades_per_day: Annotated[int, within("0", "10000", "Most plans per symbol in 24 hours; 0: off.", "plans")] = 50
+    trades_per_hour: Annotated[int, within("0", "10000", "Most plans per symbol in an hour; 0: off.", "plans")] = 5
     plans_per_second: Annotated[int, within("1", "10000", "Most plans in a second, all symbols together.", "plans")] = (
         20
     )

@@ -137,10 +137,11 @@ def moves_are_edges(records: Sequence[Record]) -> int:
 def quantities_are_sums(ground: Ground) -> None:
     """I05: what a desk made of the journal alone knows as filled is what the ledger has, order by order."""
     found: list[str] = []
-    state = ground.twin.standing.state
+    standing = ground.twin.standing
     for venue, exchange in ground.exchanges.items():
         theirs = {order["client_id"]: Decimal(order["filled"]) for order in orders_of(exchange)}
-        for key, order in state.orders.items():
+        for order in standing.every_order():
+            key = order.intent.key
             if order.intent.venue == venue and order.filled_qty != theirs.get(key, Decimal(0)):
                 found.append(f"{venue} {key}: {order.status} {order.filled_qty}, there {theirs.get(key, 0)}")
     broken("I05", found)

@@ -23,8 +23,8 @@ from gambit.commands import CancelOrder, Command, Notify, PlaceOrder
 from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
 from gambit.engine.conditions import Conditions
 from gambit.engine.inquiry import Inquiry
-from gambit.engine.limits import HOUR_NS, SECOND_NS, Execution, Limits
-from gambit.engine.order import BY_HISTORY, Order, Status
+from gambit.engine.limits import HOUR_NS, MINUTE_NS, SECOND_NS, Execution, Limits
+from gambit.engine.order import BY_HISTORY, Executions, Order, Status
 from gambit.engine.plan import NoPlan, Opportunity, Plan, build
 from gambit.engine.reconciliation import (
     Suspicion,
@@ -70,6 +70,7 @@ from gambit.events.orders import (
 )
 
 LOOK_BACK_NS: Final = HOUR_NS  # how far executions are compared
+ROUTINE_OVERLAP_NS: Final = 2 * MINUTE_NS  # what a venue lists late; a balance that differs looks back all the way
 SUSPICION_NS: Final = 10 * SECOND_NS  # how long a balance has to differ by the same before it is believed
 STEPS_MAX: Final = 1000  # facts one call may lead to; more is a bug
 COUNTERFACTUALS_AT_ONCE: Final = 2  # each costs a plan; market data must not wait for many
@@ -156,12 +157,17 @@ class Desk:
         with localcontext(EXACT):
             self.standing.replay(fact, now_ns)
 
-    def reconcile(self, venue: str, conditions: Conditions, now_ns: int) -> Decision:
-        """Compare executions and balances with a venue's own: at start, every 30 s and after every reconnect."""
+    def reconcile(self, venue: str, conditions: Conditions, now_ns: int, *, is_routine: bool = False) -> Decision:
+        """Compare executions and balances with a venue's own: at start, every 30 s and after every reconnect. What is
+        `is_routine` goes back to the last answer and some way before it, instead of to LOOK_BACK_NS ago."""
         with localcontext(EXACT):
             self._begin(now_ns)
             for symbol in self._markets(venue, conditions):
-                self.inquiry.ask_fills(venue, symbol, now_ns - LOOK_BACK_NS, now_ns)
+                since_ns = now_ns - LOOK_BACK_NS
+                read_ns = self.inquiry.read_ns(venue, symbol) if is_routine else None
+                if read_ns is not None:
+                    since_ns = max(since_ns, read_ns - ROUTINE_OVERLAP_NS)
+                self.inquiry.ask_fills(venue, symbol, since_ns, now_ns)
             self.inquiry.ask_balances(venue, now_ns)
             self._conclude(conditions)
             return self._end()
@@ -411,13 +417,12 @@ class Desk:
             self._note(fact)
 
     def _take_fill(self, fact: Filled, *, is_history: bool) -> None:
-        executions = self.standing.state.executions
-        judgement = executions.judge(fact)
+        judgement = self.standing.judge(fact)
         if judgement == "known":
             return
         if judgement == "disputed":
-            kept = executions.seen[executions.name(fact)][-1]
-            other = executions.content(fact)
+            kept = self.standing.content_of(fact)
+            other = Executions.content(fact)
             self._note(
                 ExecutionDisputed(
                     venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, kept=kept, refused=other

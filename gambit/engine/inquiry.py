@@ -54,6 +54,10 @@ class Inquiry:
         market = fact.venue, fact.symbol
         self._read_ns[market] = max(self._read_ns.get(market, 0), fact.asked_ns)
 
+    def read_ns(self, venue: str, symbol: str) -> int | None:
+        """When the executions of a market were last asked for and listed; None: not in this life."""
+        return self._read_ns.get((venue, symbol))
+
     def has_read(self, venue: str, symbols: Iterable[str], since_ns: int) -> bool:
         """Whether the executions of all these markets were listed after a time."""
         return all(self._read_ns.get((venue, symbol), -1) > since_ns for symbol in symbols)
@@ -96,7 +100,8 @@ class Inquiry:
     def _next_id(self, standing: Standing) -> int:
         """Grows for ever: answers are ordered by it (F16)."""
         if self._serial == 0:
-            self._serial = max((order.last_query_id for order in standing.state.orders.values()), default=0)
+            known = (order.last_query_id for order in standing.state.orders.values())
+            self._serial = max((standing.state.query_id, *known))
         self._serial += 1
         return self._serial
 

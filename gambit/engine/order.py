@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from gambit.events.orders import (
+    MAIN_ACCOUNT,
     AbsentProven,
     Acked,
     AmendAsked,
@@ -185,6 +186,7 @@ class Execution(msgspec.Struct):
     fee_asset: str
     is_busted: bool = False
     is_settled: bool = False
+    account: str = MAIN_ACCOUNT
 
 
 class Closing(msgspec.Struct):
@@ -232,6 +234,12 @@ class Order(msgspec.Struct):
     def average_price(self) -> Decimal | None:
         """Mean price of the executions."""
         return (self.filled_quote / self.filled_qty).quantize(CUT) if self.filled_qty else None
+
+    @property
+    def execution_names(self) -> list[str]:
+        """What its executions are known by (Executions.name)."""
+        intent = self.intent
+        return [f"{intent.venue}|{one.account}|{intent.symbol}|{exec_id}" for exec_id, one in self.executions.items()]
 
     @property
     def waits_for_fills(self) -> bool:
@@ -339,7 +347,9 @@ class Order(msgspec.Struct):
         """The caller has dropped repetitions (Executions.admit)."""
         self.filled_qty += fact.qty
         self.filled_quote += fact.qty * fact.price
-        self.executions[fact.exec_id] = Execution(fact.exec_id, fact.qty, fact.price, fact.fee, fact.fee_asset)
+        self.executions[fact.exec_id] = Execution(
+            fact.exec_id, fact.qty, fact.price, fact.fee, fact.fee_asset, account=fact.account
+        )
         self.venue_order_id = self.venue_order_id or fact.venue_order_id
         is_whole = self.filled_qty >= self.qty
         if not self.is_live:

@@ -7,10 +7,13 @@ Rules that hold here (orders.md, "Paper venue"):
 3. Balances are real: an order that they do not cover is rejected. Fees are in quote, rounded up.
 4. Nothing here is journalled by itself: what happened is what was told. After a restart the venue is rebuilt from the
    desk's own executions, so an order whose fate was not told never existed.
+5. What the desk has settled is nobody's question any more, and forgotten; ids are made of the order's own key, so that
+   none comes a second time.
 """
 
 import hashlib
 import heapq
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal, localcontext
@@ -38,6 +41,8 @@ from gambit.events.orders import (
     Sent,
 )
 
+EMPTY_KEPT: Final = 1000  # orders that came to nothing; nobody settles those
+TAKEN_KEPT: Final = 1000  # levels something was taken from, before those that are back are looked for
 FEE_STEP: Final = Decimal("1e-8")
 TAIL_SHARE, TAIL_FACTOR = 20, 4  # one latency in twenty is four times as long
 
@@ -61,6 +66,7 @@ class PaperOrder:
     venue_order_id: str
     filled_qty: Decimal = ZERO
     state: FoundAs = "open"
+    fills: list[tuple[int, Filled]] = field(default_factory=list)  # and when
 
 
 @dataclass(order=True, slots=True)
@@ -85,8 +91,8 @@ class Paper:
         self.terms = terms
         self.balances = dict(balances)
         self.orders: dict[str, PaperOrder] = {}
-        self.fills: list[Filled] = []
-        self._fill_ns: list[int] = []
+        self._open: dict[str, PaperOrder] = {}
+        self._empty: deque[str] = deque()  # over without an execution
         self._seed = seed
         self._serial = 0
         self._queue: list[Due] = []
@@ -110,7 +116,7 @@ class Paper:
         """What arrives by now: commands at the venue, and facts back here."""
         told: list[OrderFact] = []
         with localcontext(EXACT):
-            for order in [one for one in self.orders.values() if one.state == "open"]:
+            for order in list(self._open.values()):
                 self._answer(self._match(order, conditions, now_ns), now_ns)
             while self._queue and self._queue[0].at_ns <= now_ns:
                 due = heapq.heappop(self._queue)
@@ -119,20 +125,23 @@ class Paper:
                 told += due.facts
         return told
 
+    def settled(self, key: str) -> None:
+        """The desk's books about an order agree with ours."""
+        self.orders.pop(key, None)
+
     def restore(self, standing: Standing) -> None:
         """Become what the desk remembers of this venue: executions, and the balances they left."""
         own = [order for order in standing.state.orders.values() if order.intent.venue == self.venue]
         for order in own:
             if not order.executions:
                 continue
-            known = PaperOrder(order.intent, order.venue_order_id or self._new_id(), order.filled_qty)
+            known = PaperOrder(order.intent, order.venue_order_id or _order_id(order.intent.key), order.filled_qty)
             known.state = "filled" if order.filled_qty >= order.qty else "canceled"
             self.orders[order.intent.key] = known
-            for execution in order.executions.values():
-                self._remember(
-                    _filled(order.intent, known, execution.exec_id, execution.qty, execution.price, execution.fee),
-                    order.intended_ns,
-                )
+            known.fills = [
+                (order.intended_ns, _filled(order.intent, known, e.exec_id, e.qty, e.price, e.fee))
+                for e in order.executions.values()
+            ]
         for name, amount in standing.state.holdings.balances.items():
             venue, _, asset = name.partition("|")
             if venue == self.venue:
@@ -153,9 +162,6 @@ class Paper:
         factor = TAIL_FACTOR if draw % TAIL_SHARE == 0 else 1
         return factor * (self.terms.latency_ns // 2 + draw // TAIL_SHARE % max(self.terms.latency_ns, 1))
 
-    def _new_id(self) -> str:
-        return f"paper-{self.venue}-{len(self.orders) + 1}"
-
     def _serve(self, command: Command, due: Due, conditions: Conditions) -> list[OrderFact]:
         match command:
             case PlaceOrder(intent):
@@ -165,8 +171,8 @@ class Paper:
             case QueryOrder(key=key, query_id=query_id):
                 return [self._found(key, query_id, due.sent_ns)]
             case QueryFills() as asked:
-                since = [f for f, ns in zip(self.fills, self._fill_ns, strict=True) if ns >= asked.since_ns]
-                fills = tuple(fill for fill in since if fill.symbol == asked.symbol)
+                own = [fill for one in self.orders.values() if one.intent.symbol == asked.symbol for fill in one.fills]
+                fills = tuple(fill for ns, fill in sorted(own, key=_first) if ns >= asked.since_ns)
                 return [
                     FillsRead(
                         venue=self.venue, symbol=asked.symbol, query_id=asked.query_id, asked_ns=due.sent_ns,
@@ -187,8 +193,8 @@ class Paper:
         reason = self._refusal(intent, conditions)
         if reason:
             return [Rejected(key=intent.key, venue=self.venue, code=reason, text=reason.replace("_", " "))]
-        order = PaperOrder(intent, self._new_id())
-        self.orders[intent.key] = order
+        order = PaperOrder(intent, _order_id(intent.key))
+        self.orders[intent.key] = self._open[intent.key] = order
         acked = Acked(key=intent.key, venue=self.venue, venue_order_id=order.venue_order_id)
         return [acked, *self._match(order, conditions, now_ns)]
 
@@ -214,10 +220,9 @@ class Paper:
 
     def _locked(self) -> dict[str, Decimal]:
         locked: dict[str, Decimal] = {}
-        for order in self.orders.values():
-            if order.state == "open":
-                asset, amount = self._cost(order.intent, order.intent.qty - order.filled_qty)
-                locked[asset] = locked.get(asset, ZERO) + amount
+        for order in self._open.values():
+            asset, amount = self._cost(order.intent, order.intent.qty - order.filled_qty)
+            locked[asset] = locked.get(asset, ZERO) + amount
         return locked
 
     def _match(self, order: PaperOrder, conditions: Conditions, now_ns: int) -> list[OrderFact]:
@@ -233,15 +238,17 @@ class Paper:
                 (now_ns + self.terms.recovery_ns, qty)
             )
             fee = (qty * price * self.terms.taker_fee_bps / BPS).quantize(FEE_STEP, ROUND_CEILING)
-            fill = _filled(intent, order, f"{self.venue}-{len(self.fills) + 1}", qty, price, fee)
+            fill = _filled(intent, order, f"{self.venue}-{intent.key}-{len(order.fills) + 1}", qty, price, fee)
             order.filled_qty += qty
-            self._remember(fill, now_ns)
+            order.fills.append((now_ns, fill))
             self._pay(fill, intent)
             facts.append(fill)
+        if len(self._taken) > TAKEN_KEPT:
+            self._taken = {name: still for name, parts in self._taken.items() if (still := _still(parts, now_ns))}
         if order.filled_qty >= intent.qty:
-            order.state = "filled"
+            self._over(order, "filled")
         elif intent.tif != "gtc":
-            order.state = "canceled"
+            self._over(order, "canceled")
             facts.append(Cancelled(key=intent.key, venue=self.venue, cum_qty=order.filled_qty, cause="ioc"))
         return facts
 
@@ -270,7 +277,7 @@ class Paper:
 
     def _gone(self, intent: OrderIntended, level: Decimal, now_ns: int) -> Decimal:
         name = (intent.symbol, intent.side, level)
-        still = [(until_ns, qty) for until_ns, qty in self._taken.pop(name, []) if until_ns > now_ns]
+        still = _still(self._taken.pop(name, []), now_ns)
         if still:
             self._taken[name] = still
         return sum((qty for _, qty in still), ZERO)
@@ -280,15 +287,19 @@ class Paper:
         for asset, delta in ((intent.base, sign * fill.qty), (intent.quote, -sign * fill.qty * fill.price - fill.fee)):
             self.balances[asset] = self.balances.get(asset, ZERO) + delta
 
-    def _remember(self, fill: Filled, now_ns: int) -> None:
-        self.fills.append(fill)
-        self._fill_ns.append(now_ns)
+    def _over(self, order: PaperOrder, state: FoundAs) -> None:
+        order.state = state
+        del self._open[order.intent.key]
+        if not order.fills:
+            self._empty.append(order.intent.key)
+            while len(self._empty) > EMPTY_KEPT:
+                self.orders.pop(self._empty.popleft(), None)
 
     def _cancel(self, key: str) -> list[OrderFact]:
         order = self.orders.get(key)
         if order is None or order.state != "open":
             return [CancelRejected(key=key, venue=self.venue, code="unknown_order")]
-        order.state = "canceled"
+        self._over(order, "canceled")
         return [Cancelled(key=key, venue=self.venue, cum_qty=order.filled_qty)]
 
     def _found(self, key: str, query_id: int, asked_ns: int) -> OrderFact:
@@ -299,6 +310,19 @@ class Paper:
             key=key, venue=self.venue, query_id=query_id, asked_ns=asked_ns, venue_order_id=order.venue_order_id,
             found_as=order.state, cum_qty=order.filled_qty,
         )  # fmt: skip
+
+
+def _order_id(key: str) -> str:
+    return f"paper-{key}"
+
+
+def _still(parts: list[tuple[int, Decimal]], now_ns: int) -> list[tuple[int, Decimal]]:
+    """Of what was taken from a level: what is not back yet."""
+    return [(until_ns, qty) for until_ns, qty in parts if until_ns > now_ns]
+
+
+def _first(pair: tuple[int, Filled]) -> int:
+    return pair[0]
 
 
 def _filled(

@@ -134,7 +134,7 @@ def after_balances(fact: BalanceRead, standing: Standing) -> Iterator[BalanceCor
 
 def is_ours(fact: ForeignOrderSeen, standing: Standing) -> bool:
     """Whether an order on the account is one that we intended."""
-    return fact.client_id in standing.state.orders
+    return standing.knows(fact.client_id)
 
 
 def may_be_ours(fact: Filled, standing: Standing) -> bool:

@@ -6,19 +6,23 @@ Rules that hold here:
 2. What follows from a fact by the tables (the moves of orders) is stated again as OrderMoved. Live, `apply` gives those
    out to be journalled; in a replay it holds the journal's against its own.
 3. What is only waited for (questions under way, retries) is no state: after a restart it is begun anew.
+4. A settled episode is packed away (gambit.engine.archive) by a rule of facts and their times alone, so that a replay
+   packs the same ones at the same records; any fact about it takes it out again first.
 """
 
 import hashlib
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Context, Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from gambit.engine.archive import FOREIGN, Archive, Episode, Packed, chained
 from gambit.engine.funnel import Funnel, Pending
 from gambit.engine.holdings import Holdings
-from gambit.engine.limits import DAY_NS
+from gambit.engine.limits import DAY_NS, MINUTE_NS
 from gambit.engine.order import Execution, Executions, Move, On, Order, Status, opened
 from gambit.engine.trade import Trade
 from gambit.engine.trade import opened as begun
@@ -48,8 +52,23 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 1
+VERSION: Final = 2  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
+
+
+FORGET_AT_ONCE: Final = 4  # episodes that one fact packs away at most: market data must not wait for many
+PLANS_COUNTED: Final = 10_000  # times of plans that are kept per symbol: the largest limit of a day's
+
+
+class Keep(NamedTuple):
+    """How long, and how many, settled episodes stay at hand. Part of the rules (VERSION): who changes them makes old
+    digests those of other rules."""
+
+    rest_ns: int = 2 * MINUTE_NS
+    episodes: int = 1000
+
+
+KEEP: Final = Keep()
 
 
 class ReplayDiffers(Exception):
@@ -73,13 +92,26 @@ class State(msgspec.Struct):
     symbols: dict[str, int] = {}  # every symbol ever ordered or executed, and since when
     foreign: dict[str, ForeignOrderSeen] = {}  # open ones, by "venue|venue order id"
     unknown_keys: int = 0  # facts about orders nobody intended
+    resting: list[tuple[int, str, str]] = []  # since when, plan_id or "", name of a foreign execution or ""
+    archived: int = 0  # episodes packed away or taken out so far
+    archive_digest: str = "00" * 32
+    query_id: int = 0  # the largest of packed orders
+
+
+class Snapshot(msgspec.Struct, array_like=True):
+    """A whole standing as bytes: canonical JSON of its state, and its archive."""
+
+    state: bytes
+    archive: Packed
 
 
 class Standing:
     """The state and what can be read off it."""
 
-    def __init__(self, state: State | None = None) -> None:
+    def __init__(self, state: State | None = None, archive: Archive | None = None, keep: Keep = KEEP) -> None:
         self.state = state or State()
+        self.archive = archive or Archive()
+        self.keep = keep
         self.live: dict[str, Order] = {}
         self.open: dict[str, Trade] = {}
         self.unsettled: dict[str, Order] = {}
@@ -114,20 +146,153 @@ class Standing:
     # ---- snapshots ----
 
     def digest(self) -> str:
-        """The state's hash: BLAKE2b-256 of its canonical JSON."""
-        return hashlib.blake2b(self.snapshot(), digest_size=32).hexdigest()
-
-    def snapshot(self) -> bytes:
-        """The whole state as canonical JSON; only between facts, when no move is owed."""
-        return _encoder.encode(self.state)
+        """The state's hash: the rules' version and BLAKE2b-256 of its canonical JSON."""
+        return f"{VERSION}-{hashlib.blake2b(_encoder.encode(self.state), digest_size=32).hexdigest()}"
 
     @staticmethod
-    def restored(data: bytes) -> "Standing":
+    def is_comparable(digest: str) -> bool:
+        """Whether a digest was made by these rules."""
+        return digest.startswith(f"{VERSION}-")
+
+    def snapshot(self) -> Snapshot:
+        """A copy of everything; only between facts, when no move is owed."""
+        return Snapshot(_encoder.encode(self.state), self.archive.packed())
+
+    @staticmethod
+    def restored(snapshot: Snapshot, keep: Keep = KEEP) -> "Standing":
         """From a snapshot. Raises ValueError for one that is damaged or of another version."""
-        state = _decoder.decode(data)
+        state = _decoder.decode(snapshot.state)
         if state.version != VERSION:
             raise ValueError(f"the snapshot is of version {state.version}, not {VERSION}; replay the journal instead")
-        return Standing(state)
+        return Standing(state, Archive.unpacked(snapshot.archive), keep)
+
+    # ---- what is packed away ----
+
+    def order(self, key: str) -> Order | None:
+        """An order of ours; of a packed episode a copy."""
+        found = self.state.orders.get(key)
+        if found is not None:
+            return found
+        place = self.archive.place_of(key)
+        if place is None:
+            return None
+        return next(order for order in self.archive.episode(place).orders if order.intent.key == key)
+
+    def every_order(self) -> Iterator[Order]:
+        """All orders ever intended: those at hand, then the packed ones, the last packed first."""
+        yield from self.state.orders.values()
+        for episode in self.archive.newest():
+            yield from episode.orders
+
+    def every_trade(self) -> Iterator[Trade]:
+        """All episodes, in the same order."""
+        yield from self.state.trades.values()
+        yield from (episode.trade for episode in self.archive.newest())
+
+    def knows(self, key: str) -> bool:
+        """Whether an order was ever intended."""
+        return key in self.state.orders or self.archive.place_of(key) is not None
+
+    def has_seen(self, fact: Filled | Busted) -> bool:
+        """Whether an execution was ever applied."""
+        name = Executions.name(fact)
+        return name in self.state.executions.seen or self.archive.place_of_execution(name) is not None
+
+    def judge(self, fact: Filled) -> Literal["new", "known", "disputed"]:
+        """Whether an execution is to be applied (Executions.judge), packed ones counted in."""
+        executions = self.state.executions
+        judgement, name = executions.judge(fact), Executions.name(fact)
+        if judgement == "known" or self.archive.has_content(name, Executions.content(fact)):
+            return "known"
+        if judgement == "new" and name not in executions.replaced and self.archive.place_of_execution(name) is not None:
+            return "disputed"
+        return judgement
+
+    def content_of(self, fact: Filled) -> str:
+        """The content that stands for an execution, empty for a packed foreign one. Raises KeyError."""
+        name = Executions.name(fact)
+        seen = self.state.executions.seen.get(name)
+        if seen is None:
+            place = self.archive.place_of_execution(name)
+            if place is None:
+                raise KeyError(name)
+            seen = [""] if place == FOREIGN else self.archive.episode(place).seen[name]
+        return seen[-1]
+
+    def _recall_order(self, key: str, now_ns: int) -> None:
+        if key not in self.state.orders:
+            self._recall(self.archive.place_of(key), now_ns)
+
+    def _recall(self, place: int | None, now_ns: int) -> None:
+        """Take an episode out of the archive, because something happened to it."""
+        if place is None or place == FOREIGN:
+            return
+        state, episode = self.state, self.archive.take(place)
+        plan_id = episode.trade.made.plan_id
+        state.archived += 1
+        state.archive_digest = chained(state.archive_digest, plan_id.encode())
+        state.trades[plan_id] = episode.trade
+        for order in episode.orders:
+            state.orders[order.intent.key] = order
+            self._index_order(order)
+        state.executions.seen |= episode.seen
+        state.executions.owners |= episode.owners
+        self._index_trade(episode.trade)
+        episode.trade.rested_ns = 0
+        self._rest(episode.trade, now_ns)
+
+    def _rest(self, trade: Trade, now_ns: int) -> None:
+        """Whether an episode has nothing more to come: since when."""
+        if not self._is_settled(trade):
+            trade.rested_ns = 0
+        elif not trade.rested_ns:
+            trade.rested_ns = now_ns
+            self.state.resting.append((now_ns, trade.made.plan_id, ""))
+
+    def _is_settled(self, trade: Trade) -> bool:
+        if trade.is_open or trade.moved_by is not None or trade.net:
+            return False
+        return not any(key in self.live or key in self.unsettled for key in trade.keys)
+
+    def _forget(self, now_ns: int) -> None:
+        """Pack away what has rested long enough, or is too much."""
+        resting = self.state.resting
+        for _ in range(FORGET_AT_ONCE):
+            if not resting or (resting[0][0] > now_ns - self.keep.rest_ns and len(resting) <= self.keep.episodes):
+                break
+            since_ns, plan_id, name = resting.pop(0)
+            if name:
+                self._pack_foreign(name, now_ns)
+                continue
+            trade = self.state.trades.get(plan_id)
+            if trade is not None and trade.rested_ns == since_ns:
+                self._pack(trade, now_ns)
+
+    def _pack(self, trade: Trade, now_ns: int) -> None:
+        state = self.state
+        executions, orders = state.executions, [state.orders[key] for key in trade.keys]
+        names = [name for order in orders for name in order.execution_names]
+        if any(name in executions.replaced for name in names):  # its other content is still to come
+            trade.rested_ns = now_ns
+            state.resting.append((now_ns, trade.made.plan_id, ""))
+            return
+        seen = {name: executions.seen.pop(name) for name in names if name in executions.seen}
+        owners = {name: executions.owners.pop(name) for name in names if name in executions.owners}
+        body = self.archive.add(Episode(trade, orders, seen, owners))
+        state.archived += 1
+        state.archive_digest = chained(state.archive_digest, body)
+        del state.trades[trade.made.plan_id]
+        for order in orders:
+            state.query_id = max(state.query_id, order.last_query_id)
+            del state.orders[order.intent.key]
+
+    def _pack_foreign(self, name: str, now_ns: int) -> None:
+        executions = self.state.executions
+        if name in executions.replaced:
+            self.state.resting.append((now_ns, "", name))
+        elif name in executions.seen:
+            self.archive.add_foreign(name, executions.seen.pop(name))
+            executions.owners.pop(name, None)
 
     # ---- details ----
 
@@ -173,22 +338,26 @@ class Standing:
         self._index_order(order)
 
     def _about_order(self, fact: AboutOrder, now_ns: int) -> Iterator[OrderMoved]:
+        self._recall_order(fact.key, now_ns)
         order = self.state.orders.get(fact.key)
         if order is None or order.intent.venue != fact.venue:
             self.state.unknown_keys += 1
             return
         yield from self._moved(order, order.apply(fact, now_ns))
+        self._rest(self.state.trades[order.intent.plan_id], now_ns)
 
     def _filled(self, fact: Filled, now_ns: int) -> Iterator[OrderMoved]:
         state = self.state
-        if state.executions.judge(fact) != "new":
+        if self.judge(fact) != "new":
             return
+        self._recall_order(fact.key, now_ns)
         order = self.owner(fact)
         if order is None:
             base, quote = fact.symbol.split("-")[:2]
             state.symbols.setdefault(fact.symbol, now_ns)
             state.holdings.fill(fact, base, quote, Decimal(0), now_ns)
             state.executions.mark(fact, "")
+            state.resting.append((now_ns, "", Executions.name(fact)))
             return
         intent = order.intent
         moves = order.apply(fact, now_ns)
@@ -198,10 +367,11 @@ class Standing:
         state.executions.mark(fact, intent.key)
         self._index_trade(trade)
         yield from self._moved(order, moves)
+        self._rest(trade, now_ns)
 
     def owner(self, fact: Filled) -> Order | None:
         """The order of ours that an execution says it belongs to; the side and the market have to agree."""
-        order = self.state.orders.get(fact.key)
+        order = self.order(fact.key)
         if order is None:
             return None
         intent = order.intent
@@ -210,6 +380,9 @@ class Standing:
 
     def _busted(self, fact: Busted, now_ns: int) -> Iterator[OrderMoved]:
         state = self.state
+        name = Executions.name(fact)
+        if name not in state.executions.seen:
+            self._recall(self.archive.place_of_execution(name), now_ns)
         key = state.executions.bust(fact)
         order = state.orders.get(key) if key else None
         if order is None:
@@ -219,6 +392,7 @@ class Standing:
         state.holdings.bust(order, execution, now_ns)
         self._take_back(order, execution, now_ns)
         yield from self._moved(order, moves)
+        self._rest(state.trades[order.intent.plan_id], now_ns)
 
     def _take_back(self, order: Order, execution: Execution, now_ns: int) -> None:
         trade = self.state.trades[order.intent.plan_id]
@@ -234,12 +408,20 @@ class Standing:
         if fact.opp_id:
             state.funnel.opened(fact.opp_id, Pending(fact.symbol, plan_id=fact.plan_id))
             for symbol in sorted({leg.symbol for leg in fact.legs}):
-                recent = [ns for ns in state.planned_ns.get(symbol, []) if ns > now_ns - DAY_NS]
-                state.planned_ns[symbol] = [*recent, now_ns]
+                self._count_plan(state.planned_ns.setdefault(symbol, []), now_ns)
         else:
             state.swept_ns[fact.symbol] = now_ns
         self._index_trade(trade)
+        self._forget(now_ns)
         yield from ()
+
+    @staticmethod
+    def _count_plan(times: list[int], now_ns: int) -> None:
+        """One more; the last day's are kept."""
+        times.append(now_ns)
+        gone = max(bisect_right(times, now_ns - DAY_NS), len(times) - PLANS_COUNTED)
+        if gone > 0:
+            del times[:gone]
 
     def _plan_refused(self, fact: PlanRefused, now_ns: int) -> Iterator[OrderMoved]:
         del now_ns
@@ -252,6 +434,7 @@ class Standing:
         self._index_trade(trade)
         if isinstance(fact, PlanClosed):
             yield from self._verdicts(trade)
+        self._rest(trade, now_ns)
 
     def _verdicts(self, trade: Trade) -> Iterator[OrderMoved]:
         """At the end of an episode: failed orders are aborted, canceled ones compensated where something was."""
@@ -268,7 +451,7 @@ class Standing:
 
     def _intended(self, fact: OrderIntended, now_ns: int) -> Iterator[OrderMoved]:
         state = self.state
-        if fact.key in state.orders:
+        if self.knows(fact.key):
             raise ValueError(f"order {fact.key} is intended a second time: {fact.idempotency_key}")
         order = opened(fact, now_ns)
         state.orders[fact.key] = order

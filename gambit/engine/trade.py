@@ -83,6 +83,7 @@ class Trade(msgspec.Struct):
     attempts: int = 0  # compensations since it was last balanced or reopened
     compensations: int = 0
     legs_intended: int = 0
+    rested_ns: int = 0  # since when nothing more is to come; 0: something is
 
     @property
     def is_open(self) -> bool:
@@ -192,6 +193,7 @@ class Surroundings:
 def opened(made: PlanMade, now_ns: int) -> Trade:
     """The episode of a plan."""
     phase = Phase.WAITING if made.approval == "manual" else Phase.WORKING
+    made = msgspec.structs.replace(made, gates=())  # the journal has them; nothing here reads them again
     return Trade(made=made, made_ns=now_ns, phase=phase, keys=[], net={}, cash={}, accrued_ns=now_ns)
 
 

@@ -1,17 +1,21 @@
 """What the desk has done and holds, as plain data for the outside: orders, plans, positions, result, the funnel.
 
-Cold: copies out of the desk's standing. Money and quantities are decimal text, times ns since the epoch.
+Cold: copies out of the desk's standing, settled episodes that are packed away included. Money and quantities are
+decimal text, times ns since the epoch.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from gambit.engine.desk import Desk
 from gambit.engine.order import Order
+from gambit.engine.standing import Standing
 from gambit.engine.trade import Trade
 
-ROWS_LOOKED_AT: Final = 10_000
+EPISODES_LOOKED_AT: Final = 2000  # packed ones; `gambit explain` and the database know all
 
 
 class Query(Protocol):
@@ -34,9 +38,34 @@ class Query(Protocol):
 def orders(desk: Desk, query: Query) -> list[dict[str, Any]]:
     """The newest orders first."""
     standing = desk.standing
-    known = list((standing.live if query.open_only else standing.state.orders).values())
-    rows = [_order(order) for order in reversed(known[-ROWS_LOOKED_AT:])]
-    return [row for row in rows if _passes(row, query) and query.venue in (None, row["venue"])][: query.limit]
+    known = standing.live.values() if query.open_only else _orders(standing)
+    rows = (_order(order) for order in known)
+    passing = (row for row in rows if _passes(row, query) and query.venue in (None, row["venue"]))
+    return sorted(islice(passing, query.limit), key=_created_ns, reverse=True)
+
+
+def _orders(standing: Standing) -> Iterator[Order]:
+    """All orders, the newest first as far as they are at hand; then the packed ones."""
+    yield from sorted(standing.state.orders.values(), key=lambda order: order.intended_ns, reverse=True)
+    for episode in islice(standing.archive.newest(), EPISODES_LOOKED_AT):
+        yield from reversed(episode.orders)
+
+
+def _trades(standing: Standing) -> Iterator[Trade]:
+    yield from sorted(standing.state.trades.values(), key=lambda trade: trade.made_ns, reverse=True)
+    yield from (episode.trade for episode in islice(standing.archive.newest(), EPISODES_LOOKED_AT))
+
+
+def counts(desk: Desk) -> dict[str, Any]:
+    """Plans by their end, and how many orders, of this journal's whole life."""
+    standing = desk.standing
+    ends = Counter(trade.end or "under way" for trade in standing.every_trade())
+    return {"plans": dict(ends), "orders": sum(1 for _ in standing.every_order())}
+
+
+def _created_ns(row: dict[str, Any]) -> int:
+    created_ns: int = row["created_ns"]
+    return created_ns
 
 
 def _passes(row: dict[str, Any], query: Query) -> bool:
@@ -72,9 +101,10 @@ def _order(order: Order) -> dict[str, Any]:
 def plans(desk: Desk, query: Query) -> list[dict[str, Any]]:
     """The newest plans first."""
     standing = desk.standing
-    known = list((standing.open if query.open_only else standing.state.trades).values())
-    rows = [_plan(trade) for trade in reversed(known[-ROWS_LOOKED_AT:])]
-    return [row for row in rows if _passes(row, query) and query.venue in (None, *row["venues"])][: query.limit]
+    known = standing.open.values() if query.open_only else _trades(standing)
+    rows = (_plan(trade) for trade in known)
+    passing = (row for row in rows if _passes(row, query) and query.venue in (None, *row["venues"]))
+    return sorted(islice(passing, query.limit), key=_created_ns, reverse=True)
 
 
 def _plan(trade: Trade) -> dict[str, Any]:

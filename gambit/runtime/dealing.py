@@ -17,7 +17,7 @@ from gambit.engine.standing import ReplayDiffers
 from gambit.engine.trading_state import Trading
 from gambit.events import KNOWN_KINDS, Fact, read
 from gambit.events.operation import DaemonStarted, TradingStateChanged
-from gambit.events.orders import Sent, Unsent
+from gambit.events.orders import OrderSettled, Sent, Unsent
 from gambit.journal.checkpoint import KIND as CHECKPOINT
 from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
@@ -108,6 +108,7 @@ class Dealing:
         self.ports: dict[str, Port] = {}
         self.sent = 0
         self.on_order: Callable[[int], None] = lambda _ns: None  # ns from a frame to its orders handed over
+        self.on_settled: Callable[[OrderSettled], None] = lambda _fact: None
         self._journal = journal
         self._write = write
         self._write_now = write_now
@@ -197,10 +198,11 @@ class Dealing:
         """Price of each asset in the currency of account, as of now."""
         return self._moment().marks()
 
-    def reconcile(self, only: str = "") -> None:
+    def reconcile(self, only: str = "", *, is_routine: bool = False) -> None:
         """Ask every venue for its executions and balances; the desk compares them with its own."""
         for venue in [only] if only else self.ports:
-            self._carry_out(self.desk.reconcile(venue, self._moment(), self.clock.now_ns()))
+            decision = self.desk.reconcile(venue, self._moment(), self.clock.now_ns(), is_routine=is_routine)
+            self._carry_out(decision)
 
     # ---- time ----
 
@@ -216,7 +218,7 @@ class Dealing:
             wait_sec = self._wait_sec()
             if self.clock.mono_ns() >= due_ns:
                 due_ns = self.clock.mono_ns() + RECONCILE_NS
-                self.reconcile()
+                self.reconcile(is_routine=True)
             try:
                 async with asyncio.timeout(wait_sec):
                     await self._wake.wait()
@@ -250,6 +252,9 @@ class Dealing:
             self._frames |= {each.intent.key: frame_ns for each in commands if isinstance(each, PlaceOrder)}
         seq = self._write_down(decision, is_awaited=bool(commands))
         changes = [fact for fact in decision.facts if isinstance(fact, TradingStateChanged)]
+        for fact in decision.facts:
+            if isinstance(fact, OrderSettled):
+                self.on_settled(fact)
         for change in changes[is_told:]:
             try:
                 self._on_state(change)

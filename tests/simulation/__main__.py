@@ -43,6 +43,8 @@ def campaign(low: int, high: int, twice: bool) -> int:
     everything = {(str(s), str(on), str(t)) for (s, on), targets in EDGES.items() for t in targets}
     print(f"{high - low} seeds, {(high - low) / seconds:.1f}/s, {len(red)} broken, {differing} not deterministic")
     print("episodes ended:", dict(ends))
+    packed, recalled = sum(outcome.packed for outcome in outcomes), sum(outcome.recalled for outcome in outcomes)
+    print(f"episodes packed at the end: {packed}, taken out again: {recalled}")
     print("faults fired:", dict(sorted(fired.items())))
     print(f"edges walked: {len(everything & set(edges))} of {len(everything)}")
     for edge in sorted(everything):

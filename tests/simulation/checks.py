@@ -4,7 +4,6 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gambit.engine.desk import Desk
 from gambit.engine.order import EDGES, On, Status
 from gambit.engine.risk import exposure
 from gambit.engine.standing import Standing
@@ -158,10 +157,11 @@ class Checks:
     def sums(self) -> None:
         """I05, I06: quantities are sums of executions, and every unit of imbalance belongs to an episode or to dust."""
         state = self.shell.desk.standing.state
-        for key, order in state.orders.items():
+        for order in self.shell.desk.standing.every_order():
+            key = order.intent.key
             alive = sum((e.qty for e in order.executions.values() if not e.is_busted), D(0))
             self.need(order.filled_qty == alive, "I05", f"{key}: {order.filled_qty} is not {alive}")
-        owed = sum((trade.net.get("BTC", D(0)) for trade in state.trades.values()), D(0))
+        owed = sum((trade.net.get("BTC", D(0)) for trade in self.shell.trades()), D(0))
         held = state.holdings.positions
         qty = held["BTC-USDT"].qty if held else D(0)
         self.need(qty == owed + state.holdings.dust.get("BTC", D(0)), "I06", f"{qty} held, {owed} owed by episodes")
@@ -180,11 +180,11 @@ class Checks:
 
     def died(self) -> None:
         """What the journal has is what must come back."""
-        again = Desk(self.shell.desk.rules, self.shell.desk.limits)
+        again = self.shell.fresh()
         for ts_ns, kind, body in self.shell.journal:
             again.replay(read(kind, body), ts_ns)
         self._digest = again.standing.digest()
-        back = Standing.restored(again.standing.snapshot())
+        back = Standing.restored(again.standing.snapshot(), self.shell.keep)
         self.need(back.digest() == self._digest, "I11", "a snapshot is not its state")
 
     def booted(self) -> None:
@@ -207,11 +207,11 @@ class Checks:
                 self.need(held == amount, "I19", f"{name} {asset}: {held} held, {amount} in the ledger")
         self.need(state.holdings.audit() == [], "I19", state.holdings.audit())
         true_net = sum((exchange.signed_base() for exchange in shell.exchanges.values()), D(0))
-        positions = [t for t in state.trades.values() if t.end == "position" and t.net]
+        positions = [t for t in shell.trades() if t.end == "position" and t.net]
         left = sum((t.net.get("BTC", D(0)) for t in positions), D(0))
         # While the symbol is halted nothing is swept, and every episode may have left its own.
         is_swept = state.trading.state is Trading.ACTIVE and not state.trading.scopes
-        dust = dust_qty(shell) * (1 if is_swept else max(len(state.trades), 1))
+        dust = dust_qty(shell) * (1 if is_swept else max(len(shell.trades()), 1))
         self.need(abs(true_net - left) <= dust, "I06", f"{true_net} naked, {left} alarmed")
         self.need(not positions or self.alarms > 0, "I06", "a position without an alarm")
         self.need(not positions or f"symbol:{'BTC-USDT'}" in state.trading.scopes, "I06", "a position without a halt")

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from gambit.commands import PlaceOrder
-from gambit.engine import desk, order, reconciliation, standing, trade
+from gambit.engine import archive, desk, order, reconciliation, standing, trade
 from gambit.engine.order import On, Order, Status
 from gambit.events.orders import AbsentProven, OutcomeUnknown, PlanClosed, Rejected
 from tests.simulation import shell
@@ -149,6 +149,14 @@ def _forgets_at_restart(original: Any) -> Any:
     return begin
 
 
+def _packed_for_good(original: Any) -> Any:
+    return lambda self, place, now_ns: None
+
+
+def _packed_is_forgotten(original: Any) -> Any:
+    return lambda self, name: None
+
+
 def _one_key_for_all(original: Any) -> Any:
     return lambda prefix, epoch, number, idempotency: original(prefix, epoch, 1, idempotency.rpartition("|")[0][-20:])
 
@@ -187,6 +195,8 @@ MUTANTS: dict[str, Mutant] = {
     "a balance is believed at once": replaced(desk.Desk, "_balance_read", _balance_believed_at_once),
     "what a crash cut off is not stated": replaced(desk.Desk, "begin", _forgets_at_restart),
     "keys ignore the plan": replaced(trade, "client_order_id", _one_key_for_all),
+    "what is packed stays packed": replaced(standing.Standing, "_recall", _packed_for_good),
+    "packed executions are forgotten": replaced(archive.Archive, "place_of_execution", _packed_is_forgotten),
     "giving up is silent": replaced(trade, "_give_up", _never_alarmed),
 }
 assert reconciliation.missing_verdict is desk.missing_verdict

@@ -8,10 +8,13 @@ from typing import Any
 import msgspec
 
 from gambit.commands import CancelOrder, Notify, PlaceOrder, QueryBalances
+from gambit.engine.archive import FOREIGN
 from gambit.engine.conditions import BookView, VenueView
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.limits import Execution, Limits
 from gambit.engine.plan import Opportunity
+from gambit.engine.standing import KEEP, Keep, Standing
+from gambit.engine.trade import Trade
 from gambit.engine.trading_state import Trading
 from gambit.events import read, written
 from gambit.events.operation import DaemonStarted
@@ -46,6 +49,7 @@ LIMITS = Limits(
     max_price_move_bps=D(1000), max_order_notional=D(2000), max_symbol_notional=D(8000), max_venue_notional=D(8000),
     max_in_flight_notional=D(10_000), max_imbalance_quote=D(20_000),
 )  # fmt: skip
+KEEPS = (KEEP, Keep(0, 0), Keep(2 * SECOND, 1000), Keep(3600 * SECOND, 2))  # settled episodes at hand, by seed
 INSTRUMENT = Instrument(
     symbol=SYMBOL, spelling=SYMBOL, base="BTC", quote="USDT", tick=TICK, lot=LOT, min_qty=LOT, min_notional=D(10)
 )
@@ -78,7 +82,16 @@ class Shell:
         self.notices: list[str] = []
         self.steps = 0
         self.checks = Checks(self)
-        self.desk = Desk(RULES, LIMITS)
+        self.keep = KEEPS[seed % len(KEEPS)]
+        self.desk = self.fresh()
+
+    def fresh(self) -> Desk:
+        """A desk that knows nothing yet."""
+        return Desk(RULES, LIMITS, Standing(keep=self.keep))
+
+    def trades(self) -> list[Trade]:
+        """Every episode, the packed ones too."""
+        return list(self.desk.standing.every_trade())
 
     # ---- conditions ----
 
@@ -168,7 +181,7 @@ class Shell:
         self.is_up = True
         self.incarnation += 1
         self.booted_ns = self.now_ns
-        self.desk = Desk(RULES, LIMITS)
+        self.desk = self.fresh()
         for ts_ns, kind, body in self.journal:
             self.desk.replay(read(kind, body), ts_ns)
         self.checks.booted()
@@ -210,8 +223,9 @@ class Shell:
     def reconcile(self, incarnation: int) -> None:
         if not self.is_up or incarnation != self.incarnation:
             return
+        is_routine = not self.tape.fault("reconnect")
         for name, exchange in self.exchanges.items():
-            self.carry_out(self.desk.reconcile(name, self, self.now_ns))
+            self.carry_out(self.desk.reconcile(name, self, self.now_ns, is_routine=is_routine))
             for order in exchange.listing():
                 self.deliver(incarnation, order)
         self.at(self.now_ns + self.tape.between("reconcile", 500, 15_000) * MS, self.reconcile, incarnation)
@@ -345,10 +359,12 @@ class Shell:
         if not self.is_up:
             self.at(self.now_ns + SECOND, self.announce, busted)
             return
-        name = f"{busted.venue}|main|{busted.symbol}|{busted.exec_id}"
-        if name in self.desk.standing.state.executions.owners:
+        standing, name = self.desk.standing, f"{busted.venue}|main|{busted.symbol}|{busted.exec_id}"
+        place = standing.archive.place_of_execution(name)
+        packed = {} if place in (None, FOREIGN) else standing.archive.episode(place).owners
+        if name in standing.state.executions.owners or name in packed:
             self.deliver(self.incarnation, busted)
-        if name not in self.desk.standing.state.executions.seen:
+        if not standing.has_seen(busted):
             self.at(self.now_ns + SECOND, self.announce, busted)
 
     def tell(self, exchange: Exchange, facts: Sequence[Any]) -> None:
@@ -371,7 +387,7 @@ class Shell:
     def deliver(self, incarnation: int, fact: Any) -> None:
         """A fact reaches the daemon it was meant for."""
         if self.is_up and incarnation == self.incarnation:
-            if isinstance(fact, ForeignOrderSeen) and fact.client_id in self.desk.standing.state.orders:
+            if isinstance(fact, ForeignOrderSeen) and self.desk.standing.knows(fact.client_id):
                 return
             self.hear(fact)
 

@@ -26,6 +26,8 @@ def test_seeds_hold_every_invariant() -> None:
         "halt before send", "circuit open", "power cut", "sent noted late",
     ):  # fmt: skip
         assert fired[site] > 0, site
+    assert sum(outcome.packed for outcome in outcomes) > 0
+    assert sum(outcome.recalled for outcome in outcomes) > 0
     ends = sum((outcome.ends for outcome in outcomes), Counter())
     assert {"flat", "dust", "position", "nothing"} <= set(ends)
     walked = set().union(*(outcome.edges for outcome in outcomes))
