@@ -16,6 +16,8 @@ from gambit import __version__
 from gambit._core.latency import PyHistogram
 from gambit.access.access import Access
 from gambit.bootstrap.access import build_access
+from gambit.bootstrap.alert_handlers import alert_handlers
+from gambit.bootstrap.alerting import Alerting, build_alerting
 from gambit.bootstrap.commands import handlers
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
 from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
@@ -102,9 +104,10 @@ def build(
     hot = _hot(config, clock, ledger, registry, lambda: daemon)
     http = AiohttpClient()
     feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
-    switch, dealing = _order_path(config, clock, log, hot.market, keeping, ledger, lambda: feeds, lambda: daemon)
+    alerting = build_alerting(config, registry, ledger, keeping, clock, log, lambda: daemon, lambda: control)
+    switch, dealing = _order_path(config, clock, hot.market, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
-    table = handlers(lambda: daemon, registry, letters, reload)
+    table = handlers(lambda: daemon, registry, letters, reload) | alert_handlers(lambda: daemon, alerting, registry)
     control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     access = _access(config, clock, log, ledger, options)
@@ -112,7 +115,7 @@ def build(
         config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, sockets={}
     )
     telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
-    ledger.listeners = [OrderCounts(registry), telemetry.fact]
+    ledger.listeners = [OrderCounts(registry), telemetry.fact, alerting.hear]
     dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
     hot.pulse.listeners = _listeners(registry, recorder, dealing, control, hot, telemetry, options)
     daemon = Daemon(
@@ -132,6 +135,7 @@ def build(
             ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options),
             switch=switch,
             servers=(control, scrape, web),
+            beside=(alerting,),
             recorder=recorder,
             started=_started(config, dealing),
             on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag),
@@ -140,7 +144,7 @@ def build(
             access=access,
         )
     )
-    _collect(registry, daemon, control, hot.ticks, options)
+    _collect(registry, daemon, control, hot.ticks, options, config.daemon.state_dir)
     return daemon
 
 
@@ -188,12 +192,12 @@ def _access(config: Config, clock: Clock, log: Log, ledger: Ledger, options: Opt
 def _order_path(
     config: Config,
     clock: Clock,
-    log: Log,
     market: Market,
     keeping: Keeping,
     ledger: Ledger,
     feeds: Callable[[], Feeds],
     daemon: Callable[[], Daemon],
+    alerting: Alerting,
 ) -> tuple[TradingSwitch, Dealing]:
     """The switch and the desk tell each other of every change of the trading state."""
     switch = TradingSwitch(
@@ -204,13 +208,13 @@ def _order_path(
     dealing = build_dealing(
         config,
         clock,
-        log,
         market,
         keeping,
         ledger,
         feeds,
         switch.adopt,
         lambda what, error: daemon().troubled(what, error),
+        alerting.notice,
     )
     return switch, dealing
 
@@ -278,9 +282,11 @@ def _errors(market: Market) -> dict[str, int]:
     return {name: market.hot.venue_counts(state.index)["quarantined"] for name, state in market.venues.items()}
 
 
-def _collect(registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader, options: Options) -> None:
+def _collect(
+    registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader, options: Options, state_dir: str
+) -> None:
     registry["gambit_build_info"].of(__version__, platform.python_version(), daemon.parts.started.mode).set(1)
-    registry.collect(Gauges(registry, daemon, daemon.parts.clock, control, [ticks]))
+    registry.collect(Gauges(registry, daemon, daemon.parts.clock, control, [ticks], state_dir))
     registry.collect(Host(registry, options.progress, options.sink))
     registry.collect(Vitals(registry))
 

@@ -33,19 +33,15 @@ LINES = 2  # warm connections for creates and cancels over HTTP, a venue
 def build_dealing(
     config: Config,
     clock: Clock,
-    log: Log,
     market: Market,
     keeping: Keeping,
     ledger: Ledger,
     feeds: Callable[[], Feeds],
     on_state: Callable[[TradingStateChanged], None],
     on_defect: Callable[[str, BaseException], None],
+    notify: Callable[[Notify], None],
 ) -> Dealing:
     """The desk in its shell, brought to where the journal says it stood. Raises ReplayDiffers."""
-
-    def notify(notice: Notify) -> None:
-        tell = log.error if notice.severity == "critical" else log.warning
-        tell(notice.message, rule=notice.rule_id, scope=notice.scope)
 
     def venues() -> dict[str, VenueView]:
         return venue_views(config, feeds(), dealing.ports)

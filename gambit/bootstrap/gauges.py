@@ -1,5 +1,6 @@
 """Collectors: at each scrape they copy what the parts count for themselves into the metrics."""
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,13 +41,20 @@ class Gauges:
     """Everything of a daemon that is read when somebody scrapes; hand it to Registry.collect."""
 
     def __init__(
-        self, registry: Registry, daemon: Daemon, clock: Clock, control: ControlServer, ticks: Sequence[TickReader]
+        self,
+        registry: Registry,
+        daemon: Daemon,
+        clock: Clock,
+        control: ControlServer,
+        ticks: Sequence[TickReader],
+        state_dir: str,
     ) -> None:
         self.registry = registry
         self.daemon = daemon
         self.clock = clock
         self.control = control
         self.ticks = ticks
+        self.state_dir = state_dir
 
     def __call__(self) -> None:
         self._feeds()
@@ -95,6 +103,7 @@ class Gauges:
         reg["gambit_journal_fsync_seconds"].histogram().load(syncs.counts, syncs.total_ns)
         reg["gambit_store_lag_records"].of().set(parts.keeping.store.lag)
         reg["gambit_store_samples_dropped_total"].of().set(parts.keeping.store.dropped)
+        reg["gambit_disk_free_ratio"].of().set(free_ratio(self.state_dir))
         for state in STATES:
             reg["gambit_trading_state"].of(state).set(int(parts.switch.state == state))
         reg["gambit_ready"].of().set(int(self.daemon.is_ready))
@@ -108,6 +117,15 @@ class Gauges:
         reg["gambit_control_connections"].of().set(self.control.connections)
         reg["gambit_control_requests_total"].of("ok").set(counts.requests - counts.errors)
         reg["gambit_control_requests_total"].of("error").set(counts.errors)
+
+
+def free_ratio(folder: str) -> float:
+    """What share of a folder's disk this user may still fill; NaN where nobody can tell."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return float("nan")
+    return disk.f_bavail / disk.f_blocks if disk.f_blocks else float("nan")
 
 
 class Host:

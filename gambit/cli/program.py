@@ -13,6 +13,7 @@ import click
 
 from gambit import __version__
 from gambit.cli import desk, interrupts, trading
+from gambit.cli.alerts import alerts
 from gambit.cli.archive import backup, export, restore
 from gambit.cli.backtest import backtest
 from gambit.cli.config import config_commands
@@ -75,6 +76,7 @@ RUNNING = (
     status,
     top,
     opportunities,
+    alerts,
     *trading.COMMANDS,
     *desk.COMMANDS,
 )  # what speaks to a running daemon

@@ -88,6 +88,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run a coroutine on uvloop; errors of starting become messages."""
     import uvloop
 
+    from gambit.bootstrap.alert_rules import AlertRuleError
     from gambit.journal import JournalError
     from gambit.runtime.exchanges import ExchangesError
     from gambit.runtime.process import ProcessError
@@ -98,5 +99,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(main())
-    except (ProcessError, JournalError, FeedError, RecorderError, ExchangesError, SocketFileError) as error:
+    except (
+        ProcessError, JournalError, FeedError, RecorderError, ExchangesError, SocketFileError, AlertRuleError,
+    ) as error:  # fmt: skip
         raise Failure(f"gambit: {error}") from error

@@ -411,12 +411,65 @@ class NotifySettings(Section, frozen=True, kw_only=True):
 
 
 class AlertRule(Section, frozen=True, kw_only=True):
-    """One condition worth telling about."""
+    """One condition worth telling about: a rule that is built in, changed, or one of your own."""
+
+    rule: Annotated[str, Rule("Its name, `a-z0-9_`; that of a built-in rule changes that rule.")]
+    enabled: Annotated[bool, Rule("Whether it is looked at.")] = True
+    severity: Annotated[Literal["low", "medium", "high", "critical"] | None, Rule("How bad it is.")] = None
+    message: Annotated[str, Rule("What is said; `{value}` and `{label}` are filled in. Empty: the rule's own.")] = ""
+    metric: Annotated[str, Rule("The metric it watches, such as `gambit_feed_up`. Empty: the rule's own.")] = ""
+    how: Annotated[
+        Literal["value", "increase", "share", "p50", "p95", "p99"],
+        Rule(
+            "As it stands; a counter's increase within the window; of a histogram the share of observations beyond "
+            "`beyond`, or a quantile."
+        ),
+    ] = "value"
+    window_sec: Annotated[int, within("1", "86400", "The window of an increase, share or quantile.", "s")] = 60
+    by: Annotated[tuple[str, ...], Rule("Labels to tell apart, the others are summed. Empty: all.")] = ()
+    labels: Annotated[tuple[str, ...], Rule("Label values that a series must have, as `name=value`.")] = ()
+    over: Annotated[str, Rule("A metric to divide by. Empty: none.")] = ""
+    beyond: Annotated[Decimal, within("0", "1000000000", "For `share`: the bound, in the metric's unit.")] = Decimal(0)
+    op: Annotated[Literal[">", ">=", "<", "<=", "==", "!="] | None, Rule("How it is compared; absent: `>`.")] = None
+    threshold: Annotated[
+        Decimal | None, within("-1000000000000", "1000000000000", "What it is compared with; absent: the rule's own.")
+    ] = None
+    clear: Annotated[
+        Decimal | None,
+        within("-1000000000000", "1000000000000", "It is over once this is passed back; absent: the threshold."),
+    ] = None
+    fact: Annotated[str, Rule("The kind of fact it waits for, such as `order.rejected`, in place of a metric.")] = ""
+    where: Annotated[tuple[str, ...], Rule("What the fact's fields must be, as `name=value`; `*` is any text.")] = ()
+    scope: Annotated[tuple[str, ...], Rule("Fields of the fact to tell apart.")] = ()
+    count: Annotated[int, within("1", "10000", "How many such facts.", "facts")] = 1
+    within_sec: Annotated[int, within("1", "86400", "Within how long.", "s")] = 60
+    for_sec: Annotated[
+        Decimal | None, within("0", "86400", "How long it has to hold; absent: the rule's own, else 0.", "s")
+    ] = None
+    clear_sec: Annotated[
+        Decimal | None, within("0", "86400", "How long it has to be gone; absent: the rule's own, else 0.", "s")
+    ] = None
+    hold_sec: Annotated[
+        Decimal | None, within("1", "604800", "How long a fact counts; absent: the rule's own, else 300.", "s")
+    ] = None
+    actions: Annotated[
+        tuple[Literal["reduce", "halt"], ...], Rule("What is done to trading when it is raised: `reduce`, `halt`.")
+    ] = ()
 
 
 class AlertSettings(Section, frozen=True, kw_only=True):
     """What is worth telling about."""
 
+    remind_min: Annotated[
+        int, within("0", "10080", "A critical alert nobody took is told again after this; 0: never.", "min")
+    ] = 30
+    budget_action: Annotated[
+        Literal["none", "reduce", "halt"],
+        Rule(
+            "What error budgets do to trading. `reduce`: a fast burn reduces. `halt`: and one that is used up halts. "
+            "Only a person resumes."
+        ),
+    ] = "none"
     rules: Annotated[tuple[AlertRule, ...], Rule("Alert rules, as `[[alerts.rules]]`.")] = ()
 
 

@@ -16,6 +16,7 @@ from gambit.events.access import (
     SigningKeysRotated,
     UserChanged,
 )
+from gambit.events.alerts import ALERT_KINDS, AlertFact
 from gambit.events.feed import BookLost, BookSynced, DeadLettered, DeadLettersPurged, FeedDown, FeedUp
 from gambit.events.operation import Audited, DaemonStarted, DaemonStopped, TradingStateChanged
 from gambit.events.orders import ORDER_KINDS, OrderFact
@@ -37,6 +38,7 @@ Fact = (
     | RefreshReused
     | ApiKeyChanged
     | SigningKeysRotated
+    | AlertFact
     | OrderFact
 )
 
@@ -62,6 +64,7 @@ KINDS: Final[dict[str, type]] = {
     "refresh.reused": RefreshReused,
     "api_key.changed": ApiKeyChanged,
     "signing_keys.rotated": SigningKeysRotated,
+    **ALERT_KINDS,
     **ORDER_KINDS,
 }
 KNOWN_KINDS: Final = frozenset({*KINDS, SIGNAL_RAISED, SIGNAL_CLOSED})
@@ -72,6 +75,11 @@ _encode = msgspec.json.Encoder().encode
 def written(fact: Fact) -> tuple[str, bytes]:
     """(kind, JSON body) of a fact, as the journal takes them."""
     return _KIND_OF[type(fact)], _encode(fact)
+
+
+def kind_of(fact: Fact) -> str:
+    """What a fact is called in the journal."""
+    return _KIND_OF[type(fact)]
 
 
 def read(kind: str, body: bytes) -> object:

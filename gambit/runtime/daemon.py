@@ -8,7 +8,7 @@ trading is halted (reliability.md R11, I24).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -38,6 +38,16 @@ class Server(Protocol):
 
     async def start(self) -> None: ...
     async def close(self) -> None: ...
+
+
+class Beside(Protocol):
+    """What goes on beside trading: alerts, those who tell people of them, doors of their own."""
+
+    @property
+    def name(self) -> str: ...
+    def begin(self) -> None: ...  # before the run's first fact
+    def run(self) -> Coroutine[Any, Any, object]: ...  # until it is cancelled
+    def end(self) -> None: ...  # while everything still stands
 
 
 class Client(Protocol):
@@ -79,6 +89,7 @@ class Parts:
     ports: Callable[[], Mapping[str, Port]]  # asked for when the books are synced
     switch: TradingSwitch
     servers: Sequence[Server]
+    beside: Sequence[Beside]
     recorder: Recorder | None
     started: DaemonStarted
     on_lag: Callable[[int], None]
@@ -116,6 +127,8 @@ class Daemon:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """From start to end. Raises what a part raises when it cannot start; what was started is stopped then too."""
         parts = self.parts
+        for each in parts.beside:
+            each.begin()
         self._begin()
         parts.log.info("starting", version=parts.started.version, pid=parts.started.pid, epoch=parts.started.epoch)
         try:
@@ -124,6 +137,8 @@ class Daemon:
             self._supervisor.start("journal watch", self._watch_journal())
             self._supervisor.start("journal retention", parts.keeping.retire_on())
             self._supervisor.start("sampler", self._sample())
+            for each in parts.beside:
+                self._supervisor.start(each.name, each.run())
             await parts.feeds.start()
             await self._until_ready()
             if not self.stopping.is_set():
@@ -142,6 +157,8 @@ class Daemon:
             parts.log.info("stopping", reason=self._reason)
             for look in self.before_end:
                 look()
+            for each in parts.beside:
+                each.end()
             await self._end()
             parts.log.info("stopped", journal=parts.keeping.journal.head)
 

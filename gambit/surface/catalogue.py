@@ -63,6 +63,7 @@ KEEPING: Final = (
     _seconds("gambit_journal_fsync_seconds", "Duration of the journal's fsync.", (), FAST),
     _gauge("gambit_journal_failed", "Whether the journal takes no more records (1)."),
     _gauge("gambit_store_lag_records", "Journal records the database has not applied yet."),
+    _gauge("gambit_disk_free_ratio", "Share of the state directory's disk that is free."),
     _counter("gambit_store_samples_dropped_total", "Telemetry rows dropped since the database was too slow."),
 )
 
@@ -73,6 +74,8 @@ OUTSIDE: Final = (
     _gauge("gambit_control_connections", "Connections to the control socket."),
     _counter("gambit_control_requests_total", "Requests on the control socket.", "outcome"),
     _counter("gambit_alerts_total", "Alerts raised.", "rule", "severity"),
+    _counter("gambit_alert_deliveries_total", "Messages that were to reach a channel.", "channel"),
+    _counter("gambit_alert_delivery_failures_total", "Those of them that did not.", "channel"),
     _counter("gambit_log_dropped_total", "Log lines dropped since whoever reads them was too slow."),
     _counter("gambit_metrics_refused_total", "Series refused since their metric has too many."),
 )

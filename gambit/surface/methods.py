@@ -2,6 +2,10 @@
 
     reading   status, opportunities, books, orders, plans, positions, pnl, scorecard, metrics, dlq.list, dlq.show
     telling   halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
+    reading   status, opportunities, books, orders, plans, positions, pnl, metrics, dlq.list, dlq.show, alerts,
+              alert.rules, alert.silences, slo
+    telling   alert.create, alert.ack, alert.resolve, alert.silence, alert.unsilence, alert.test,
+              halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
               dlq.purge
     files     snapshot, backup
 
@@ -13,6 +17,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from gambit.events.alerts import Severity
 from gambit.surface.control import Handler, Method
 from gambit.surface.rpc import Nothing
 
@@ -115,6 +120,46 @@ class OrderId(Params, frozen=True):
     order_id: str
 
 
+class Alerts(Params, frozen=True):
+    """Those that are raised now, then those that were; newest first."""
+
+    open_only: bool = False
+    severity: Severity | None = None
+    rule_id: str | None = None
+    scope: str | None = None  # one or more parts of a scope, such as venue:okx
+    since_ns: int | None = None
+    limit: Limit = 100
+
+
+class AlertId(Params, frozen=True):
+    """One alert."""
+
+    alert_id: str
+
+
+class NewAlert(Params, frozen=True):
+    """An alert that a person raises."""
+
+    message: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    severity: Severity = "medium"
+    scope: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class Silence(Params, frozen=True):
+    """Of which rule (empty: every one) and scope (empty: every one) nobody is told for how long."""
+
+    rule_id: Annotated[str, msgspec.Meta(max_length=48)] = ""
+    scope: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    for_sec: Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)] = 3600.0
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class SilenceId(Params, frozen=True):
+    """One silence."""
+
+    silence_id: str
+
+
 PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "status": Nothing,
     "opportunities": Opportunities,
@@ -141,6 +186,16 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "order.cancel": OrderId,
     "arm": Nothing,
     "disarm": Reason,
+    "alerts": Alerts,
+    "alert.create": NewAlert,
+    "alert.ack": AlertId,
+    "alert.resolve": AlertId,
+    "alert.silence": Silence,
+    "alert.unsilence": SilenceId,
+    "alert.silences": Nothing,
+    "alert.rules": Nothing,
+    "alert.test": Nothing,
+    "slo": Nothing,
 }
 
 

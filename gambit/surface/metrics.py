@@ -142,10 +142,14 @@ class Registry:
         """Series that found no room, in all families."""
         return sum(family.refused for family in self.families.values())
 
-    def render(self) -> bytes:
-        """The text of all series as of now."""
+    def refresh(self) -> None:
+        """Copy what is counted elsewhere, for whoever reads the series themselves."""
         for collector in self._collectors:
             collector()
+
+    def render(self) -> bytes:
+        """The text of all series as of now."""
+        self.refresh()
         if self._template is None:
             self._template = "".join(self._lines())
         return (self._template % tuple(self._values())).encode()

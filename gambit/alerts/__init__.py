@@ -1,0 +1,1 @@
+"""Alert rules over the daemon's own numbers and facts: pure, time is an argument, what comes out are facts."""

@@ -1,0 +1,93 @@
+"""Alerts of a live daemon: an exchange that refuses connections is told of, acted upon, kept and resolved."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gambit.bootstrap.alerting import Alerting
+from gambit.runtime.daemon import Daemon
+from gambit.sim.server import Server
+from gambit.sim.verbs import FaultOrder
+from gambit.sim.world import Scenario
+from gambit.surface import client
+from tests.e2e.live import config_for, exchanges, running, until
+
+RULE = '{rule="venue_down", for_sec=0.2, actions=["reduce"]}'
+
+
+def cut_off(server: Server, venue: str, for_ms: int) -> None:
+    """The venue ends its connections and takes no others for a time."""
+    exchange = server.world.exchanges[venue]
+    exchange.strike(FaultOrder(kind="refuse", for_ms=for_ms))
+    exchange.strike(FaultOrder(kind="disconnect", args={"code": 1006}, count=20, for_ms=for_ms))
+
+
+def alerting_of(daemon: Daemon) -> Alerting:
+    [alerting] = [each for each in daemon.parts.beside if isinstance(each, Alerting)]
+    return alerting
+
+
+async def asked(daemon: Daemon, method: str, **params: Any) -> Any:
+    """Through the control socket, as the command line does it."""
+    path = Path(str(daemon.parts.servers[0].path))  # type: ignore[attr-defined]
+    return await asyncio.to_thread(client.call, path, method, params, 10.0)
+
+
+async def test_an_alert_from_fault_to_journal_store_and_action(tmp_path: Path) -> None:
+    """Raised once, counted, in `facts` and `alerts`, trading reduced; silenced, taken, resolved; kept."""
+    async with exchanges(Scenario(symbols=("BTC-USDT",))) as server:
+        config = config_for(server, tmp_path / "state", f"alerts.rules = [{RULE}]", symbols=("BTC-USDT",))
+        async with running(config) as (daemon, log):
+            alerting = alerting_of(daemon)
+            cut_off(server, "okx", 3_600_000)
+            await until(lambda: alerting.engine.firing("venue_down"))
+            [row] = await asked(daemon, "alerts", open_only=True, rule_id="venue_down")
+            assert (row["scope"], row["severity"], row["acked_by"]) == ("venue:okx", "high", "")
+            await until(lambda: daemon.parts.switch.state == "REDUCING")
+            assert [one["rule_id"] for one in await asked(daemon, "alerts", rule_id="reducing")] == ["reducing"]
+            assert "venue_down" in daemon.parts.switch.kept.reason
+            metrics = await asked(daemon, "metrics")
+            assert 'gambit_alerts_total{rule="venue_down",severity="high"} 1' in metrics
+            assert "no connection to okx stands" in log.of("warning")
+
+            await asked(daemon, "alert.ack", alert_id=row["alert_id"])
+            made = await asked(daemon, "alert.silence", scope="venue:okx", for_sec=60, reason="known")
+            [row] = await asked(daemon, "alerts", rule_id="venue_down")
+            assert row["is_silenced"]
+            assert row["acked_by"].startswith("user ")
+            with pytest.raises(client.ControlError, match="still holds"):
+                await asked(daemon, "alert.resolve", alert_id=row["alert_id"])
+            assert [one["silence_id"] for one in await asked(daemon, "alert.silences")] == [made["silence_id"]]
+            assert {one["slo"] for one in await asked(daemon, "slo")} >= {"frames"}
+            rules = {one["rule_id"]: one for one in await asked(daemon, "alert.rules")}
+            assert (rules["venue_down"]["firing"], rules["halted"]["firing"]) == (1, 0)
+            await daemon.parts.keeping.journal.until_synced(daemon.parts.keeping.journal.head)
+            await until(lambda: daemon.parts.keeping.store.lag == 0)
+            copy = await daemon.parts.keeping.snapshot(0.0)
+            assert rows_of(copy["path"], "SELECT alert_id FROM alerts WHERE rule_id = 'venue_down'") == [
+                (row["alert_id"],)
+            ]
+            done = rows_of(copy["path"], "SELECT action FROM audit_log ORDER BY seq")
+            assert [action for (action,) in done] == ["trading state REDUCING", "alert.ack", "alert.silence",
+                                                      "alert.resolve"]  # fmt: skip
+        server.world.exchanges["okx"].clear()
+        async with running(config) as (daemon, _):
+            alerting = alerting_of(daemon)
+            [again] = await asked(daemon, "alerts", rule_id="venue_down")
+            assert again["alert_id"] == row["alert_id"]
+            assert again["is_silenced"]
+            for case in alerting.engine._cases["venue_down"].values():
+                case.held_until_ns = 0  # not the half minute a restart is given
+            await until(lambda: not alerting.engine.firing("venue_down"))
+            [over] = await asked(daemon, "alerts", rule_id="venue_down")
+            assert over["resolved_ns"] is not None
+
+
+def rows_of(path: str, sql: str) -> list[tuple[Any, ...]]:
+    """What SQL says of a copy of the database."""
+    import duckdb
+
+    with duckdb.connect(path, read_only=True) as connection:
+        return connection.execute(sql).fetchall()
