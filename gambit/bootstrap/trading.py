@@ -21,6 +21,9 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
     def orders(params: Rows, _caller: Caller) -> list[dict[str, Any]]:
         return books_of_account.orders(dealing().desk, params)
 
+    def order(params: OrderId, _caller: Caller) -> dict[str, Any] | None:
+        return books_of_account.order(dealing().desk, params.order_id)
+
     def plans(params: Rows, _caller: Caller) -> list[dict[str, Any]]:
         return books_of_account.plans(dealing().desk, params)
 
@@ -46,6 +49,7 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
 
     return {
         "orders": orders,
+        "order.show": order,
         "plans": plans,
         "positions": positions,
         "pnl": pnl,

@@ -68,6 +68,13 @@ def _created_ns(row: dict[str, Any]) -> int:
     return created_ns
 
 
+def order(desk: Desk, name: str) -> dict[str, Any] | None:
+    """By its order_id or its client order id."""
+    known = desk.standing.state.orders
+    found = known.get(name) or next((one for one in known.values() if one.intent.order_id == name), None)
+    return None if found is None else _order(found)
+
+
 def _passes(row: dict[str, Any], query: Query) -> bool:
     is_late_enough = query.since_ns is None or row["created_ns"] >= query.since_ns
     return is_late_enough and query.symbol in (None, row["symbol"]) and query.status in (None, row["status"])

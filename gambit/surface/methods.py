@@ -1,6 +1,7 @@
 """The control socket's methods by name, with the parameters each takes; the daemon hands in what they do.
 
-    reading   status, opportunities, books, orders, plans, positions, pnl, scorecard, metrics, dlq.list, dlq.show
+    reading   status, opportunities, books, orders, order.show, plans, positions, pnl, scorecard, metrics, dlq.list,
+              dlq.show
     telling   halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
     reading   status, opportunities, books, orders, plans, positions, pnl, metrics, dlq.list, dlq.show, alerts,
               alert.rules, alert.silences, slo
@@ -177,6 +178,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "snapshot": Snapshot,
     "backup": Backup,
     "orders": Rows,
+    "order.show": OrderId,
     "plans": Rows,
     "positions": Nothing,
     "pnl": Nothing,

@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from gambit.web import auth, health
+from gambit import __version__
+from gambit.web import auth, control, desk, health, market, people
+from gambit.web.manual import manual_routes
 from gambit.web.route import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*health.ROUTES, *auth.ROUTES)
+DECLARED: Final[tuple[Route, ...]] = (
+    *health.ROUTES,
+    *auth.ROUTES,
+    *people.ROUTES,
+    *market.ROUTES,
+    *desk.ROUTES,
+    *control.ROUTES,
+)
+ROUTES: Final[tuple[Route, ...]] = (*DECLARED, *manual_routes(DECLARED, __version__))
