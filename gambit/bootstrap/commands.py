@@ -11,7 +11,7 @@ from gambit.journal import JournalError
 from gambit.runtime.backup import BackupError
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.letters import Letters
-from gambit.runtime.trading import State
+from gambit.runtime.trading import HaltFileThere, State
 from gambit.store import StoreError
 from gambit.surface.control import Caller, Handler
 from gambit.surface.methods import Backup, Books, DeadLetterIds, Opportunities, Reason, Snapshot, Stop
@@ -114,7 +114,10 @@ def _worded(params: DeadLetterIds) -> str:
 def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
     def change(params: Reason, caller: Caller) -> StateChange:
         switch = daemon().parts.switch
-        done = switch.change(to, params.reason, caller.by)
+        try:
+            done = switch.change(to, params.reason, caller.by)
+        except HaltFileThere as error:
+            raise Refused(str(error)) from error
         audit(daemon(), caller, f"trading state {to}", params.reason)
         return StateChange(state=done.state, was=done.was, reason=done.reason)
 

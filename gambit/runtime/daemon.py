@@ -30,6 +30,7 @@ from gambit.runtime.tally import Tally
 from gambit.runtime.trading import TradingSwitch
 
 SAMPLE_SEC: Final = 0.25
+HALT_FILE_SEC: Final = 0.02  # how often the halt file is looked for
 READY_SEC: Final = 20.0  # a venue that is not synced by then is given up for readiness, not for good
 
 
@@ -139,6 +140,7 @@ class Daemon:
             self._supervisor.start("sampler", self._sample())
             for each in parts.beside:
                 self._supervisor.start(each.name, each.run())
+            self._supervisor.start("halt file", self._watch_halt_file())
             await parts.feeds.start()
             await self._until_ready()
             if not self.stopping.is_set():
@@ -176,6 +178,7 @@ class Daemon:
             parts.dealing.set_trading(kept.state, kept.reason, kept.by)
         if self._safe_mode:
             self._halt(self._safe_mode)
+        self._look_for_halt_file()
 
     def _tell_ready(self) -> None:
         feeds = self.parts.feeds.statuses()
@@ -222,6 +225,17 @@ class Daemon:
                 self.parts.readings.turn()
             turns += 1
             await asyncio.sleep(SAMPLE_SEC)
+
+    async def _watch_halt_file(self) -> None:
+        while True:
+            self._look_for_halt_file()
+            await asyncio.sleep(HALT_FILE_SEC)
+
+    def _look_for_halt_file(self) -> None:
+        try:
+            self.parts.switch.look_for_halt_file()
+        except (OSError, JournalError) as error:
+            self.parts.log.error("the halt is in force, but not on disk", error=str(error))
 
     async def _watch_journal(self) -> None:
         reason = await self.parts.keeping.journal.until_failed()

@@ -2,6 +2,8 @@
 
 It lives in a small file that is replaced and synced before the change counts, so that a kill survives a SIGKILL; the
 journal gets the same change as a fact. A file that cannot be read means HALTED: nobody trades on a guess.
+
+Beside it a file called HALT halts trading for as long as it is there; what it begins with is the reason.
 """
 
 import os
@@ -16,6 +18,12 @@ from gambit.events.operation import TradingStateChanged
 State = Literal["ACTIVE", "REDUCING", "HALTED"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 FILE: Final = "trading_state.json"
+HALT_FILE: Final = "HALT"  # whoever may write into the state directory may halt with it, with no daemon to talk to
+REASON_BYTES_MAX: Final = 200
+
+
+class HaltFileThere(Exception):
+    """Trading cannot be resumed while the file that halted it lies there; the message names it."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -34,6 +42,7 @@ class TradingSwitch:
         self, state_dir: Path, now_ns: Callable[[], int], tell: Callable[[TradingStateChanged], object]
     ) -> None:
         self._path = state_dir / FILE
+        self.halt_file = state_dir / HALT_FILE
         self._now_ns = now_ns
         self._tell = tell
         self.kept = self._read()
@@ -45,7 +54,9 @@ class TradingSwitch:
 
     def change(self, to: State, reason: str, by: str) -> TradingStateChanged:
         """Put a state in force; it is on disk when this returns. A halt holds before it is on disk, anything else only
-        once it is. Raises OSError, and then everybody was told that it is HALTED."""
+        once it is. Raises OSError, and then everybody was told that it is HALTED, and HaltFileThere."""
+        if to != "HALTED" and self.halt_file.exists():
+            raise HaltFileThere(f"{self.halt_file} is there; remove it first")
         fact = TradingStateChanged(state=to, was=self.kept.state, reason=reason, by=by)
         kept = Kept(to, reason, by, self._now_ns())
         if to == "HALTED":
@@ -59,6 +70,16 @@ class TradingSwitch:
         self.kept = kept
         self._tell(fact)
         return fact
+
+    def look_for_halt_file(self) -> None:
+        """Halt when it is there. Raises OSError, and it is halted all the same."""
+        if self.kept.state != "HALTED" and self.halt_file.exists():
+            try:
+                with open(self.halt_file if self.halt_file.is_file() else os.devnull, "rb") as file:
+                    said = file.read(REASON_BYTES_MAX).decode(errors="replace").partition("\n")[0].strip()
+            except OSError:
+                said = ""
+            self.change("HALTED", said or f"the file {self.halt_file} is there", "halt file")
 
     def adopt(self, fact: TradingStateChanged) -> None:
         """The desk changed the state by itself, and told so already. Raises OSError, and then everybody was told that

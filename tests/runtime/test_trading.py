@@ -1,12 +1,14 @@
 """The trading state survives, is told, and fails safe."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
-from gambit.runtime.trading import FILE, State, TradingSwitch
+from gambit.runtime.trading import FILE, HaltFileThere, State, TradingSwitch
 
 
 def switch(folder: Path, told: list[Fact] | None = None) -> TradingSwitch:
@@ -89,3 +91,32 @@ def test_after_a_kill_between_file_and_journal_the_stricter_counts(
     again = switch(tmp_path)
     again.settle(journal, "a loss", "desk")
     assert (again.state, switch(tmp_path).state) == (both, both)
+
+
+def test_a_halt_file_halts_for_as_long_as_it_is_there(tmp_path: Path) -> None:
+    """Its first line is the reason; resuming is refused by its name until it is gone; it is told once."""
+    told: list[Fact] = []
+    found = switch(tmp_path, told)
+    found.look_for_halt_file()
+    assert (found.state, told) == ("ACTIVE", [])
+    found.halt_file.write_text("fire in the hall\nand more")
+    found.look_for_halt_file()
+    found.look_for_halt_file()
+    assert told == [TradingStateChanged(state="HALTED", was="ACTIVE", reason="fire in the hall", by="halt file")]
+    states: list[State] = ["ACTIVE", "REDUCING"]
+    for to in states:
+        with pytest.raises(HaltFileThere, match="HALT is there; remove it first"):
+            found.change(to, "", "me")
+    assert found.state == "HALTED"
+    found.halt_file.unlink()
+    found.change("ACTIVE", "", "me")
+    assert found.state == "ACTIVE"
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo])
+def test_whatever_is_called_halt_halts(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """Nothing waits for what it may say."""
+    found = switch(tmp_path)
+    make(found.halt_file)
+    found.look_for_halt_file()
+    assert (found.state, found.kept.reason) == ("HALTED", f"the file {found.halt_file} is there")
