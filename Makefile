@@ -5,6 +5,8 @@
 #   make test     set up, then the whole suite      make build    source archive and wheel in dist/
 #   make bench    set up, then the benchmarks       make doctor   what this machine has and lacks
 #
+#   make lock     pin anew what is installed                    make sbom     what is installed, in dist/gambit.cdx.json
+#
 #   make test-checked   the suite against the checked build      make docs    write the generated files
 #   make fuzz           the kernels under AddressSanitizer       make clean   remove what was built (not .venv)
 #   make fuzz-libfuzzer   one target under libFuzzer; needs clang and libclang-rt-dev (tests/fuzz/libfuzzer.sh)
@@ -22,7 +24,7 @@ export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-BUILD_NEEDS := 'setuptools>=80' 'cython>=3.1,<4' 'picows>=2.3.1,<2.4'
+PINNED := $(PIP) install --require-hashes --only-binary :all: -r
 PYTEST := $(BIN)/python -m pytest
 KERNELS := $(wildcard gambit/_core/*.pyx)
 SOURCES := $(KERNELS) $(wildcard gambit/_core/*.pxd gambit/_core/*.h) setup.py
@@ -31,7 +33,7 @@ GONE := $(strip $(foreach kernel,$(KERNELS),$(if $(wildcard $(kernel:.pyx=.*.so)
 
 PLACED := $(shell cat build/in-place 2>/dev/null)
 
-.PHONY: run test bench check build doctor test-checked fuzz fuzz-libfuzzer docs clean core again
+.PHONY: run test bench check build doctor test-checked fuzz fuzz-libfuzzer docs lock sbom clean core again
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -76,6 +78,18 @@ docs: $(VENV)/.core
 	sed -i '/^### A:/,$$d' docs/drills.md
 	$(BIN)/gambit drill list --markdown >> docs/drills.md
 
+# Everything that is ever installed, with its hashes; one lock for every supported Python and platform.
+LOCK := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+lock: $(VENV)/.made
+	$(PIP) install uv
+	$(LOCK) $(ARGS) pyproject.toml locks/build.in --extra test --extra dev -o locks/dev.txt
+	$(LOCK) pyproject.toml locks/build.in --extra test -c locks/dev.txt -o locks/test.txt
+	$(LOCK) pyproject.toml locks/build.in -c locks/dev.txt -o locks/run.txt
+
+sbom: $(VENV)/.dev
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o dist/gambit.cdx.json $(BIN)/python
+
 clean:
 	rm -rf build dist *.egg-info gambit/_core/*.so $(VENV)/.core
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
@@ -88,17 +102,17 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.run: pyproject.toml | $(VENV)/.made
-	$(PIP) install $(BUILD_NEEDS)
-	$(PIP) install --no-build-isolation -e .
+$(VENV)/.run: pyproject.toml locks/run.txt | $(VENV)/.made
+	$(PINNED) locks/run.txt
+	$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run
-	$(PIP) install --no-build-isolation -e '.[test]'
+$(VENV)/.test: $(VENV)/.run locks/test.txt
+	$(PINNED) locks/test.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.test
-	$(PIP) install --no-build-isolation -e '.[test,dev]'
+$(VENV)/.dev: $(VENV)/.test locks/dev.txt
+	$(PINNED) locks/dev.txt
 	@touch $@
 
 $(VENV)/.core: $(SOURCES) $(VENV)/.run $(if $(GONE),again) $(if $(filter release,$(PLACED)),,again)
