@@ -75,6 +75,7 @@ fuzz-libfuzzer: $(VENV)/.core $(VENV)/.test
 docs: $(VENV)/.core
 	$(BIN)/gambit config schema --format markdown > docs/configuration.md
 	$(BIN)/gambit config schema --format json > configs/gambit.schema.json
+	$(BIN)/gambit schema show > configs/schemas/events.json
 	sed -i '/^### A:/,$$d' docs/drills.md
 	$(BIN)/gambit drill list --markdown >> docs/drills.md
 

@@ -25,6 +25,7 @@ from gambit.bootstrap.web import build_web
 from gambit.config import Config
 from gambit.engine.board import Board
 from gambit.engine.market import Market
+from gambit.events import Fact
 from gambit.events.operation import DaemonStarted
 from gambit.journal import JournalFailed
 from gambit.runtime.clock import Clock
@@ -42,13 +43,14 @@ from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
 from gambit.runtime.sampler import Row, Sampler, columns
+from gambit.runtime.soundness import MB, Soundness
 from gambit.runtime.status import FeedSettings
 from gambit.runtime.stream import Observer
 from gambit.runtime.tally import Tally
 from gambit.runtime.telemetry import Telemetry
 from gambit.runtime.ticks import TickReader
 from gambit.runtime.trading import TradingSwitch
-from gambit.runtime.transport import PicowsTransport
+from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import build_market, feed_settings, languages
 from gambit.store import Store
 from gambit.surface.catalogue import METRICS
@@ -103,7 +105,7 @@ def build(
     ledger = Ledger(journal, clock)
     hot = _hot(config, clock, ledger, registry, lambda: daemon)
     http = AiohttpClient()
-    feeds = _feeds(settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
+    feeds = _feeds(config, settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     alerting = build_alerting(config, registry, ledger, keeping, clock, log, lambda: daemon, lambda: control)
     switch, dealing = _order_path(config, clock, hot.market, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
@@ -137,6 +139,7 @@ def build(
             servers=(control, scrape, web),
             beside=(alerting,),
             recorder=recorder,
+            soundness=_soundness(config, keeping, recorder, log),
             started=_started(config, dealing),
             on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag),
             scrape_address=scrape.address,
@@ -236,6 +239,7 @@ def _hot(config: Config, clock: Clock, ledger: Ledger, registry: Registry, daemo
 
 
 def _feeds(
+    config: Config,
     settings: Sequence[FeedSettings],
     hot: _Hot,
     http: AiohttpClient,
@@ -247,7 +251,7 @@ def _feeds(
     return Feeds(
         hot.market,
         settings,
-        transport=PicowsTransport(clock.now_ns),
+        transport=TRANSPORTS[config.daemon.transport](clock.now_ns),
         http=http,
         clock=clock,
         random=random.SystemRandom().random,
@@ -277,6 +281,11 @@ def _sampler(hot: _Hot, registry: Registry, feeds: Feeds, store: Store, telemetr
     )
 
 
+def _soundness(config: Config, keeping: Keeping, recorder: Recorder | None, log: Log) -> Soundness:
+    low = config.daemon.disk_low_mb * MB
+    return Soundness(Path(config.daemon.state_dir), low, keeping.store, keeping.journal, recorder, log)
+
+
 def _errors(market: Market) -> dict[str, int]:
     """Frames that could not be used, by venue."""
     return {name: market.hot.venue_counts(state.index)["quarantined"] for name, state in market.venues.items()}
@@ -303,7 +312,7 @@ def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
     return {
         "state": daemon.state,
         "ready": daemon.is_ready,
-        "reasons": [*daemon.problems, *daemon.unready()],
+        "reasons": [*daemon.reasons, *daemon.unready()],
         "trading_state": kept.state,
         "trading_reason": kept.reason,
         "mode": parts.started.mode,
@@ -337,11 +346,16 @@ class Watcher(Observer):
     """What feeds tell: facts to the journal, frames to the recording where there is one."""
 
     def __init__(self, ledger: Ledger, recorder: Recorder | None) -> None:
-        self.fact = ledger.fact  # type: ignore[assignment,method-assign]
+        self._ledger = ledger
         if recorder is not None:
             self.records = True
             for name in ("opened", "closed", "sent", "received", "fetched"):
                 setattr(self, name, getattr(recorder, name))
+
+    def fact(self, fact: Fact) -> None:  # type: ignore[override]  # feeds tell facts only
+        """Without a journal the feeds go on, to be looked at; the daemon says what is wrong and trades nothing."""
+        with contextlib.suppress(JournalFailed):
+            self._ledger.fact(fact)
 
 
 class _Scrape:

@@ -20,7 +20,7 @@ from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moments
-from gambit.runtime.transport import PicowsTransport
+from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import WORTH, execution, limits, paper_terms
 from gambit.venues.account import Account
 from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
@@ -98,7 +98,7 @@ def live_ports(
         ports[venue] = AccountPort(
             Account(language, instruments, prefix=config.execution.key_prefix),
             feeds.gateway(venue),
-            PicowsTransport(clock.now_ns),
+            TRANSPORTS[config.daemon.transport](clock.now_ns),
             clock,
             config.venues[venue].ws_private_url.removesuffix(STREAM_PATHS[venue]) or language.addresses.ws,
             deliver=dealing.on_facts,

@@ -102,6 +102,9 @@ class Gauges:
         syncs = parts.keeping.journal.sync_times
         reg["gambit_journal_fsync_seconds"].histogram().load(syncs.counts, syncs.total_ns)
         reg["gambit_store_lag_records"].of().set(parts.keeping.store.lag)
+        reg["gambit_store_failed"].of().set(int(parts.keeping.store.problem is not None))
+        reg["gambit_disk_free_bytes"].of().set(parts.soundness.free)
+        reg["gambit_degraded"].of().set(len(self.daemon.reasons))
         reg["gambit_store_samples_dropped_total"].of().set(parts.keeping.store.dropped)
         reg["gambit_disk_free_ratio"].of().set(free_ratio(self.state_dir))
         for state in STATES:

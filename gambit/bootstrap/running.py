@@ -1,6 +1,7 @@
 """The process around a daemon: lock, limits, log, signals, watchdog, garbage, the loop's temper; then the daemon runs.
 
-What ends a run is its return value: 0 for a clean end, 1 when the daemon ended because something of ours broke.
+What ends a run is its return value: 0 for a clean end, 1 when something of ours broke or the run is not written down
+whole.
 """
 
 import asyncio
@@ -85,7 +86,7 @@ async def run_daemon(
             tracing.close()
         logs.sink.close()
         lock.release()
-    return 1 if daemon.problems else 0
+    return 0 if daemon.is_whole else 1
 
 
 def _ready(daemon: Daemon, notifier: Notifier, on_ready: Ready) -> None:

@@ -299,9 +299,9 @@ class _Show:
         self._is_over = True
         stats = daemon.parts.tally.stats(daemon.parts.readings.frames(), seconds, latencies=True)
         if self._as_json:
-            self._print({"event": "summary", **stats, "trades": _trades(daemon)})
+            self._print({"event": "summary", **stats, "trades": _trades(daemon), "trouble": daemon.reasons})
         else:
-            lines = [*self._log.rest(), *summary_lines(stats, self._paint, _trades(daemon))]
+            lines = [*self._log.rest(), *summary_lines(stats, self._paint, _trades(daemon), daemon.reasons)]
             click.echo("\n".join(lines))
 
     def _print(self, event: dict[str, Any]) -> None:

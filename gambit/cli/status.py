@@ -16,7 +16,7 @@ from gambit.surface import quantities
 CLEAR = "\x1b[H\x1b[J"
 INTERVAL_SEC = 1.0
 GOOD_STATES = {"running", "up"}
-BAD_STATES = {"down", "given_up", "safe_mode", "stopping"}
+BAD_STATES = {"degraded", "down", "given_up", "safe_mode", "stopping"}
 
 
 @click.command("status")

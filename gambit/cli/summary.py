@@ -1,5 +1,6 @@
 """What a replay found, as text a person enjoys reading."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from gambit.cli.paint import Paint, table
@@ -46,8 +47,10 @@ def _event_line(events: list[dict[str, Any]], paint: Paint) -> str:
     return f"{clock}  {paint.faint(text.rstrip())}"
 
 
-def summary_lines(stats: dict[str, Any], paint: Paint, trades: dict[str, Any] | None = None) -> list[str]:
-    """The whole run: speed, venues, spreads, the best opportunities, what was traded, latency."""
+def summary_lines(
+    stats: dict[str, Any], paint: Paint, trades: dict[str, Any] | None = None, trouble: Sequence[str] = ()
+) -> list[str]:
+    """The whole run: speed, venues, spreads, the best opportunities, what was traded, latency, what is wrong."""
     head = (
         f"{stats['frames']:,} frames in {stats['seconds']:.2f} s: {stats['frames_per_s']:,.0f} frames/s, "
         f"{stats['signals']:,} opportunities raised, {stats['closed']:,} over"
@@ -60,6 +63,7 @@ def summary_lines(stats: dict[str, Any], paint: Paint, trades: dict[str, Any] | 
         *_section("Best opportunities", _top(stats["top"]), paint, left=2),
         *_trades(trades, paint),
         *_section("Latency", _latency(stats["latency_ns"]), paint),
+        *(["", paint.bad("Trouble"), *(f"  {reason}" for reason in trouble)] if trouble else []),
         "",
         paint.faint("Next: gambit query, gambit replay FILE..., gambit run -c configs/paper.toml, gambit --help"),
     ]

@@ -67,6 +67,19 @@ class DaemonSettings(Section, frozen=True, kw_only=True):
     busy_poll: Annotated[bool, Rule("Poll the sockets without sleeping: lower latency for one core at full load.")] = (
         False
     )
+    transport: Annotated[
+        Literal["picows", "websockets"],
+        Rule("Library behind the WebSockets: `picows` is several times faster, `websockets` offers compression."),
+    ] = "picows"
+    disk_low_mb: Annotated[
+        int,
+        within(
+            "0",
+            "1000000",
+            "Room on the disk of `state_dir` below which the daemon says it is degraded; 0: never.",
+            "MB",
+        ),
+    ] = 100
     cpu: Annotated[
         int | None, within("0", "1023", "Core the hot process is pinned to; absent: not pinned.", "core number")
     ] = None

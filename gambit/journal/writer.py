@@ -236,7 +236,7 @@ class Writer:
         data = b"".join(frames)
         taken = self._disk.write(self._descriptor, data)
         if taken != len(data):
-            raise OSError(0, f"the disk took {taken} of {len(data)} bytes")
+            raise OSError(0, f"the disk took {taken} of {len(data)} bytes and is probably full")
         self._digest.update(data)
         self._size += len(data)
         self.bytes_written += len(data)
@@ -309,7 +309,7 @@ def begin_segment(disk: Disk, path: Path, header: Header) -> int:
     descriptor = disk.open(fresh)
     data = encode_header(header)
     if (taken := disk.write(descriptor, data)) != len(data):
-        raise OSError(0, f"the disk took {taken} of {len(data)} bytes")
+        raise OSError(0, f"the disk took {taken} of {len(data)} bytes and is probably full")
     disk.sync(descriptor)
     disk.replace(fresh, path)
     return descriptor

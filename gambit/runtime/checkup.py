@@ -9,7 +9,7 @@ from gambit.runtime.clock import SystemClock
 from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient
 from gambit.runtime.status import FeedStatus
-from gambit.runtime.transport import PicowsTransport
+from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import build_market, feed_settings
 
 LOOK_SEC: Final = 0.05
@@ -27,7 +27,7 @@ async def check_venues(config: Config, seconds: float) -> tuple[list[FeedStatus]
         feeds = Feeds(
             build_market(config, is_live=True),
             settings,
-            transport=PicowsTransport(clock.now_ns),
+            transport=TRANSPORTS[config.daemon.transport](clock.now_ns),
             http=http,
             clock=clock,
             random=random.SystemRandom().random,

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from gambit.access.access import Access
 from gambit.engine.market import Market
 from gambit.events.operation import DaemonStarted, DaemonStopped
-from gambit.journal import JournalError
+from gambit.journal import JournalError, JournalFailed
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
 from gambit.runtime.dealing import Dealing, Port
@@ -25,12 +25,14 @@ from gambit.runtime.ledger import Ledger
 from gambit.runtime.operations import Readings
 from gambit.runtime.pulse import Pulse
 from gambit.runtime.sampler import Sampler
+from gambit.runtime.soundness import Soundness
 from gambit.runtime.supervision import Supervisor
 from gambit.runtime.tally import Tally
 from gambit.runtime.trading import TradingSwitch
 
 SAMPLE_SEC: Final = 0.25
 HALT_FILE_SEC: Final = 0.02  # how often the halt file is looked for
+LOOK_SEC: Final = 1.0  # between two looks at what is written down
 READY_SEC: Final = 20.0  # a venue that is not synced by then is given up for readiness, not for good
 
 
@@ -92,6 +94,7 @@ class Parts:
     servers: Sequence[Server]
     beside: Sequence[Beside]
     recorder: Recorder | None
+    soundness: Soundness
     started: DaemonStarted
     on_lag: Callable[[int], None]
     scrape_address: Callable[[], str]
@@ -100,11 +103,11 @@ class Parts:
 
 
 class Daemon:
-    """Runs the parts. `state` is starting, running, safe_mode or stopping; `problems` say what is wrong with it."""
+    """Runs the parts. `state` is starting, running, degraded, safe_mode or stopping; `problems` say what broke."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self.state = "starting"
+        self._state = "starting"
         self.is_ready = False
         self._safe_mode = ""  # why, where the run is one
         self.problems: list[str] = []
@@ -118,6 +121,21 @@ class Daemon:
     def is_safe_mode(self) -> bool:
         """Whether this run trades nothing until an operator resumes."""
         return bool(self._safe_mode)
+
+    @property
+    def state(self) -> str:
+        """Degraded is a running daemon of which something is wrong; `reasons` say what."""
+        return "degraded" if self._state == "running" and self.reasons else self._state
+
+    @property
+    def reasons(self) -> list[str]:
+        """What broke, and what of its records is not whole or soon will not be."""
+        return [*self.problems, *self.parts.soundness.reasons.values()]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing broke and everything is written down."""
+        return not self.problems and self.parts.soundness.is_whole
 
     def stop(self, reason: str) -> None:
         """Ask for the end."""
@@ -136,6 +154,7 @@ class Daemon:
             for server in parts.servers:
                 await server.start()
             self._supervisor.start("journal watch", self._watch_journal())
+            self._supervisor.start("records watch", self._watch_records())
             self._supervisor.start("journal retention", parts.keeping.retire_on())
             self._supervisor.start("sampler", self._sample())
             for each in parts.beside:
@@ -150,12 +169,12 @@ class Daemon:
                     if isinstance(port, AccountPort):
                         self._supervisor.start(f"account {venue}", port.run())
                 self._supervisor.start("dealing", parts.dealing.run())
-                self.state = "safe_mode" if self.is_safe_mode else "running"
+                self._state = "safe_mode" if self.is_safe_mode else "running"
                 self._tell_ready()
                 on_ready()
                 await self.stopping.wait()
         finally:
-            self.state = "stopping"
+            self._state = "stopping"
             parts.log.info("stopping", reason=self._reason)
             for look in self.before_end:
                 look()
@@ -237,18 +256,25 @@ class Daemon:
         except (OSError, JournalError) as error:
             self.parts.log.error("the halt is in force, but not on disk", error=str(error))
 
+    async def _watch_records(self) -> None:
+        while True:
+            self.parts.soundness.look()
+            await asyncio.sleep(LOOK_SEC)
+
     async def _watch_journal(self) -> None:
-        reason = await self.parts.keeping.journal.until_failed()
-        self.trouble(f"the journal takes no more records: {reason}")
+        self.trouble(_no_journal(await self.parts.keeping.journal.until_failed()))
         await asyncio.Event().wait()  # a failed journal is told once
 
     def on_death(self, name: str, error: BaseException | None) -> None:
         """A task ended that should not have."""
-        self.trouble(f"the task {name} ended: {error!r}" if error else f"the task {name} ended")
+        self.troubled(f"the task {name} ended", error)
 
-    def troubled(self, what: str, error: BaseException) -> None:
-        """Something of ours went wrong while doing `what`."""
-        self.trouble(f"{what}: {error!r}")
+    def troubled(self, what: str, error: BaseException | None) -> None:
+        """Something of ours went wrong while doing `what`; a journal that failed stops many things for one reason."""
+        if isinstance(error, JournalFailed):
+            self.trouble(_no_journal(str(error)))
+        else:
+            self.trouble(f"{what}: {error!r}" if error else what)
 
     def safe_mode(self, text: str) -> None:
         """Come up to be looked at, and trade nothing until an operator resumes."""
@@ -256,7 +282,9 @@ class Daemon:
         self.parts.log.error(self._safe_mode)
 
     def trouble(self, text: str) -> None:
-        """Something of ours is broken: say so everywhere, and let nobody trade."""
+        """Something of ours is broken: say so everywhere, once, and let nobody trade."""
+        if text in self.problems:
+            return
         self.problems.append(text)
         self.parts.log.error(text)
         if self.parts.switch.state != "HALTED":
@@ -302,9 +330,17 @@ class Daemon:
 
     async def _end_keeping(self) -> None:
         parts = self.parts
-        if not await parts.keeping.close():
-            parts.log.warning("the store did not catch up; it will after the next start", lag=parts.keeping.store.lag)
+        try:
+            if not await parts.keeping.close():
+                lag = parts.keeping.store.lag
+                parts.log.warning("the store did not catch up; it will after the next start", lag=lag)
+        finally:
+            parts.soundness.look()  # the database's last words
 
     async def _end_servers(self) -> None:
         for server in reversed(self.parts.servers):
             await server.close()
+
+
+def _no_journal(reason: str) -> str:
+    return f"the journal takes no more records: {reason}"

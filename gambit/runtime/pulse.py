@@ -12,6 +12,7 @@ import orjson
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.events import SIGNAL_CLOSED, SIGNAL_RAISED
+from gambit.journal import JournalFailed
 from gambit.runtime.clock import Clock
 
 Event = dict[str, Any]
@@ -59,8 +60,12 @@ class Pulse:
             at_ns: int = event["recv_ns"]  # type: ignore[assignment]
             if is_raised:
                 self.on_latency(ready_ns - at_ns)
-            self.journal.append(SIGNAL_RAISED if is_raised else SIGNAL_CLOSED, orjson.dumps(event), at_ns)
             self.board.take(event)
+            try:
+                self.journal.append(SIGNAL_RAISED if is_raised else SIGNAL_CLOSED, orjson.dumps(event), at_ns)
+            except JournalFailed as error:  # the feed goes on, to be looked at; nobody acts on what is not written
+                self.on_defect(error)
+                continue
             for listener in self.listeners:
                 self._tell(listener, event)
 

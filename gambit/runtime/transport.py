@@ -8,7 +8,7 @@ insists on compression, and as the second opinion.
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import picows
@@ -238,6 +238,12 @@ class _WebsocketsLink:
             await work  # type: ignore[misc]
         except websockets.ConnectionClosed:
             return  # the reader tells
+
+
+TRANSPORTS: Final[Mapping[str, Callable[[Callable[[], int]], Transport]]] = {
+    "picows": PicowsTransport,
+    "websockets": WebsocketsTransport,
+}  # by the configuration's names
 
 
 def _close_text(code: int, reason: str | None) -> str:

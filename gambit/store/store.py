@@ -201,6 +201,10 @@ class Store:
             raise
         else:
             database.close()
+            if _log_of(path).exists():
+                self._report(
+                    f"{path}: its log stays beside it, for want of room; nothing is lost, the next start reads it"
+                )
 
     def _serve(self, database: Database) -> None:
         follower = self._followed(database)

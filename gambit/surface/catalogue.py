@@ -64,6 +64,8 @@ KEEPING: Final = (
     _gauge("gambit_journal_failed", "Whether the journal takes no more records (1)."),
     _gauge("gambit_store_lag_records", "Journal records the database has not applied yet."),
     _gauge("gambit_disk_free_ratio", "Share of the state directory's disk that is free."),
+    _gauge("gambit_store_failed", "Whether the database takes nothing now (1); it is tried again."),
+    _gauge("gambit_disk_free_bytes", "Room on the disk of the state directory; -1: unknown."),
     _counter("gambit_store_samples_dropped_total", "Telemetry rows dropped since the database was too slow."),
 )
 
@@ -83,6 +85,7 @@ OUTSIDE: Final = (
 PROCESS: Final = (
     _seconds("gambit_loop_lag_seconds", "How late the event loop ran a timer.", (), FAST),
     _gauge("gambit_ready", "Whether every enabled venue is synced or given up (1)."),
+    _gauge("gambit_degraded", "How many things are wrong with the daemon or its records; `gambit status` names them."),
     _gauge("gambit_progress_stalled", "Whether a part that has to move stands still (1).", "part"),
     _seconds("gambit_uptime_seconds", "Time since the daemon's start."),
     _gauge("gambit_build_info", "Always 1; the labels say what runs.", "version", "python", "mode"),

@@ -57,7 +57,7 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """The daemon: `state` is starting, running, safe_mode or stopping."""
+    """The daemon: `state` is starting, running, degraded, safe_mode or stopping."""
 
     state: str
     trading_state: str  # ACTIVE, REDUCING, HALTED
