@@ -26,7 +26,7 @@ class Access:
         *,
         now_ns: Callable[[], int],
         chance: Callable[[int], bytes],
-        tell: Callable[[Fact], object],
+        tell: Callable[[Fact], object] | None,
         cost: passwords.Cost = passwords.COST,
     ) -> "Access":
         """`book.open()` has still to be awaited."""

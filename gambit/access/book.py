@@ -6,12 +6,14 @@ answered: what a kill leaves behind was never promised otherwise. Changes come o
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar, cast
+
+import msgspec
 
 from gambit.access.permissions import Role
-from gambit.access.records import REFRESH_KEY, Session, SigningKey, State, User, name_of_signing_key
+from gambit.access.records import REFRESH_KEY, Session, SigningKey, State, Untold, User, name_of_signing_key
 from gambit.access.tokens import ACCESS_SEC, IDLE_NS, KEY_BYTES_MIN, REFRESH_NS, SECOND_NS, check_key
-from gambit.events import Fact
+from gambit.events import Fact, read, written
 from gambit.events.access import SessionEnded, SigningKeysRotated, UserChanged
 
 ID_BYTES: Final = 16
@@ -35,7 +37,8 @@ class Keeper(Protocol):
 
 
 class Book:
-    """`chance(n)` gives n unguessable bytes; `tell` takes facts to the journal."""
+    """`chance(n)` gives n unguessable bytes; `tell` takes facts to the journal. Where there is no journal (None) they
+    are kept with the state, and told when it is opened with one."""
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class Book:
         *,
         now_ns: Callable[[], int],
         chance: Callable[[int], bytes],
-        tell: Callable[[Fact], object],
+        tell: Callable[[Fact], object] | None,
     ) -> None:
         self.keeper = keeper
         self.secrets = secrets
@@ -72,6 +75,8 @@ class Book:
             check_key(self.keys[signing.kid], signing.kid)
         if not self.state.signing:
             await self.rotate()
+        if self.state.untold and self.tell is not None:
+            await self.change(_all_told)
 
     async def change(self, work: Callable[[State], tuple[T, list[Fact]]]) -> T:
         """Carry out `work` on a copy of the state. Its facts are told, and its result given, once the change is on
@@ -79,6 +84,8 @@ class Book:
         async with self._lock:
             draft = self.state.copy()
             result, facts = work(draft)
+            if self.tell is None:
+                draft.untold += [Untold(kind=kind, body=msgspec.Raw(body)) for kind, body in map(written, facts)]
             await asyncio.shield(self._keep(draft, facts))
             return result
 
@@ -87,8 +94,8 @@ class Book:
         await asyncio.to_thread(self.keeper.save, draft)
         self.state = draft
         for fact in facts:
-            self.tell(fact)
-        for fact in facts:
+            if self.tell is not None:
+                self.tell(fact)
             if isinstance(fact, SessionEnded):
                 for listener in self.on_end:
                     listener(fact.session_id)
@@ -143,6 +150,12 @@ class Book:
         if session is None or user is None or user.status != "active" or is_over(session, self.now_ns()):
             return None
         return session, user
+
+
+def _all_told(state: State) -> tuple[None, list[Fact]]:
+    facts = [cast(Fact, read(one.kind, bytes(one.body))) for one in state.untold]
+    state.untold = []
+    return None, facts
 
 
 def is_over(session: Session, now_ns: int) -> bool:

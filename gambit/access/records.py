@@ -66,6 +66,13 @@ class SigningKey(Record, frozen=True):
     retired_ns: int | None = None
 
 
+class Untold(Record, frozen=True):
+    """A fact that happened while there was no journal to tell it to."""
+
+    kind: str
+    body: msgspec.Raw
+
+
 class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """All of it."""
 
@@ -75,6 +82,7 @@ class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     api_keys: dict[str, ApiKey] = {}
     signing: list[SigningKey] = []
     failures: dict[str, list[int]] = {}  # by account and address: when a login failed
+    untold: list[Untold] = []
 
     def copy(self) -> "State":
         """One that can be changed without touching this one; records are frozen and shared."""
@@ -84,6 +92,7 @@ class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             api_keys=dict(self.api_keys),
             signing=list(self.signing),
             failures={name: list(times) for name, times in self.failures.items()},
+            untold=list(self.untold),
         )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from gambit.access.access import Access
 from gambit.access.statefile import StateFile
 from gambit.events import Fact
+from gambit.events.operation import Audited
+from gambit.surface.control import Caller
 from gambit.vault import NoSecret, Vault
 
 
@@ -43,9 +45,15 @@ def build_access(
     state_dir: Path,
     environ: Mapping[str, str],
     now_ns: Callable[[], int],
-    tell: Callable[[Fact], object],
+    tell: Callable[[Fact], object] | None,
     warn: Callable[[str], None],
 ) -> Access:
     """Nothing is read before `access.book.open()`."""
     secrets = VaultSecrets(lambda: Vault.open(state_dir, environ, now_ns, tell=warn))
     return Access.over(StateFile(state_dir), secrets, now_ns=now_ns, chance=os.urandom, tell=tell)
+
+
+async def noted_for_later(access: Access, caller: Caller, action: str, detail: str) -> None:
+    """The audit record of what was done while no daemon ran; the next one takes it to its journal."""
+    fact = Audited(who=caller.who, door=caller.door.value, action=action.replace(".", " "), detail=detail)
+    await access.book.change(lambda _state: (None, [fact]))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gambit.bootstrap.audit import audit
+from gambit.bootstrap.people import people_handlers
 from gambit.bootstrap.scoring import Scores
 from gambit.bootstrap.trading import desk_handlers
 from gambit.journal import JournalError
@@ -52,6 +53,7 @@ def handlers(
     return {
         **desk_handlers(daemon),
         **_kept(daemon, letters),
+        **people_handlers(lambda: daemon().parts.access, lambda *said: audit(daemon(), *said)),
         "reload": read_again,
         "status": status,
         "opportunities": opportunities,

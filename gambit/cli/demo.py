@@ -178,7 +178,7 @@ class _Login(NamedTuple):
         """Where to, and how to get in."""
         return [
             f"  dashboard  {address}/#ticket={self.ticket}   (logs in, once)",
-            f"  log in     {self.email} with {self.password}",
+            f"  log in     {self.email} with {self.password}   (or another link: gambit user link {self.email})",
             f"  api        {address}/docs",
         ]
 

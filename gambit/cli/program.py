@@ -34,6 +34,7 @@ from gambit.cli.scorecard import scorecard
 from gambit.cli.sim import sim
 from gambit.cli.status import status
 from gambit.cli.top import top
+from gambit.cli.users import users
 from gambit.cli.venues import venue_commands
 
 FAILED = 1
@@ -78,6 +79,7 @@ RUNNING = (
     opportunities,
     alerts,
     *trading.COMMANDS,
+    users,
     *desk.COMMANDS,
 )  # what speaks to a running daemon
 KEPT = (query, explain, scorecard, export, verify, rebuild, backup, restore, dead_letters)  # on what the daemon kept

@@ -8,13 +8,14 @@
     telling   alert.create, alert.ack, alert.resolve, alert.silence, alert.unsilence, alert.test,
               halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
               dlq.purge
+    users     user.list, user.add, user.role, user.disable, user.enable, user.passwd, user.link, user.rotate_keys
     files     snapshot, backup
 
 The answers are the structs of gambit.surface.views; `metrics` answers with the exposition text.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -161,6 +162,35 @@ class SilenceId(Params, frozen=True):
     silence_id: str
 
 
+class UserName(Params, frozen=True):
+    """One user, by id or email."""
+
+    user: str
+
+
+class NewUser(Params, frozen=True):
+    """Who is let in, and what they may."""
+
+    email: str
+    password: str
+    role: Literal["viewer", "trader", "admin"] = "viewer"
+
+
+class UserRole(Params, frozen=True):
+    """Another role."""
+
+    user: str
+    role: Literal["viewer", "trader", "admin"]
+
+
+class UserPassword(Params, frozen=True):
+    """Another password, or no second factor any more."""
+
+    user: str
+    password: str | None = None
+    drop_second_factor: bool = False
+
+
 PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "status": Nothing,
     "opportunities": Opportunities,
@@ -186,6 +216,14 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "plan.approve": PlanId,
     "plan.reject": PlanId,
     "order.cancel": OrderId,
+    "user.list": Nothing,
+    "user.add": NewUser,
+    "user.role": UserRole,
+    "user.disable": UserName,
+    "user.enable": UserName,
+    "user.passwd": UserPassword,
+    "user.link": UserName,
+    "user.rotate_keys": Nothing,
     "arm": Nothing,
     "disarm": Reason,
     "alerts": Alerts,

@@ -1,0 +1,192 @@
+"""`gambit user`: who may come in by the network doors. Works on the running daemon, or on its files while none runs."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gambit.cli.daemon import Place, ask, place_of_running
+from gambit.cli.options import Failure, with_config, with_json
+from gambit.cli.paint import Paint, table
+from gambit.surface import quantities
+
+ROLES = ("viewer", "trader", "admin")
+
+
+@click.group("user")
+def users() -> None:
+    """Users of dashboard, API and bot: add, list, role, disable, enable, passwd, link, rotate-keys."""
+
+
+def _asked(method: str, config_path: Path | None, overrides: tuple[str, ...], **params: Any) -> Any:
+    """The daemon's answer; with no daemon the same is done on its files, under its lock."""
+    from gambit.runtime.process import holder, prepare_state_dir
+
+    place = place_of_running(config_path, overrides)
+    prepare_state_dir(place.state)
+    if holder(place.state) is None:
+        return asyncio.run(_by_itself(place, method, params))
+    return ask(place, method, 10.0, **params)
+
+
+async def _by_itself(place: Place, method: str, params: dict[str, Any]) -> Any:
+    import time
+
+    import msgspec
+
+    from gambit.access.permissions import RULES
+    from gambit.access.statefile import StateFileError
+    from gambit.bootstrap.access import build_access, noted_for_later
+    from gambit.bootstrap.people import people_handlers
+    from gambit.runtime.process import InstanceLock
+    from gambit.surface.control import Caller
+    from gambit.surface.methods import PARAMS
+    from gambit.surface.rpc import RpcError
+    from gambit.vault import VaultError
+
+    lock = InstanceLock(place.state)
+    lock.acquire()
+    try:
+        access = build_access(
+            place.state, os.environ, time.time_ns, None, lambda text: click.echo(f"gambit: {text}", err=True)
+        )
+        await access.book.open()
+        caller = Caller(os.getuid(), os.getpid())
+        handler = people_handlers(lambda: access, lambda *_: None)[method]
+        given = {name: value for name, value in params.items() if value is not None}
+        answer: Any = await handler(msgspec.convert(given, PARAMS[method]), caller)  # type: ignore[misc]
+        if RULES[method].is_privileged:
+            await noted_for_later(access, caller, method, str(params.get("user") or params.get("email") or ""))
+        return answer
+    except (RpcError, VaultError, StateFileError, ValueError, KeyError) as error:
+        raise Failure(f"gambit: {error}") from error
+    finally:
+        lock.release()
+
+
+def _password(from_stdin: bool) -> str:
+    """Typed twice, or one line of the standard input."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    text: str = click.prompt("password", hide_input=True, confirmation_prompt=True)
+    return text
+
+
+def _show(row: Any, *, as_json: bool, text: str) -> None:
+    click.echo(json.dumps(row) if as_json else text)
+
+
+with_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from the standard input.")
+
+
+@users.command("add")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True, help="What they may.")
+@with_stdin
+@with_config
+@with_json
+def add(
+    email: str, role: str, password_stdin: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Make a user; the first admin is made so."""
+    row = _asked("user.add", config_path, overrides, email=email, password=_password(password_stdin), role=role)
+    _show(row, as_json=as_json, text=f"{row['email']} is a {row['role']} now")
+
+
+@users.command("list")
+@with_config
+@with_json
+def listed(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """List all users, oldest first."""
+    rows = _asked("user.list", config_path, overrides)
+    if as_json or not rows:
+        click.echo(json.dumps(rows) if as_json else "no users; `gambit user add EMAIL --role admin` makes the first")
+        return
+    cells = [
+        [row["email"], row["role"], row["status"], "on" if row["second_factor"] else "-", _since(row)] for row in rows
+    ]
+    head, *lines = table([["user", "role", "status", "second factor", "since"], *cells], left=5)
+    click.echo("\n".join([Paint.for_stdout().strong(head), *lines]))
+
+
+def _since(row: dict[str, Any]) -> str:
+    return quantities.moment(row["created_ns"])
+
+
+@users.command("role")
+@click.argument("user")
+@click.argument("role", type=click.Choice(ROLES))
+@with_config
+@with_json
+def set_role(user: str, role: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Give a user another role; their sessions end."""
+    row = _asked("user.role", config_path, overrides, user=user, role=role)
+    _show(row, as_json=as_json, text=f"{row['email']} is a {row['role']} now; their sessions are over")
+
+
+@users.command("disable")
+@click.argument("user")
+@with_config
+@with_json
+def disable(user: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Let a user in no more; their sessions end at once."""
+    row = _asked("user.disable", config_path, overrides, user=user)
+    _show(row, as_json=as_json, text=f"{row['email']} is not let in any more")
+
+
+@users.command("enable")
+@click.argument("user")
+@with_config
+@with_json
+def enable(user: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Let a user in again."""
+    row = _asked("user.enable", config_path, overrides, user=user)
+    _show(row, as_json=as_json, text=f"{row['email']} is let in again")
+
+
+@users.command("passwd")
+@click.argument("user")
+@click.option("--drop-second-factor", is_flag=True, help="Take their second factor away, and leave the password.")
+@with_stdin
+@with_config
+@with_json
+def passwd(
+    user: str,
+    drop_second_factor: bool,
+    password_stdin: bool,
+    config_path: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Give a user another password, or take a lost second factor away; their sessions end."""
+    password = None if drop_second_factor else _password(password_stdin)
+    row = _asked(
+        "user.passwd", config_path, overrides, user=user, password=password, drop_second_factor=drop_second_factor
+    )
+    done = "has no second factor any more" if drop_second_factor else "has another password"
+    _show(row, as_json=as_json, text=f"{row['email']} {done}; their sessions are over")
+
+
+@users.command("link")
+@click.argument("user")
+@with_config
+@with_json
+def link(user: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print a link that logs a user in once, within ten minutes; it counts as a second factor."""
+    place = place_of_running(config_path, overrides)
+    row = ask(place, "user.link", user=user)
+    address = ask(place, "status").get("web_address", "")
+    _show({**row, "address": address}, as_json=as_json, text=f"{address}/#ticket={row['ticket']}")
+
+
+@users.command("rotate-keys")
+@with_config
+@with_json
+def rotate_keys(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Sign access tokens with a new key; those that are out stay good until they are over."""
+    row = _asked("user.rotate_keys", config_path, overrides)
+    _show(row, as_json=as_json, text=f"access tokens are signed with {row['kid']} from now on")
