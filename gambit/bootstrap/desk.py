@@ -11,6 +11,7 @@ from gambit.engine.desk import Desk
 from gambit.engine.market import Market
 from gambit.engine.paper import Paper, opening_balances
 from gambit.events.operation import TradingStateChanged
+from gambit.journal import JournalError
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Log
@@ -41,13 +42,19 @@ def build_dealing(
     on_defect: Callable[[str, BaseException], None],
     notify: Callable[[Notify], None],
 ) -> Dealing:
-    """The desk in its shell, brought to where the journal says it stood. Raises ReplayDiffers."""
+    """The desk in its shell, brought to where the journal says it stood. Raises ReplayDiffers, JournalError."""
+    found = keeping.snapshots.latest()
+    if found is None and keeping.journal.first_seq > 1:
+        raise JournalError(
+            f"the journal begins at record {keeping.journal.first_seq}, and no snapshot of the desk can be used: "
+            "what was before is not known; restore a backup into an empty state directory"
+        )
 
     def venues() -> dict[str, VenueView]:
         return venue_views(config, feeds(), dealing.ports)
 
     dealing = Dealing(
-        Desk(execution(config), limits(config)),
+        Desk(execution(config), limits(config), found.standing if found else None),
         clock,
         keeping.journal,
         ledger.fact,
@@ -58,8 +65,9 @@ def build_dealing(
         on_state=on_state,
         on_defect=on_defect,
     )
-    dealing.replay()
-    keeping.state_hash = lambda: dealing.desk.standing.digest()
+    dealing.replay(found.seq if found else 0)
+    keeping.snapshot_seq = found.seq if found else 0
+    keeping.standing = lambda: dealing.desk.standing if dealing.is_whole else None
     return dealing
 
 

@@ -100,6 +100,7 @@ class Desk:
         self.inquiry = Inquiry(rules)
         self.refusals: list[tuple[int, int, Opportunity]] = []  # due, our latency, what was refused
         self.suspicions: dict[str, Suspicion] = {}  # by venue
+        self._is_whole = True
         self._decision = Decision()
         self._now_ns = 0
 
@@ -261,7 +262,13 @@ class Desk:
 
     # ---- details ----
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every fact it took for true was given out: a call that broke off in the middle gave none."""
+        return self._is_whole and not self._decision.facts
+
     def _begin(self, now_ns: int) -> None:
+        self._is_whole = self.is_whole
         self._decision = Decision([], [])
         self._now_ns = now_ns
 

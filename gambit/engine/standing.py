@@ -29,6 +29,7 @@ from gambit.engine.trade import opened as begun
 from gambit.engine.trading_state import TradingState
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import (
+    ORDER_KINDS,
     AboutOrder,
     Armed,
     BalanceCorrected,
@@ -104,6 +105,14 @@ class Snapshot(msgspec.Struct, array_like=True):
     state: bytes
     archive: Packed
 
+    @property
+    def digest(self) -> str:
+        """The state's hash: the rules' version and BLAKE2b-256 of its canonical JSON."""
+        return f"{VERSION}-{hashlib.blake2b(self.state, digest_size=32).hexdigest()}"
+
+
+NO_PACKED: Final = Packed([], [], {}, [])
+
 
 class Standing:
     """The state and what can be read off it."""
@@ -146,8 +155,8 @@ class Standing:
     # ---- snapshots ----
 
     def digest(self) -> str:
-        """The state's hash: the rules' version and BLAKE2b-256 of its canonical JSON."""
-        return f"{VERSION}-{hashlib.blake2b(_encoder.encode(self.state), digest_size=32).hexdigest()}"
+        """The state's hash (Snapshot.digest)."""
+        return Snapshot(_encoder.encode(self.state), NO_PACKED).digest
 
     @staticmethod
     def is_comparable(digest: str) -> bool:
@@ -527,5 +536,9 @@ _HANDLERS: Final[dict[type, Handler]] = {
     OpportunityEnded: Standing._ended,
     DaemonStarted: Standing._started,
 }
+# The kinds of records that lead to the state; the others need not be read for it.
+STATE_KINDS: Final = frozenset(
+    kind for kind, struct in ORDER_KINDS.items() if struct in _HANDLERS or issubclass(struct, AboutOrder)
+) | {"daemon.started", "state.changed"}
 _encoder = msgspec.json.Encoder(order="deterministic")
 _decoder = msgspec.json.Decoder(State)

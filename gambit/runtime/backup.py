@@ -18,13 +18,14 @@ import msgspec
 import zstandard
 
 from gambit.journal import JournalError, Places, Proof, places, verify
+from gambit.runtime.snapshots import ENDING, FOLDER, snapshots_folder
 from gambit.store import StoreError
 from gambit.store.rebuild import cursor_of
 
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "gambit.duckdb"
 _READ_BYTES: Final = 1 << 20
-_FOLDERS: Final = ("journal", "exports")
+_FOLDERS: Final = ("journal", FOLDER, "exports")
 _FILES: Final = (DATABASE, "journal.head", "journal.key", "journal.pub")
 
 
@@ -86,6 +87,8 @@ def _members(sources: Sources) -> Iterator[tuple[str, Path]]:
     for path in (at.heads[0], at.key, at.key.with_suffix(".pub"), sources.database):
         if path.exists():
             yield (DATABASE if path == sources.database else path.name), path
+    for path in sorted(snapshots_folder(at.folder).glob(f"*{ENDING}")):  # before the journal: never ahead of it
+        yield f"{FOLDER}/{path.name}", path
     for path in sorted(at.folder.glob("*.journal")):
         yield f"journal/{path.name}", path
     for path in sorted(sources.exports.glob("*/day=*/rows.parquet")):

@@ -149,7 +149,14 @@ class Daemon:
         for each in parts.beside:
             each.begin()
         self._begin()
-        parts.log.info("starting", version=parts.started.version, pid=parts.started.pid, epoch=parts.started.epoch)
+        parts.log.info(
+            "starting",
+            version=parts.started.version,
+            pid=parts.started.pid,
+            epoch=parts.started.epoch,
+            snapshot=parts.keeping.snapshot_seq,
+            replayed=parts.dealing.replayed,
+        )
         try:
             for server in parts.servers:
                 await server.start()

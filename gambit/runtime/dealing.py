@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
 
+import msgspec
+
 from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.plan import of_signal
-from gambit.engine.standing import ReplayDiffers
+from gambit.engine.standing import STATE_KINDS, ReplayDiffers
 from gambit.engine.trading_state import Trading
 from gambit.events import KNOWN_KINDS, Fact, read
 from gambit.events.operation import DaemonStarted, TradingStateChanged
@@ -65,6 +67,12 @@ class Record(Protocol):
     def kind(self) -> str: ...
     @property
     def body(self) -> bytes: ...
+
+
+class Stated(msgspec.Struct):
+    """What a checkpoint says of the state."""
+
+    state_hash: str = ""
 
 
 class Follower(Protocol):
@@ -120,28 +128,45 @@ class Dealing:
         self._wake = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
         self._frames: dict[str, int] = {}  # orders not handed over yet: when the frame they are due to arrived
+        self.replayed = 0  # records at the start
         self._is_open = False
         self._is_ending = False
+        self._is_torn = False  # a fact was true and could not be written
 
     # ---- starting ----
 
-    def replay(self) -> int:
-        """Bring the desk to where the journal says it stood; gives how many records that took. Raises ReplayDiffers."""
-        follower = self._journal.follow(0)
+    def replay(self, after: int = 0) -> int:
+        """Bring the desk from record `after` to where the journal says it stood, and hold it against every checkpoint;
+        gives how many records that took. Raises ReplayDiffers."""
+        follower = self._journal.follow(after)
         count = 0
         try:
             while records := follower.read(REPLAY_RECORDS):
                 for record in records:
-                    if record.kind not in KNOWN_KINDS and record.kind != CHECKPOINT:
+                    if record.kind in STATE_KINDS:
+                        self.desk.replay(read(record.kind, record.body), record.ts_ns)
+                    elif record.kind == CHECKPOINT:
+                        self._compare(record)
+                    elif record.kind not in KNOWN_KINDS:
                         raise ReplayDiffers(
                             f"record {record.seq} is a {record.kind!r}, which this version does not know: "
                             "the journal was written by a later one; run that"
                         )
-                    self.desk.replay(read(record.kind, record.body), record.ts_ns)
                 count += len(records)
         finally:
             follower.close()
+        self.replayed = count
         return count
+
+    def _compare(self, record: Record) -> None:
+        stated, standing = msgspec.json.decode(record.body, type=Stated).state_hash, self.desk.standing
+        if standing.is_comparable(stated) and stated != standing.digest():
+            raise ReplayDiffers(f"record {record.seq}: the state is not the one that this checkpoint was signed for")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the journal has every fact that the desk took for true."""
+        return self.desk.is_whole and not self._is_torn
 
     def begin(self, started: DaemonStarted) -> None:
         """This run's first fact; then whatever was under way before is taken up."""
@@ -279,7 +304,11 @@ class Dealing:
         for k, fact in enumerate(decision.facts, 1):
             is_last = k == len(decision.facts)
             write = self._write_now if is_last and is_awaited else self._write
-            seq = write(fact, decision.at_ns)
+            try:
+                seq = write(fact, decision.at_ns)
+            except BaseException:
+                self._is_torn = True
+                raise
         return seq
 
     def _sent(self, task: asyncio.Task[None]) -> None:

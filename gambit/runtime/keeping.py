@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from gambit.config import Config
-from gambit.journal import Journal, JournalFailed, Places, Policy, open_journal, places
+from gambit.engine.standing import Standing
+from gambit.journal import Journal, JournalError, JournalFailed, Places, Policy, open_journal, places
 from gambit.runtime.backup import Sources, write_backup
 from gambit.runtime.clock import Clock
 from gambit.runtime.process import state_dir
+from gambit.runtime.snapshots import Snapshots, snapshots_folder
 from gambit.store import Folders, Snapshot, Store
 from gambit.store.archive import kept_days
 
 HOUR_NS: Final = 3600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
-RETIRE_EVERY_S: Final = 3600.0
+LOOK_EVERY_S: Final = 1.0
+SNAPSHOT_RECORDS: Final = 50_000  # a start replays at most about so many
 
 
 def folder_of(config: Config) -> Path:
@@ -50,12 +53,18 @@ def store_folders(config: Config) -> Folders:
 class Keeping:
     """An open journal and the store that follows it; made by `open_keeping`, before anything is traded."""
 
-    def __init__(self, config: Config, clock: Clock, journal: Journal, store: Store) -> None:
+    def __init__(
+        self, config: Config, clock: Clock, journal: Journal, store: Store, report: Callable[[str], None]
+    ) -> None:
         self.journal = journal
         self.store = store
-        self.state_hash: Callable[[], str] = lambda: ""  # of what the records have led to; for whoever decides to set
+        self.snapshots = Snapshots(snapshots_folder(journal_places(config).folder), journal, report)
+        self.standing: Callable[[], Standing | None] = lambda: None  # what the records have led to; for the desk to set
+        self.snapshot_seq = journal.head  # of the last snapshot; for the desk to set
+        self._snapshot_ns = clock.mono_ns()
         self._config = config
         self._clock = clock
+        self._report = report
 
     @property
     def exports(self) -> Path:
@@ -78,23 +87,40 @@ class Keeping:
             copy.unlink(missing_ok=True)
 
     async def retire_on(self) -> None:
-        """For ever: once an hour sign a checkpoint, and delete journal segments that are old enough and that the store
-        is past. Raises JournalFailed."""
+        """For ever: delete journal segments that are old enough and that neither the store nor a start needs; once an
+        hour, or when a start would have much to replay, sign a checkpoint and keep a snapshot. Raises JournalFailed."""
         keep_ns = self._config.journal.retention_days * DAY_NS
         while True:
-            await asyncio.to_thread(self.journal.retire, self.store.applied, self._clock.now_ns() - keep_ns)
-            await asyncio.sleep(RETIRE_EVERY_S)
-            self._checkpoint()
+            needless = min(self.store.applied, self.snapshots.covered_seq)
+            await asyncio.to_thread(self.journal.retire, needless, self._clock.now_ns() - keep_ns)
+            while not self._is_snapshot_due():
+                await asyncio.sleep(LOOK_EVERY_S)
+            await self.keep_standing()
 
-    def _checkpoint(self) -> None:
-        self.journal.checkpoint(self.state_hash(), self._clock.now_ns())
+    def _is_snapshot_due(self) -> bool:
+        is_much = self.journal.head - self.snapshot_seq >= SNAPSHOT_RECORDS
+        return is_much or self._clock.mono_ns() - self._snapshot_ns >= HOUR_NS
+
+    async def keep_standing(self) -> None:
+        """Sign a checkpoint, and keep a snapshot of what it states. A snapshot that cannot be written is told: the next
+        start takes longer. Raises JournalFailed."""
+        standing = self.standing()
+        snapshot = None if standing is None else standing.snapshot()
+        seq = self.journal.checkpoint("" if snapshot is None else snapshot.digest, self._clock.now_ns())
+        self.snapshot_seq, self._snapshot_ns = seq, self._clock.mono_ns()
+        await self.journal.until_synced(seq)
+        if snapshot is None:
+            return
+        try:
+            await asyncio.to_thread(self.snapshots.write, snapshot, seq)
+        except (OSError, ValueError, JournalError) as error:
+            self._report(f"the desk's snapshot cannot be written: {error}")
 
     async def close(self) -> bool:
         """Sign a checkpoint, write everything; gives whether the store caught up in time. Raises JournalFailed."""
         try:
             with contextlib.suppress(JournalFailed):  # closing it says so
-                self._checkpoint()
-                await self.journal.until_synced(self.journal.head)
+                await self.keep_standing()
             return await asyncio.to_thread(self.store.close)
         finally:
             await self.journal.close()
@@ -115,7 +141,7 @@ def open_keeping(config: Config, clock: Clock, report: Callable[[str], None]) ->
         now_ns=clock.now_ns, report=report,
     )  # fmt: skip
     store.start()
-    return Keeping(config, clock, journal, store)
+    return Keeping(config, clock, journal, store, report)
 
 
 def sources(config: Config, database: Path) -> Sources:

@@ -61,6 +61,7 @@ async def test_a_dislocation_is_traded_and_adds_up(tmp_path: Path) -> None:
         async with running(config) as (again, _):
             state = again.parts.dealing.desk.standing.state
             assert state.epoch == before.epoch + 1
+            assert again.parts.keeping.snapshot_seq > 0  # the start read the last one's snapshot
             assert state.holdings.balances == before.holdings.balances
             assert state.orders.keys() >= before.orders.keys()
 
