@@ -194,12 +194,14 @@ def books_were_fresh(ground: Ground, records: Sequence[Record]) -> int:
 
 
 def net_base(ground: Ground, symbol: str) -> Decimal:
-    """What trading changed in a symbol's base asset over all venues, by the ledgers, fees included."""
+    """What the daemon's orders changed in a symbol's base asset over all venues, by the ledgers, fees included."""
     base = symbol.split("-")[0]
+    prefix = ground.config.execution.key_prefix
     total = Decimal(0)
     for exchange in ground.exchanges.values():
+        orders = exchange.ledger.orders
         for fill in fills_of(exchange):
-            if fill["symbol"] == symbol:
+            if fill["symbol"] == symbol and orders[fill["order_id"]].client_id.startswith(prefix):
                 total += Decimal(fill["qty"]) * (1 if fill["side"] == "buy" else -1)
                 total -= Decimal(fill["fee"]) if fill["fee_asset"] == base else 0
     return total

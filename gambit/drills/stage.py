@@ -23,6 +23,7 @@ EPISODE_MS: Final = 900
 SETTLE_SEC: Final = 45.0
 BOUNDS: Final = ("count", "for_ms", "skip", "probability")
 PLACE: Final = {"action": "place"}
+QUERY: Final = {"action": "query"}
 PRIVATE: Final = {"private": True}
 
 
@@ -97,6 +98,18 @@ class Stage(Bench):
         before = len(orders_of(exchange))
         await self.trade_until(venue, lambda: len(orders_of(exchange)) > before, why=f"{venue} trades again")
         await self.settle()
+
+    async def cancel_under_way(self, venue: str) -> str:
+        """Trade until an order is on its way to a venue, and cancel it there and then; its key."""
+        standing = self.ground.dealing.desk.standing
+
+        def under_way() -> list[str]:
+            return [key for key, order in standing.live.items() if order.intent.venue == venue]
+
+        await self.trade_until(venue, under_way, why=f"an order is on its way to {venue}")
+        key = under_way()[0]
+        self.ground.dealing.cancel(key, "a drill")
+        return key
 
     # ---- what has happened ----
 

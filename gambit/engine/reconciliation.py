@@ -35,6 +35,7 @@ from gambit.events.orders import (
 )
 
 CLOCK_SLACK_NS: Final = 30 * SECOND_NS
+ROUNDING: Final = Decimal("1e-8")  # venues cut the balances they tell to eight digits, and count in finer ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def after_balances(fact: BalanceRead, standing: Standing) -> Iterator[BalanceCor
         total = fact.free.get(asset, ZERO) + fact.locked.get(asset, ZERO)
         delta = total - holdings.balance(fact.venue, asset)
         is_opened = f"{fact.venue}|{asset}" in holdings.corrected
-        if delta or not is_opened:
+        if abs(delta) >= ROUNDING or not is_opened:
             reason: CorrectionReason = "difference" if is_opened else "opening"
             yield BalanceCorrected(venue=fact.venue, asset=asset, delta=delta, reason=reason)
 

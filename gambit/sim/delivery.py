@@ -7,7 +7,7 @@ one of their verbs is in force.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 from gambit.sim.dialect import MILLI_NS, Channel, Dialect, Frame, Report, Session
@@ -128,8 +128,10 @@ class Delivery:
         if waiting is not None:
             session.send(waiting)
         fault = fire("dup", now_ns, facts)
-        for _ in range(int(fault.number_arg("times", 1)) if fault else 0):
-            session.send(text)
+        if fault is not None:
+            again = with_fields(text, fault.args.get("set"))
+            for _ in range(int(fault.number_arg("times", 1))):
+                session.send(again)
 
 
 class SessionFaults:
@@ -173,6 +175,13 @@ def with_checksum(text: str, how: str) -> str:
     if how == "zero":
         return CHECKSUM.sub(r'\1"checksum":0', text, count=1)
     return CHECKSUM.sub(lambda found: f'{found[1]}"checksum":{int(found[2]) ^ 1}', text, count=1)
+
+
+def with_fields(text: str, fields: object) -> str:
+    """A frame in which the named fields (of any object in it) have other texts."""
+    for name, value in fields.items() if isinstance(fields, Mapping) else ():
+        text = re.sub(rf'("{re.escape(str(name))}":\s*)("[^"]*"|-?[\d.]+)', rf'\g<1>"{value}"', text)
+    return text
 
 
 def poisoned(text: str, fault: Fault, rng: Random) -> str:

@@ -339,6 +339,17 @@ def test_f02_an_execution_without_a_key_waits_for_the_order_it_may_be_of() -> No
     talk.replayed()
 
 
+def test_how_a_venue_rounds_is_no_difference() -> None:
+    """Balances come cut to eight digits; ours are exact and stay so."""
+    talk = Talk()
+    for query_id in range(2, 6):
+        talk.now_ns += 10 * SECOND_NS
+        free = {"USDT": D("99999.999999991"), "BTC": D(1000)}
+        talk.tell(BalanceRead(venue="a", query_id=query_id, asked_ns=talk.now_ns, free=free, locked={}))
+    assert talk.desk.standing.state.holdings.balance("a", "USDT") == 100_000
+    assert talk.notices() == []
+
+
 def replace_struct(struct: Any, **changes: Any) -> Any:
     return type(struct)(**({name: getattr(struct, name) for name in struct.__struct_fields__} | changes))
 

@@ -1,0 +1,244 @@
+"""Group C: one leg of a plan came out otherwise than the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from decimal import Decimal
+from typing import Final
+
+from gambit.drills import oracle
+from gambit.drills.ground import orders_of, until
+from gambit.drills.registry import DESK, drill
+from gambit.drills.scenario import Setting
+from gambit.drills.stage import PLACE, PRIVATE, QUERY, Stage
+from gambit.events.orders import Filled, OrderIntended, PlanMade
+from gambit.sim.accounts import MONEY_DIGITS
+
+DEAR: Final = "okx"
+CHEAP: Final = "bybit"
+BUY: Final = {"side": "buy"}
+PAIR: Final = Setting(
+    name="two symbols",
+    venues=DESK.venues,
+    symbols=("BTC-USDT", "ETH-USDT"),
+    settings=("risk.max_balance_difference = 1000000000",),
+)
+PATIENT: Final = Setting(
+    name="a long doubt",
+    venues=DESK.venues,
+    settings=("execution.flat_deadline_ms = 30000", "execution.naked_budget_quote_sec = 1000000"),
+)
+ATTEMPTS_MOST: Final = 5  # execution.compensation_attempts
+
+
+def later_orders(stage: Stage) -> list[OrderIntended]:
+    """The orders that no plan foresaw."""
+    return [intent for intent in stage.intents() if intent.purpose != "entry"]
+
+
+def each_plan(stage: Stage, most: int) -> None:
+    """No plan had more orders after its entries than that. Raises Broken."""
+    counts = Counter(intent.plan_id for intent in later_orders(stage))
+    stage.need(max(counts.values(), default=0) <= most, f"I06: a plan took {max(counts.values(), default=0)} more")
+    stage.count(compensations=counts.total())
+
+
+@drill("F41")
+async def one_leg_refused(stage: Stage) -> None:
+    """For want of funds, says the venue; the other leg has filled."""
+    fault = stage.strike(CHEAP, "reject", BUY)
+    await stage.fire(fault, DEAR, CHEAP)
+    await stage.settle()
+    stage.need(later_orders(stage), "nothing was compensated")
+    each_plan(stage, ATTEMPTS_MOST)
+    await stage.still_trades(CHEAP)
+
+
+@drill("F42", PATIENT)
+async def one_leg_in_doubt(stage: Stage) -> None:
+    """Nobody compensates what may still have filled; the doubt ends after 8 s, and so does the imbalance."""
+    stage.strike(CHEAP, "gap", PRIVATE, for_ms=9000)
+    fault = stage.strike(CHEAP, "drop_reply", {**PLACE})
+    await stage.trade_until(DEAR, lambda: fault.fired, CHEAP)
+    stage.strike(CHEAP, "http", QUERY, for_ms=7000, status=503, body="<html>")
+    standing = stage.ground.dealing.desk.standing
+    await until(lambda: any(str(order.status) == "in_doubt" for order in standing.live.values()), why="a doubt")
+    doubtful = {order.intent.plan_id for order in standing.live.values() if str(order.status) == "in_doubt"}
+    before = len(later_orders(stage))
+    while any(str(order.status) == "in_doubt" for order in standing.live.values()):
+        blind = [intent for intent in later_orders(stage)[before:] if intent.plan_id in doubtful]
+        stage.need(not blind, f"I06: {blind} while an order may still have filled")
+        await asyncio.sleep(0.05)
+    await stage.settle()
+    await stage.still_trades(CHEAP)
+
+
+@drill("F43")
+async def two_parts(stage: Stage) -> None:
+    """Seven tenths and four tenths: the difference is traded once."""
+    stage.strike(DEAR, "partial", {"side": "sell"}, share=0.7)
+    fault = stage.strike(CHEAP, "partial", BUY, share=0.4)
+    await stage.fire(fault, DEAR, CHEAP)
+    await stage.settle()
+    stage.need(later_orders(stage), "nothing was compensated")
+    each_plan(stage, 2)
+
+
+@drill("F44")
+async def compensations_refused(stage: Stage) -> None:
+    """No venue lets us buy: a bounded number of attempts, an alarm, and the symbol is halted."""
+    stage.expects_trouble = True
+    refused = [stage.strike(venue, "reject", BUY, for_ms=30_000) for venue in stage.ground.exchanges]
+    await stage.trade_until(DEAR, lambda: oracle.unhedged(stage.ground.read_journal()[stage.began_at :]), CHEAP)
+    await stage.settle()
+    each_plan(stage, ATTEMPTS_MOST)
+    trading = stage.ground.dealing.desk.standing.state.trading
+    stage.need("symbol:BTC-USDT" in trading.scopes or str(trading.state) == "HALTED", "nobody is halted")
+    stage.need(any(fault.fired for fault in refused), "nothing was refused")
+    await quiet_again(stage)
+
+
+async def quiet_again(stage: Stage) -> None:
+    """The venue would take orders again, and the halted symbol gets none."""
+    before = sum(stage.place_requests(venue) for venue in stage.ground.exchanges)
+    for venue in stage.ground.exchanges:
+        stage.clear(venue)
+    await stage.episode(DEAR, CHEAP)
+    after = sum(stage.place_requests(venue) for venue in stage.ground.exchanges)
+    stage.need(after == before, f"I06: {after - before} orders for a halted symbol")
+
+
+@drill("F45")
+async def remainder_too_small(stage: Stage) -> None:
+    """What is left is worth less than an order may be: it is dust, and nobody tries to trade it."""
+    fault = stage.strike(CHEAP, "partial", BUY, share=0.9995)
+    await stage.fire(fault, DEAR, CHEAP)
+    await stage.settle()
+    stage.need(stage.kinds()["dust.moved"], "nothing became dust")
+    stage.need(not any(stage.ground.exchanges[v].ledger.refusals for v in (DEAR, CHEAP)), "an order was too small")
+
+
+@drill("F46")
+async def price_runs_away(stage: Stage) -> None:
+    """5 % while a leg is held and then refused: nothing is bought beyond the collar, somebody is told."""
+    stage.expects_trouble = True
+    stage.strike(CHEAP, "reject", BUY)
+    held = stage.strike(CHEAP, "hold", PLACE, ms=1200)
+    await stage.trade_until(DEAR, lambda: held.fired, CHEAP)
+    for venue in stage.ground.exchanges:
+        stage.shift(venue, 500.0, 25_000)
+    await stage.settle()
+    fills = [fact for fact in oracle.facts(await stage.records(), Filled) if isinstance(fact, Filled)]
+    keys = {intent.key: intent for intent in stage.intents()}
+    naked = {one.plan_id for one in oracle.unhedged(await stage.records())}
+    ours = [fill for fill in fills if fill.key in keys and keys[fill.key].plan_id in naked]
+    sold = [fill.price for fill in ours if fill.side == "sell"]
+    stage.need(sold, "no plan was left naked after its dear leg filled")
+    limit = min(sold) * (1 + stage.ground.config.execution.loss_budget_bps / 10_000)
+    beyond = [f"{fill.key} {fill.price}" for fill in ours if fill.side == "buy" and fill.price > limit]
+    stage.need(not beyond, f"I06: bought beyond the collar: {beyond}")
+
+
+@drill("F47")
+async def hedge_venue_in_maintenance(stage: Stage) -> None:
+    """Orders are closed at the second leg's venue: another one takes it, or the first is undone."""
+    held = stage.strike(CHEAP, "hold", PLACE, ms=400)
+    await stage.trade_until(DEAR, lambda: held.fired, CHEAP)
+    stage.strike(CHEAP, "maintenance", for_ms=5000, scope="orders")
+    await stage.settle()
+    await asyncio.sleep(5.0)
+    await stage.still_trades(CHEAP)
+
+
+@drill("F48")
+async def withdrawn_between(stage: Stage) -> None:
+    """The money left the venue before the order came: refused, compensated, and the difference is told."""
+    stage.expects_trouble = True  # money that left without an order pulls the kill switch
+    balance = stage.account(CHEAP).balance("USDT")
+    gone = balance.free - 10**MONEY_DIGITS
+    stage.ground.exchanges[CHEAP].desk.deposit(stage.account(CHEAP), "USDT", -gone)
+    refusals = stage.ground.exchanges[CHEAP].ledger.refusals
+    await stage.trade_until(DEAR, lambda: refusals, CHEAP, "an order without funds")
+    await until(lambda: any("off its executions" in line for line in stage.alarms()), 60.0, "the difference is told")
+    await stage.settle()
+    stage.need(stage.ground.daemon.parts.switch.state == "HALTED", "a theft would not halt")
+    stage.is_flat()
+
+
+@drill("F49")
+async def rules_change(stage: Stage) -> None:
+    """Coarser ticks, lots and a larger minimum: an order is refused, the list is read again, the next one fits."""
+    stage.strike(DEAR, "filters", tick_multiple=10, lot_multiple=100, min_cost="50")
+    before = stage.place_requests(DEAR)
+    done = len(orders_of(stage.ground.exchanges[DEAR]))
+    await stage.trade_until(DEAR, lambda: len(orders_of(stage.ground.exchanges[DEAR])) > done, CHEAP, "a fitting order")
+    refused = stage.place_requests(DEAR) - before
+    await stage.settle()
+    stage.need(refused <= 2 * ATTEMPTS_MOST, f"I16: {refused} orders against the rules")
+    stage.count(requests=refused)
+
+
+@drill("F50")
+async def halted_between_the_legs(stage: Stage) -> None:
+    """The second leg's symbol is halted while its create travels; the same with cancels only."""
+    for status in ("HALT", "CANCEL_ONLY"):
+        held = stage.strike(CHEAP, "hold", PLACE, ms=300)
+        await stage.fire(held, DEAR, CHEAP)
+        stage.strike(CHEAP, "status", status=status)
+        await stage.settle()
+        stage.clear(CHEAP)
+        await until(stage.ground.is_synced, why="books are synced again")
+        await stage.still_trades(CHEAP)
+
+
+@drill("F51", PAIR)
+async def one_balance_for_two(stage: Stage) -> None:
+    """Two symbols are cheap at a venue that has money for one order: no order is refused for want of it."""
+    balance = stage.account(CHEAP).balance("USDT")
+    left = 7000 * 10**MONEY_DIGITS
+    stage.ground.exchanges[CHEAP].desk.deposit(stage.account(CHEAP), "USDT", left - balance.free)
+    await until(lambda: _is_known(stage, Decimal(7000)), 60.0, "the balance is known")
+    before = len(stage.ground.exchanges[CHEAP].ledger.refusals)
+    for symbol in stage.ground.setting.symbols:
+        stage.shift(DEAR, symbol=symbol)
+        stage.shift(CHEAP, -60.0, symbol=symbol)
+    await until(lambda: stage.kinds()["plan.made"], why="a plan")
+    await asyncio.sleep(2.0)
+    await stage.settle()
+    refused = list(stage.ground.exchanges[CHEAP].ledger.refusals)[before:]
+    stage.need(not refused, f"I07: {refused}")
+
+
+def _is_known(stage: Stage, most: Decimal) -> bool:
+    known = stage.ground.balances_of(CHEAP).get("USDT", Decimal(0)) <= most
+    if not known:
+        stage.ground.dealing.reconcile(CHEAP)
+    return known
+
+
+@drill("F52")
+async def one_opportunity_many_ticks(stage: Stage) -> None:
+    """Answers come late while the opportunity goes on: one plan for it."""
+    for venue in (DEAR, CHEAP):
+        stage.strike(venue, "hold", PLACE, ms=1000, count=2)
+    raised = len(stage.ground.raised)
+    for _ in range(3):
+        await stage.episode(DEAR, CHEAP)
+    await stage.settle()
+    plans = [fact for fact in oracle.facts(await stage.records(), PlanMade) if isinstance(fact, PlanMade)]
+    counts = Counter(plan.raw_signal_id for plan in plans if plan.raw_signal_id)
+    stage.need(plans and max(counts.values()) == 1, f"I01: {dict(counts)}")
+    stage.count(plans=len(plans), signals=len(stage.ground.raised) - raised)
+
+
+@drill("F54")
+async def late_fill_and_compensation(stage: Stage) -> None:
+    """The rest fills after all, just when it has been bought elsewhere: flat again, without ping-pong."""
+    for after_ms in (5, 20, 60):
+        stage.strike(CHEAP, "partial", BUY, share=0.5)
+        fault = stage.strike(CHEAP, "late_fill", BUY, after_ms=after_ms)
+        await stage.fire(fault, DEAR, CHEAP)
+        await asyncio.sleep(0.2)
+        await stage.settle()
+    each_plan(stage, 3)
