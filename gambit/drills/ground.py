@@ -204,8 +204,10 @@ class Ground:
     async def until_written_down(self) -> list[Record]:
         """The journal with everything that has happened so far."""
         journal = self.daemon.parts.keeping.journal
-        await journal.until_synced(journal.head)
-        return self.read_journal()
+        while not self.records or self.records[-1].seq < journal.head:
+            await journal.until_synced(journal.head)
+            self.read_journal()
+        return self.records
 
     def _twin(self) -> Desk:
         return Desk(execution(self.config), limits(self.config))
