@@ -128,6 +128,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "snapshot": Rule(Scope.ADMIN, is_local=True),
     "backup": _told(Scope.ADMIN, local=True),
     "reload": _told(Scope.ADMIN, local=True),
+    "credentials.reload": _told(Scope.ADMIN, local=True),
     "stop": _told(Scope.ADMIN, local=True),
     "methods": Rule(Scope.MARKET_READ, is_local=True),
     "subscribe": Rule(Scope.MARKET_READ, is_local=True),

@@ -19,6 +19,7 @@ from gambit.bootstrap.access import build_access
 from gambit.bootstrap.alert_handlers import alert_handlers
 from gambit.bootstrap.alerting import Alerting, build_alerting
 from gambit.bootstrap.commands import handlers
+from gambit.bootstrap.credentials import Credentials, accounts, tell_changes
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
 from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
 from gambit.bootstrap.web import build_web
@@ -34,7 +35,7 @@ from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient
 from gambit.runtime.keeping import Keeping, open_keeping
-from gambit.runtime.ledger import Ledger
+from gambit.runtime.ledger import Journal, Ledger
 from gambit.runtime.letters import Letters, decoder
 from gambit.runtime.logs import Sink
 from gambit.runtime.moment import marks_of
@@ -54,11 +55,12 @@ from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import build_market, feed_settings, languages
 from gambit.store import Store
 from gambit.surface.catalogue import METRICS
-from gambit.surface.control import ControlServer, Method
+from gambit.surface.control import ControlServer, Handler, Method
 from gambit.surface.methods import TOPICS, bind
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
 from gambit.surface.vitals import Vitals
+from gambit.vault import Redactor, Vault
 from gambit.venues.decode import decode
 from gambit.venues.orders import Keys
 
@@ -75,6 +77,10 @@ class Options:
     env: Mapping[str, str] | None = None
     progress: Progress | None = None
     sink: Sink | None = None
+    vault: Vault | None = None
+    redactor: Redactor | None = None  # knows every secret that anything of this process knows
+    reload_keys: Callable[[], Mapping[str, Keys]] | None = None  # reads the configured ones again
+    ask: Callable[[], str] | None = None  # for the vault's passphrase, on a terminal
 
 
 @dataclass(slots=True)
@@ -102,7 +108,7 @@ def build(
     recorder = _recorder(config, clock, log, options)
     keeping = open_keeping(config, clock, lambda text: log.warning(text))
     journal, store = keeping.journal, keeping.store
-    ledger = Ledger(journal, clock)
+    ledger = _ledger(journal, clock, options)
     hot = _hot(config, clock, ledger, registry, lambda: daemon)
     http = AiohttpClient()
     feeds = _feeds(config, settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
@@ -110,6 +116,7 @@ def build(
     switch, dealing = _order_path(config, clock, hot.market, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
     table = handlers(lambda: daemon, registry, letters, reload) | alert_handlers(lambda: daemon, alerting, registry)
+    table |= key_handlers(lambda: daemon, options)
     control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     access = _access(config, clock, log, ledger, options)
@@ -134,7 +141,7 @@ def build(
             readings=_readings(hot, feeds, clock, lambda: daemon),
             tally=hot.tally,
             dealing=dealing,
-            ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options),
+            ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options, ledger),
             switch=switch,
             servers=(control, scrape, web),
             beside=(alerting,),
@@ -149,6 +156,19 @@ def build(
     )
     _collect(registry, daemon, control, hot.ticks, options, config.daemon.state_dir)
     return daemon
+
+
+def _ledger(journal: Journal, clock: Clock, options: Options) -> Ledger:
+    """What was done to the vault while nobody kept a journal is written down first."""
+    ledger = Ledger(journal, clock, (options.redactor or Redactor()).raw)
+    if options.vault is not None:
+        tell_changes(options.vault, ledger)
+    return ledger
+
+
+def key_handlers(daemon: Callable[[], Daemon], options: Options) -> dict[str, Handler]:
+    """The methods about the accounts' keys."""
+    return {"credentials.reload": Credentials(daemon, options.vault, options.reload_keys).reload}
 
 
 def _control(config: Config, methods: Mapping[str, Method], log: Log, keeping: Keeping) -> ControlServer:
@@ -189,7 +209,7 @@ def _readings(hot: _Hot, feeds: Feeds, clock: Clock, daemon: Callable[[], Daemon
 def _access(config: Config, clock: Clock, log: Log, ledger: Ledger, options: Options) -> Access:
     environ = os.environ if options.env is None else options.env
     state_dir = Path(config.daemon.state_dir)
-    return build_access(state_dir, environ, clock.now_ns, ledger.fact, lambda text: log.info(text))
+    return build_access(state_dir, environ, clock.now_ns, ledger.fact, lambda text: log.info(text), options.vault)
 
 
 def _order_path(
@@ -333,6 +353,7 @@ def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
         "dead_letters": sum(parts.market.dead_letter_counts.values()),
         "metrics_address": parts.scrape_address(),
         "web_address": parts.web_address(),
+        "accounts": accounts(daemon),
     }
 
 
@@ -410,11 +431,18 @@ def _started(config: Config, dealing: Dealing) -> DaemonStarted:
 
 
 def ports(
-    config: Config, clock: Clock, log: Log, market: Market, dealing: Dealing, feeds: Feeds, options: Options
+    config: Config,
+    clock: Clock,
+    log: Log,
+    market: Market,
+    dealing: Dealing,
+    feeds: Feeds,
+    options: Options,
+    ledger: Ledger,
 ) -> Mapping[str, Port]:
     """Where orders go: to the paper venues, or in live mode to the accounts whose keys are known."""
     if config.execution.mode == "live":
-        return live_ports(config, clock, log, market, dealing, feeds, options.keys)
+        return live_ports(config, clock, log, market, dealing, feeds, options.keys, ledger)
     return paper_ports(config, market, dealing, marks_of(market))
 
 

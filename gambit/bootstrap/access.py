@@ -47,9 +47,10 @@ def build_access(
     now_ns: Callable[[], int],
     tell: Callable[[Fact], object] | None,
     warn: Callable[[str], None],
+    vault: Vault | None = None,
 ) -> Access:
-    """Nothing is read before `access.book.open()`."""
-    secrets = VaultSecrets(lambda: Vault.open(state_dir, environ, now_ns, tell=warn))
+    """Nothing is read before `access.book.open()`; a `vault` that is open already is used."""
+    secrets = VaultSecrets(lambda: vault or Vault.open(state_dir, environ, now_ns, tell=warn))
     return Access.over(StateFile(state_dir), secrets, now_ns=now_ns, chance=os.urandom, tell=tell)
 
 

@@ -10,7 +10,7 @@ from gambit.engine.conditions import VenueView
 from gambit.engine.desk import Desk
 from gambit.engine.market import Market
 from gambit.engine.paper import Paper, opening_balances
-from gambit.events.operation import TradingStateChanged
+from gambit.events.operation import AccountHeld, TradingStateChanged
 from gambit.journal import JournalError
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
@@ -93,10 +93,22 @@ def taker_fee_bps(config: Config, venue: str) -> Decimal:
 
 
 def live_ports(
-    config: Config, clock: Clock, log: Log, market: Market, dealing: Dealing, feeds: Feeds, keys: Mapping[str, Keys]
+    config: Config,
+    clock: Clock,
+    log: Log,
+    market: Market,
+    dealing: Dealing,
+    feeds: Feeds,
+    keys: Mapping[str, Keys],
+    ledger: Ledger,
 ) -> dict[str, AccountPort]:
     """A port to every venue whose keys are known, through the gateway that its feed uses. Raises ValueError for keys
     that cannot sign."""
+
+    def held(fact: AccountHeld) -> None:
+        log.error("no orders go to an account", venue=fact.venue, cause=fact.cause, reason=fact.reason)
+        ledger.fact(fact)
+
     ports: dict[str, AccountPort] = {}
     for venue in market.venues:
         if venue not in keys or venue not in LANGUAGES:
@@ -116,6 +128,10 @@ def live_ports(
             start=lambda name, work: feeds.supervisor.start(name, work, may_end=True),
             random=feeds.random,
             warn=lambda text: log.warning(text),
+            keys=keys[venue],
+            on_held=held,
+            redact=ledger.redact,
+            wants_bound_keys=config.execution.require_bound_keys,
             tls=feeds.tls,
             lines=[HttpLine(feeds.gateway(venue).rest, clock.mono_ns, feeds.random, feeds.tls) for _ in range(LINES)],
             symbols=[listing.symbol for listing in market.listings if listing.venue == venue],

@@ -9,11 +9,12 @@ import contextlib
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
 from gambit.bootstrap import Options, build
+from gambit.bootstrap.credentials import live_keys, open_vault
 from gambit.bootstrap.reloading import Reloading
 from gambit.config import Config
 from gambit.runtime.clock import SystemClock
@@ -34,6 +35,8 @@ from gambit.runtime.progress import Progress
 from gambit.runtime.signals import Signals
 from gambit.runtime.starts import Starts, is_safe_mode_due
 from gambit.runtime.tracing import Tracing
+from gambit.vault import Redactor
+from gambit.venues.orders import Keys
 
 LIMITS_SEC: Final = {"loop": 10.0, "books": 60.0, "store": 120.0}
 TURN_SEC: Final = 1.0
@@ -53,7 +56,7 @@ async def run_daemon(
     """Run a daemon until a signal or the control socket ends it; `quiet` logs only what somebody has to look at.
 
     `load` reads the configuration again for SIGHUP and `gambit reload`; without it nothing can change.
-    Raises ProcessError, JournalError, FeedError, OSError when it cannot start.
+    Raises ProcessError, JournalError, FeedError, VaultError, CredentialError, OSError when it cannot start.
     """
     state_dir = Path(config.daemon.state_dir)
     prepare_state_dir(state_dir)
@@ -61,16 +64,19 @@ async def run_daemon(
     lock.acquire()
     notifier = Notifier.from_environment(environ)
     clock = SystemClock()
-    logs = _logs(config, clock, quiet=quiet)
+    redactor = Redactor()
+    logs = _logs(config, clock, redactor, quiet=quiet)
     starts = Starts(state_dir)
     tracing = None
     try:
         forbid_core_dumps()
         raise_file_limit()
+        options = dataclasses.replace(options, sink=logs.sink, redactor=redactor)
+        _give_keys(options, config, environ, clock, logs)  # refused before this counts as a start
         crashes = starts.begin(clock.now_ns())
         usable = frozenset() if config.daemon.cpu is None else pin(config.daemon.cpu)
         progress = Progress(LIMITS_SEC, clock.mono_ns)
-        options = dataclasses.replace(options, progress=progress, sink=logs.sink)
+        options.progress = progress
         tracing = Tracing.from_environment(environ, clock.now_ns)
         if tracing is not None:
             options.listeners = [*options.listeners, tracing.take]
@@ -81,6 +87,9 @@ async def run_daemon(
         async with _Around(daemon, config, clock, notifier, logs, reloading, progress, usable):
             await daemon.run(lambda: _ready(daemon, notifier, on_ready))
         starts.ended_well()
+    except Exception as error:
+        without_secrets(error, redactor)
+        raise
     finally:
         if tracing is not None:
             tracing.close()
@@ -89,13 +98,50 @@ async def run_daemon(
     return 0 if daemon.is_whole else 1
 
 
+def _give_keys(
+    options: Options, config: Config, environ: MutableMapping[str, str], clock: SystemClock, logs: Logs
+) -> None:
+    """The vault, and in live mode the keys of accounts that the caller has none for. Raises VaultError,
+    CredentialError."""
+    log, learn = logs.logger(), logs.redactor.learn
+    options.vault = vault = open_vault(
+        Path(config.daemon.state_dir), environ, clock.now_ns, learn, lambda text: log.warning(text), options.ask
+    )
+
+    def keys() -> Mapping[str, Keys]:
+        found = live_keys(config, vault, environ)
+        for one in found.values():
+            for value in (one.key, one.secret, one.passphrase):
+                learn(value)
+        return found
+
+    if config.execution.mode == "live" and not options.keys:
+        options.keys, options.reload_keys = keys(), keys
+        for venue in config.venues:
+            if config.venues[venue].enabled and venue not in options.keys:
+                log.warning("no keys: market data only", venue=venue)
+    for one in options.keys.values():
+        for value in (one.key, one.secret, one.passphrase):
+            learn(value)
+
+
+def without_secrets(error: BaseException, redactor: Redactor) -> None:
+    """Take known secrets out of an exception's texts, and of those that led to it: whoever prints it prints none."""
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        one.args = tuple(redactor.text(each) if isinstance(each, str) else each for each in one.args)
+        one = one.__cause__ or one.__context__
+
+
 def _ready(daemon: Daemon, notifier: Notifier, on_ready: Ready) -> None:
     synced = sum(feed.books_synced for feed in daemon.parts.feeds.statuses())
     notifier.ready(f"running, {synced} books synced")
     on_ready(daemon)
 
 
-def _logs(config: Config, clock: SystemClock, *, quiet: bool) -> Logs:
+def _logs(config: Config, clock: SystemClock, redactor: Redactor, *, quiet: bool) -> Logs:
     fd = sys.stderr.fileno()
     level = config.daemon.log_level
     logs = Logs(
@@ -104,6 +150,7 @@ def _logs(config: Config, clock: SystemClock, *, quiet: bool) -> Logs:
         level="warning" if quiet and level == "info" else level,
         style=config.daemon.log_format,
         is_coloured=os.isatty(fd) and not os.environ.get("NO_COLOR"),
+        redactor=redactor,
     )
     logs.take_over()
     return logs

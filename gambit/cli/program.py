@@ -17,6 +17,7 @@ from gambit.cli.alerts import alerts
 from gambit.cli.archive import backup, export, restore
 from gambit.cli.backtest import backtest
 from gambit.cli.config import config_commands
+from gambit.cli.credentials import credentials
 from gambit.cli.dead_letters import dead_letters
 from gambit.cli.demo import demo
 from gambit.cli.detached import restart, start, stop
@@ -83,7 +84,7 @@ RUNNING = (
     *desk.COMMANDS,
 )  # what speaks to a running daemon
 KEPT = (query, explain, scorecard, export, verify, rebuild, backup, restore, dead_letters)  # on what the daemon kept
-STILL = (replay, backtest, config_commands, schema_commands, venue_commands, doctor, drill_commands)
+STILL = (replay, backtest, config_commands, credentials, schema_commands, venue_commands, doctor, drill_commands)
 
 for command in (*LIVE, *RUNNING, *desk.COMMANDS, *KEPT, *STILL):
     gambit.add_command(command)

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from gambit.config import Config
 
 
+class BadCredentials(Failure):
+    """Secrets that cannot be used are a fault of the configuration: exit code 2."""
+
+    exit_code = 2
+
+
 @click.command("run")
 @with_config
 def run(config_path: Path | None, overrides: tuple[str, ...]) -> int:
@@ -25,8 +31,9 @@ def run(config_path: Path | None, overrides: tuple[str, ...]) -> int:
     """
     refuse_second(config_path, overrides)
     from gambit.bootstrap import Options
+    from gambit.cli.credentials import passphrase_prompt
 
-    return serve(lambda: load_layered(config_path, overrides), Options())
+    return serve(lambda: load_layered(config_path, overrides), Options(ask=passphrase_prompt()))
 
 
 @click.command("record")
@@ -47,8 +54,9 @@ def record(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
     """
     refuse_second(config_path, overrides)
     from gambit.bootstrap import Options
+    from gambit.cli.credentials import passphrase_prompt
 
-    return serve(lambda: load_layered(config_path, overrides), Options(record_to=output))
+    return serve(lambda: load_layered(config_path, overrides), Options(record_to=output, ask=passphrase_prompt()))
 
 
 def refuse_second(config_path: Path | None, overrides: tuple[str, ...]) -> None:
@@ -89,12 +97,14 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     import uvloop
 
     from gambit.bootstrap.alert_rules import AlertRuleError
+    from gambit.bootstrap.credentials import CredentialError
     from gambit.journal import JournalError
     from gambit.runtime.exchanges import ExchangesError
     from gambit.runtime.process import ProcessError
     from gambit.runtime.recorder import RecorderError
     from gambit.runtime.status import FeedError
     from gambit.surface.socketfile import SocketFileError
+    from gambit.vault import VaultError
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -103,3 +113,5 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         ProcessError, JournalError, FeedError, RecorderError, ExchangesError, SocketFileError, AlertRuleError,
     ) as error:  # fmt: skip
         raise Failure(f"gambit: {error}") from error
+    except (VaultError, CredentialError) as error:
+        raise BadCredentials(f"gambit: {error}") from error

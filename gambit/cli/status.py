@@ -48,7 +48,12 @@ def show(place: Place, paint: Paint, as_json: bool, is_screen: bool = False) -> 
 
 def lines(status: dict[str, Any], paint: Paint) -> list[str]:
     """The whole as text."""
-    return [*_head(status, paint), *_reasons(status, paint), *_venues(status["venues"], paint)]
+    return [
+        *_head(status, paint),
+        *_reasons(status, paint),
+        *_venues(status["venues"], paint),
+        *_accounts(status.get("accounts", []), paint),
+    ]
 
 
 def _head(status: dict[str, Any], paint: Paint) -> list[str]:
@@ -113,6 +118,17 @@ def _venue(venue: dict[str, Any]) -> list[str]:
         quantities.span(venue.get("lag_p99_ns")),
         "-" if age is None else quantities.span(age * 1e9),
     ]
+
+
+def _accounts(accounts: list[dict[str, Any]], paint: Paint) -> list[str]:
+    """Only what keeps orders back; `gambit credentials` ends a hold."""
+    rows = []
+    for account in accounts:
+        if not account["up"]:
+            what = paint.bad("no orders") if account["held"] else "no orders yet"
+            advice = f" (gambit credentials rotate {account['venue']}, or retry)" if account["held"] else ""
+            rows.append(f"  {account['venue']}: {what}: {account['reason']}{advice}")
+    return ["", *rows] if rows else []
 
 
 def _state(state: str, paint: Paint) -> str:

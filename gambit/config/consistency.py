@@ -15,6 +15,9 @@ BLACKOUT = re.compile(
 )
 KEY_PREFIX = re.compile(r"[a-z0-9]{2}")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
+REFERENCE = re.compile(
+    r"secret:[a-z0-9]+([._-][a-z0-9]+)*(/[A-Za-z0-9]+([._-][A-Za-z0-9]+)*){0,3}|env:[A-Za-z_][A-Za-z0-9_]*|file:.+"
+)
 VENUE = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 
 Finding = tuple[Path, str]
@@ -83,6 +86,19 @@ def _venues(config: Config) -> Iterator[Finding]:
         yield from _address((*path, "ws_url"), venue.ws_url, ("ws", "wss"))
         yield from _address((*path, "ws_private_url"), venue.ws_private_url, ("ws", "wss"))
         yield from _address((*path, "rest_url"), venue.rest_url, ("http", "https"))
+        yield from _reference((*path, "api_key"), venue.api_key)
+        yield from _reference((*path, "secret"), venue.secret)
+        yield from _reference((*path, "passphrase"), venue.passphrase)
+
+
+def _reference(path: Path, text: str) -> Iterator[Finding]:
+    """What it holds may be the secret itself, and is not repeated."""
+    if text and REFERENCE.fullmatch(text) is None:
+        yield (
+            path,
+            "does not say where the secret is: secret:NAME (`gambit credentials add`), env:NAME or file:PATH; "
+            "secrets stay out of the configuration",
+        )
 
 
 def _address(path: Path, url: str, schemes: tuple[str, ...]) -> Iterator[Finding]:

@@ -192,6 +192,17 @@ class VenueSettings(Section, frozen=True, kw_only=True):
         within("1", "10000", "Levels a side to subscribe to; absent: the adapter's choice.", "levels"),
     ] = None
     testnet: Annotated[bool, Rule("Use the venue's test network.")] = False
+    api_key: Annotated[
+        str,
+        Rule(
+            "Where the API key is: `secret:NAME` (the vault), `env:NAME` or `file:PATH`, never the key itself. Empty: "
+            "`secret:VENUE/api_key`, where the vault has that."
+        ),
+    ] = ""
+    secret: Annotated[str, Rule("Where its secret is, likewise. Empty: `secret:VENUE/secret`.")] = ""
+    passphrase: Annotated[
+        str, Rule("Where its passphrase is, likewise, for venues with one. Empty: `secret:VENUE/passphrase`.")
+    ] = ""
 
 
 class Alias(Section, frozen=True, kw_only=True):
@@ -347,6 +358,9 @@ class ExecutionSettings(Section, frozen=True, kw_only=True):
         Decimal,
         above("0", "1000000000000", "Unhedged notional times time that one plan may run up.", "quote units x s"),
     ] = Decimal(100000)
+    require_bound_keys: Annotated[
+        bool, Rule("Live: refuse keys that a venue says may be used from any address (as keys that may withdraw are).")
+    ] = True
     arm_hours: Annotated[Decimal, above("0", "168", "How long live trading stays armed.", "h")] = Decimal(8)
     paper_taker_fee_bps: Annotated[Decimal, within("0", "1000", "Paper: the fee.", "bps of the notional")] = Decimal(10)
     paper_slippage_bps: Annotated[

@@ -18,7 +18,17 @@ from gambit.events.access import (
 )
 from gambit.events.alerts import ALERT_KINDS, AlertFact
 from gambit.events.feed import BookLost, BookSynced, DeadLettered, DeadLettersPurged, FeedDown, FeedUp
-from gambit.events.operation import Audited, DaemonStarted, DaemonStopped, TradingStateChanged
+from gambit.events.operation import (
+    AccountHeld,
+    AccountReleased,
+    Audited,
+    CredentialAdded,
+    CredentialRemoved,
+    CredentialRotated,
+    DaemonStarted,
+    DaemonStopped,
+    TradingStateChanged,
+)
 from gambit.events.orders import ORDER_KINDS, OrderFact
 
 Fact = (
@@ -39,6 +49,11 @@ Fact = (
     | ApiKeyChanged
     | SigningKeysRotated
     | AlertFact
+    | CredentialAdded
+    | CredentialRotated
+    | CredentialRemoved
+    | AccountHeld
+    | AccountReleased
     | OrderFact
 )
 
@@ -65,6 +80,11 @@ KINDS: Final[dict[str, type]] = {
     "api_key.changed": ApiKeyChanged,
     "signing_keys.rotated": SigningKeysRotated,
     **ALERT_KINDS,
+    "credential.added": CredentialAdded,
+    "credential.rotated": CredentialRotated,
+    "credential.removed": CredentialRemoved,
+    "account.held": AccountHeld,
+    "account.released": AccountReleased,
     **ORDER_KINDS,
 }
 KNOWN_KINDS: Final = frozenset({*KINDS, SIGNAL_RAISED, SIGNAL_CLOSED})

@@ -42,3 +42,51 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = "ok"
     detail: str = ""
     schema_ver: str = "1"
+
+
+class CredentialAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """The vault has a secret of this name now; never its value."""
+
+    name: str
+    version: int
+    at_ns: int
+    by: str
+    schema_ver: str = "1"
+
+
+class CredentialRotated(msgspec.Struct, frozen=True, kw_only=True):
+    """The secret has a new value."""
+
+    name: str
+    version: int
+    at_ns: int
+    by: str
+    schema_ver: str = "1"
+
+
+class CredentialRemoved(msgspec.Struct, frozen=True, kw_only=True):
+    """The vault has forgotten it."""
+
+    name: str
+    version: int
+    at_ns: int
+    by: str
+    schema_ver: str = "1"
+
+
+class AccountHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """No new order goes to an account until its keys change or an operator asks: `cause` is auth (the venue refused the
+    keys) or rights (they may do more than they should, or less than they have to)."""
+
+    venue: str
+    cause: str
+    reason: str
+    schema_ver: str = "1"
+
+
+class AccountReleased(msgspec.Struct, frozen=True, kw_only=True):
+    """The account is tried again."""
+
+    venue: str
+    by: str
+    schema_ver: str = "1"

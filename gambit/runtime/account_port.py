@@ -4,6 +4,8 @@ became of them over the private stream. The same Port as a paper venue; who uses
 The account (gambit.venues.account) knows what to say and what answers mean; this is the part with the sockets. After
 every connect of the stream, and whenever something may have been missed, the venue is asked for its open orders, and
 the desk compares executions and balances.
+
+Orders are taken once the stream stands and what gambit.runtime.admission wants to know is known.
 """
 
 import asyncio
@@ -14,8 +16,10 @@ from typing import Any, Final
 
 from gambit.commands import Command, PlaceOrder
 from gambit.events import Fact
-from gambit.events.orders import OrderFound, Rejected
+from gambit.events.operation import AccountHeld
+from gambit.events.orders import OrderFound
 from gambit.model import Category, Failure
+from gambit.runtime.admission import Admission, worded
 from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
@@ -27,12 +31,15 @@ from gambit.runtime.moment import Moment
 from gambit.runtime.transport import Link, LinkError, Transport
 from gambit.venues.account import Account, Turn
 from gambit.venues.orders import (
+    Fault,
     Frame,
     Garbled,
+    Keys,
     Lane,
     Limit,
     Line,
     NoSuchWay,
+    OrderLanguage,
     RestRequest,
     Stamp,
     StreamFault,
@@ -44,6 +51,7 @@ PING_SEC: Final = 10.0
 WAIT_NS: Final = 8 * SEC  # for a limit
 PREPARED_NS: Final = 30 * SEC  # how old what was prepared for the next create may be
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
+AGAIN_NS: Final = 5 * SEC  # until what has to be known before trading is asked once more
 
 Gate = Callable[[], str | None]
 Start = Callable[[str, Coroutine[Any, Any, object]], object]
@@ -52,7 +60,8 @@ Start = Callable[[str, Coroutine[Any, Any, object]], object]
 class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
     runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
-    hears what went wrong on our side. Give it to the supervisor with run()."""
+    hears what went wrong on our side, `on_held` that no order goes there any more. `redact` takes known secrets out of
+    what the venue says before anybody reads it. Give it to the supervisor with run()."""
 
     deadline_ns: int | None = None
 
@@ -71,6 +80,10 @@ class AccountPort:
         on_defect: Callable[[str, BaseException], None],
         random: Callable[[], float],
         warn: Callable[[str], None],
+        keys: Keys | None = None,
+        on_held: Callable[[AccountHeld], None] = lambda _fact: None,
+        redact: Callable[[bytes], bytes] = lambda data: data,
+        wants_bound_keys: bool = True,
         tls: ssl.SSLContext | None = None,
         lines: Sequence[HttpLine] = (),
         symbols: Sequence[str] = (),
@@ -79,8 +92,7 @@ class AccountPort:
         self.gateway = gateway
         self.name = account.language.name
         self.window_ns = account.language.window_ns
-        self.is_up = False  # the stream stands and has answered
-        self.reason = "the private stream is not connected yet"
+        self.keys = keys  # those in use, to see that others are new
         self._transport = transport
         self._clock = clock
         self._ws_root = ws_root.rstrip("/")
@@ -91,10 +103,16 @@ class AccountPort:
         self._on_defect = on_defect
         self._random = random
         self._warn = warn
+        self._on_held = on_held
+        self._redact = redact
+        self.admission = Admission(self.name, on_held=self._held, warn=warn, wants_bound=wants_bound_keys)
+        self._why_down = "the private stream is not connected yet"
         self._tls = tls
         self._lines = lines
         self._symbols = symbols
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
+        self._released = asyncio.Event()
+        self._asked_ns = 0
         self._has_entry = account.language.entry() is not None
         self._stream: _Ear | None = None
         self._entry: _Ear | None = None
@@ -103,17 +121,24 @@ class AccountPort:
         self._listed_ns = 0
         self._is_silent = False  # a create left, and the stream has told nothing since
         self._is_behind = False  # something the stream told was missed
-        # What is limited by address is the gateway's to count, for market data draws on it too.
-        self._limits = [
-            (limit, (Counter if limit.decays else Budget)(limit.units, limit.per_sec))
-            for limit in account.language.limits
-            if limit.of != "ip"
-        ]
+        self._limits = _own_limits(account.language)
 
     # ---- the port ----
 
+    @property
+    def is_up(self) -> bool:
+        """The stream stands, and what has to be known before trading is known."""
+        return self._is_streaming and not self.admission.reason
+
+    @property
+    def reason(self) -> str:
+        """Why it is not up."""
+        return self.admission.reason if self._is_streaming or self.admission.held else self._why_down
+
     def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
         """See Port. Orders go over the line when it stands."""
+        if self.admission.is_refused:
+            return self.admission.unsent(command)
         link = self._order_link()
         if isinstance(command, PlaceOrder):
             self._prepared_ns = None
@@ -124,11 +149,15 @@ class AccountPort:
         """What was said arrives by itself. What was missed is asked for, at most once a turn, however much was; and the
         open orders now and then. The next create is prepared, for it is not here yet."""
         del conditions
+        if self.admission.is_refused:
+            return ()
         if self._prepared_ns is None or self._clock.mono_ns() - self._prepared_ns >= PREPARED_NS:
             self._prepared_ns = self._clock.mono_ns()
             self.account.prepare(self._symbols, now_ns)
         if self._is_behind:
             self._compare()
+        elif self.admission.unknown and self._is_streaming and self._clock.mono_ns() - self._asked_ns >= AGAIN_NS:
+            return self._ask_unknown()
         elif self.is_up and self._clock.mono_ns() - self._listed_ns >= LISTED_NS:
             return self._list_open()
         return ()
@@ -232,8 +261,11 @@ class AccountPort:
             settle = self.account.lost if left else self.account.unsent
             turn = settle(request.asked, f"{answer.category}: {answer.text}")
         else:
-            turn = self.account.read(request.asked, answer.status, answer.headers, answer.body, now_ns)
+            body = self._redact(answer.body)
+            turn = self.account.read(request.asked, answer.status, answer.headers, body, now_ns)
         self._deliver(self._act(turn))
+        if not isinstance(answer, Failure):
+            self.admission.learn(request.asked, turn)
         if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
             self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
 
@@ -273,7 +305,7 @@ class AccountPort:
     async def run(self) -> None:
         """For ever: keep the stream, and the entry line where there is one, connected."""
         async with asyncio.TaskGroup() as lines:
-            lines.create_task(self._keep(self.account.language.stream, is_entry=False))
+            lines.create_task(self._keep(lambda: self.account.language.stream(), is_entry=False))
             if self._has_entry:
                 lines.create_task(self._keep(lambda: self.account.language.entry(), is_entry=True))
             for line in self._lines:
@@ -282,6 +314,7 @@ class AccountPort:
     async def _keep(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
         backoff = Backoff(self._random)
         while True:
+            await self._until_released()
             began_ns = self._clock.mono_ns()
             try:
                 await self._one(make, is_entry=is_entry)
@@ -334,12 +367,12 @@ class AccountPort:
                 await self._exchange(request)
 
     def _down(self, is_entry: bool, reason: str) -> None:
-        if not self._is_ending:
+        if not self._is_ending and not self.admission.is_refused:
             self._warn(f"{self.name}: the {'entry line' if is_entry else 'private stream'} is down: {reason}")
         if is_entry:
             self._entry = None
         else:
-            self._stream, self.is_up, self.reason = None, False, reason
+            self._stream, self._why_down = None, reason
         if is_entry == self._has_entry:  # orders went over this one
             self._deliver(self._act(self.account.line_down(reason)))
 
@@ -347,17 +380,16 @@ class AccountPort:
         """A frame of a line. What goes wrong with it is a defect of ours: the line is closed for it, and opened
         again, for what the frame said is lost."""
         try:
-            turn = self.account.hear(ear.line, data, recv_ns)
+            turn = self.account.hear(ear.line, self._redact(data), recv_ns)
             self._is_silent &= not turn.facts
             self._deliver(self._act(turn))
             for report in turn.told:
                 if isinstance(report, StreamReady) and (report.channel or ear.is_entry):
                     self._ready(ear)
                 elif isinstance(report, StreamFault):
-                    fault = report.fault
-                    self._refused(ear, fault.category, f"{fault.category} {fault.code}: {fault.text}")
-            if any(isinstance(fact, Rejected) and fact.category == Category.AUTH for fact in turn.facts):
-                ear.end("an order was refused for want of a logon")  # which ended in silence (F80)
+                    self._refused(ear, report.fault)
+            if self.admission.heed(turn.facts):
+                ear.end("an order was refused for want of a logon")
         except Exception as error:
             self._on_defect(f"{self.name}: a frame of the account", error)
             raise
@@ -369,15 +401,66 @@ class AccountPort:
         ear.is_ready = True
         if not ear.is_entry:
             self._is_silent = False
-            self.is_up, self.reason = True, ""
+            self.admission.unknown.add("open_orders")
             self._compare()
+            self._deliver(self._ask_rights())
 
-    def _refused(self, ear: "_Ear", category: Category, text: str) -> None:
-        """A line that is not let in, or not any more, is of no use: another is opened after a while."""
-        if not ear.is_ready or category is Category.AUTH:
-            ear.end(text)
+    def _refused(self, ear: "_Ear", fault: Fault) -> None:
+        """A line that is not let in, or not any more, is of no use: another is opened after a while. Keys that are
+        refused at a logon are not shown again."""
+        if not ear.is_ready or fault.category is Category.AUTH:
+            ear.end(worded(fault))
         else:
-            self._warn(f"{self.name}: {text}")
+            self._warn(f"{self.name}: {worded(fault)}")
+        if not ear.is_ready:
+            self.admission.deny(fault)
+
+    # ---- what has to be known, and keys that are refused ----
+
+    @property
+    def _is_streaming(self) -> bool:
+        return self._stream is not None and self._stream.is_ready
+
+    def _ask_unknown(self) -> list[Fact]:
+        return [*(self._list_open() if "open_orders" in self.admission.unknown else []), *self._ask_rights()]
+
+    def _ask_rights(self) -> list[Fact]:
+        """What the keys may do, unless that is known or the venue does not tell."""
+        self._asked_ns = self._clock.mono_ns()
+        if "rights" not in self.admission.unknown:
+            return []
+        turn = self.account.ask_rights(self._clock.now_ns())
+        if not turn.requests:
+            self.admission.unknown.discard("rights")
+        return self._act(turn)
+
+    def _held(self, fact: AccountHeld) -> None:
+        """Keys that are refused are not shown again."""
+        self._on_held(fact)
+        if fact.cause == "auth":
+            self._released.clear()
+            self._end_lines(fact.reason)
+
+    def _end_lines(self, reason: str) -> None:
+        for ear in (self._stream, self._entry):
+            if ear is not None:
+                ear.end(reason)
+
+    def release(self, language: OrderLanguage | None = None, keys: Keys | None = None) -> None:
+        """Try again, with other keys where a language of them is given."""
+        self.keys = keys or self.keys
+        self.admission.release()
+        if language is not None:
+            self.account.speak(language)
+            self._prepared_ns = None
+            self._end_lines("the keys are new")
+        elif self._is_streaming:
+            self._deliver(self._ask_unknown())
+        self._released.set()
+
+    async def _until_released(self) -> None:
+        while self.admission.is_refused:
+            await self._released.wait()
 
     def _list_open(self) -> list[Fact]:
         self._listed_ns = self._clock.mono_ns()
@@ -388,6 +471,15 @@ class AccountPort:
         self._is_behind = False
         self._deliver(self._list_open())
         self._reconcile()
+
+
+def _own_limits(language: OrderLanguage) -> list[tuple[Limit, Budget | Counter]]:
+    """What is limited by address is the gateway's to count, for market data draws on it too."""
+    return [
+        (limit, (Counter if limit.decays else Budget)(limit.units, limit.per_sec))
+        for limit in language.limits
+        if limit.of != "ip"
+    ]
 
 
 def _urgency(lane: Lane) -> BudgetLane:

@@ -11,6 +11,9 @@ from gambit.runtime.clock import Clock
 LETTERS_A_SECOND: Final = 50  # a venue that sends rubbish must not fill the disk; the others are counted
 RAW_BYTES_MAX: Final = 256 * 1024
 SECOND_NS: Final = 1_000_000_000
+TOLD_KINDS: Final = frozenset(  # with texts from outside, and of no concern to the desk
+    {"feed.up", "feed.down", "book.synced", "book.lost", "dead_letter", "daemon.stopped", "audit", "account.held"}
+)
 
 
 class Journal(Protocol):
@@ -23,11 +26,13 @@ class Journal(Protocol):
 
 
 class Ledger:
-    """Writes facts down as they happen; gives the sequence number."""
+    """Writes facts down as they happen; gives the sequence number. `redact` takes known secrets out of bytes; facts the
+    desk decides by are without them already, for a replay has to give the same desk."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Journal, clock: Clock, redact: Callable[[bytes], bytes] = lambda data: data) -> None:
         self.journal = journal
         self.clock = clock
+        self.redact = redact
         self.letters = 0
         self.letters_counted_only = 0
         self.listeners: list[Callable[[Fact, int], None]] = []  # each hears every fact and its time
@@ -37,6 +42,8 @@ class Ledger:
     def fact(self, fact: Fact, at_ns: int | None = None) -> int:
         """Write a fact down, as of now or of the time given."""
         kind, body = written(fact)
+        if kind in TOLD_KINDS:
+            body = self.redact(body)
         now_ns = self.clock.now_ns() if at_ns is None else at_ns
         seq = self.journal.append(kind, body, now_ns)
         self._tell(fact, now_ns)
@@ -73,6 +80,6 @@ class Ledger:
                 conn=letter.conn,
                 reason=letter.reason + cut,
                 recv_ns=letter.recv_ns,
-                raw=letter.raw[:RAW_BYTES_MAX],
+                raw=self.redact(letter.raw[:RAW_BYTES_MAX]),
             )
         )

@@ -45,6 +45,14 @@ class FeeRule(msgspec.Struct, frozen=True):
     asset: str = ""
 
 
+class Rights(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an account's keys may do; `bound`: from listed addresses only."""
+
+    trade: bool = True
+    withdraw: bool = False
+    bound: bool = True
+
+
 class Balance:
     """What an account has of one asset, in units."""
 
@@ -58,7 +66,7 @@ class Balance:
 class Account:
     """One customer of one venue."""
 
-    __slots__ = ("balances", "credentials", "fees", "is_revoked", "name", "number")
+    __slots__ = ("balances", "credentials", "fees", "is_revoked", "name", "number", "rights")
 
     def __init__(self, name: str, number: int, credentials: Credentials, fees: FeeRule) -> None:
         """`number` is what the venue calls the user."""
@@ -67,6 +75,7 @@ class Account:
         self.credentials = credentials
         self.fees = fees
         self.is_revoked = False
+        self.rights = Rights()
         self.balances: dict[str, Balance] = {}
 
     def balance(self, asset: str) -> Balance:

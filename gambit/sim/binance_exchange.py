@@ -15,7 +15,14 @@ from gambit.sim.accounts import Account, Credentials, FeeRule, money_text, secre
 from gambit.sim.binance_orders import BinanceOrders
 from gambit.sim.binance_signing import BinanceKeys, SignedPart, query_parameters
 from gambit.sim.binance_wire import BinanceWire, spell, spot_entry
-from gambit.sim.binance_words import Denied, cancel_event, denied_text, execution_report, position_event
+from gambit.sim.binance_words import (
+    Denied,
+    cancel_event,
+    denied_text,
+    execution_report,
+    key_words,
+    position_event,
+)
 from gambit.sim.dialect import MILLI_NS, Channel, Close, Outage, Ping, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Row, Top, Trade
@@ -272,6 +279,8 @@ class BinanceExchange:
                 return self._book_tickers(params)
         if path == "userDataStream":
             raise Denied(410, -1000, "This endpoint has been retired.")
+        if request.path == "/sapi/v1/account/apiRestrictions" and request.method == "GET":
+            return key_words(self._keys.check(SignedPart.of(request), params, now_ns))
         if not self._orders.knows(request.method, path):
             raise Denied(404, -1000, f"Path {request.path}, Method {request.method} is invalid")
         account = self._keys.check(SignedPart.of(request), params, now_ns)

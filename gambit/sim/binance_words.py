@@ -77,6 +77,14 @@ def denial(refusal: Refusal) -> Denied:
     return Denied(400, *REFUSALS[refusal.reason])
 
 
+def key_words(account: Account) -> Words:
+    """apiRestrictions."""
+    rights = account.rights
+    words = {"ipRestrict": rights.bound, "createTime": 1_600_000_000_000, "enableReading": True}
+    words |= {"enableWithdrawals": rights.withdraw, "enableSpotAndMarginTrading": rights.trade}
+    return words | {"enableInternalTransfer": False, "permitsUniversalTransfer": False, "enableMargin": False}
+
+
 def price_text(item: Instrument, ticks: int) -> str:
     """A price with eight digits or more."""
     return step_text(ticks * item.tick, item.price_decimals, DIGITS) if ticks else "0.00000000"

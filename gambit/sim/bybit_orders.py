@@ -236,9 +236,11 @@ class BybitOrders:
         return {"marginMode": "REGULAR_MARGIN", "unifiedMarginStatus": 5, "dcpStatus": "OFF", "timeWindow": 10}
 
     def _key(self, account: Account, _params: Said) -> Any:
-        permissions = {"Spot": ["SpotTrade"], "Wallet": [], "ContractTrade": [], "Options": []}
+        rights = account.rights
+        spot, wallet = ["SpotTrade"] if rights.trade else [], ["AccountTransfer", "Withdraw"] if rights.withdraw else []
+        permissions = {"Spot": spot, "Wallet": wallet, "ContractTrade": [], "Options": []}
         words = {"apiKey": account.credentials.key, "readOnly": 0, "uta": 1, "unified": 0, "userID": account.number}
-        return words | {"permissions": permissions, "ips": ["*"], "type": 1}
+        return words | {"permissions": permissions, "ips": ["127.0.0.1" if rights.bound else "*"], "type": 1}
 
     # --- inside
 

@@ -271,7 +271,7 @@ class CoinbaseOrders:
 
     def _permissions(self, account: Account, _params: Query) -> Any:
         portfolio = uuid_text("coinbase", "portfolio", account.name)
-        rights = {"can_view": True, "can_trade": True, "can_transfer": False}
+        rights = {"can_view": True, "can_trade": account.rights.trade, "can_transfer": account.rights.withdraw}
         return rights | {"portfolio_uuid": portfolio, "portfolio_type": "DEFAULT"}
 
 

@@ -26,6 +26,7 @@ from gambit.sim.kraken_words import (
     balances_words,
     denial,
     fill_words,
+    key_words,
     number_of,
     order_text,
     order_words,
@@ -108,6 +109,7 @@ class KrakenOrders:
             "Balance": lambda account, _: {k: v["balance"] for k, v in balances_words(account).items()},
             "BalanceEx": lambda account, _: balances_words(account),
             "TradeVolume": self._volume,
+            "GetApiKeyInfo": lambda account, _: key_words(account),
         }
 
     # --- operations

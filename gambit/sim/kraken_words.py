@@ -269,6 +269,16 @@ def fill_words(desk: Desk, fill: Fill) -> Words:
     }
 
 
+def key_words(account: Account) -> Words:
+    """GetApiKeyInfo."""
+    rights = account.rights
+    words = ["query-funds", "query-open-trades", "query-closed-trades"]
+    words += ["modify-trades", "close-trades"] if rights.trade else []
+    words += ["withdraw-funds"] if rights.withdraw else []
+    allowed = ["127.0.0.1"] if rights.bound else []
+    return {"api_key_name": account.name, "permissions": words, "ip_allowlist": allowed}
+
+
 def balances_words(account: Account) -> dict[str, Words]:
     """BalanceEx."""
     return {

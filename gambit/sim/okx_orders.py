@@ -245,7 +245,12 @@ class OkxOrders:
     def _config(self, account: Account, _params: Mapping[str, str]) -> list[Any]:
         uid = str(account.number)
         words = {"uid": uid, "mainUid": uid, "acctLv": "1", "posMode": "net_mode", "acctStpMode": "cancel_maker"}
-        return [words | {"perm": "read_only,trade", "level": "Lv1", "label": account.name}]
+        rights = account.rights
+        perm = ",".join(
+            ["read_only", *(word for word, has in (("trade", rights.trade), ("withdraw", rights.withdraw)) if has)]
+        )
+        bound = "127.0.0.1" if rights.bound else ""
+        return [words | {"perm": perm, "ip": bound, "level": "Lv1", "label": account.name}]
 
 
 def _number(arg: Said, name: str) -> str:

@@ -1,4 +1,5 @@
-"""Faults that change how a venue stands rather than single messages: status, filters, fee, clock, revoked keys.
+"""Faults that change how a venue stands rather than single messages: status, filters, fee, clock, the keys' rights,
+revoked keys.
 
 Rules: they hold at once, and until `for_ms` have passed where that is given.
 """
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gambit.sim.accounts import MONEY_DIGITS, PPM, Account
+from gambit.sim.accounts import MONEY_DIGITS, PPM, Account, Rights
 from gambit.sim.desk import Rules
 from gambit.sim.dialect import MILLI_NS
 from gambit.sim.verbs import BadFault, Fault
@@ -28,8 +29,33 @@ def change_standing(exchange: Exchange, fault: Fault) -> Callable[[], None]:
 
     Raises BadFault for arguments that make no sense.
     """
-    change = {"status": _status, "filters": _filters, "fee": _fee, "clock": _clock, "expire_session": _revoke}
+    change = {
+        "status": _status,
+        "filters": _filters,
+        "fee": _fee,
+        "clock": _clock,
+        "rights": _rights,
+        "expire_session": _revoke,
+    }
     return change[fault.order.kind](exchange, fault)
+
+
+def _rights(exchange: Exchange, fault: Fault) -> Callable[[], None]:
+    """`trade`, `withdraw` and `bound` as the venue reports them."""
+    try:
+        rights = msgspec.convert(dict(fault.args), Rights)
+    except msgspec.ValidationError as error:
+        raise BadFault(f"rights: {error}") from error
+    accounts = _accounts(exchange, fault)
+    before = [account.rights for account in accounts]
+    for account in accounts:
+        account.rights = rights
+
+    def undo() -> None:
+        for account, known in zip(accounts, before, strict=True):
+            account.rights = known
+
+    return undo
 
 
 def _rules(exchange: Exchange, fault: Fault) -> list[Rules]:

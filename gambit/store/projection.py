@@ -102,6 +102,15 @@ RULES: Final[tuple[Rule, ...]] = (
         "fact.who AS user_id, fact.detail AS metadata, ts, seq FROM {facts}",
     ),
     Rule(
+        ("credential.added", "credential.rotated", "credential.removed"),
+        {**fields("VARCHAR", "name", "by"), **fields("BIGINT", "version", "at_ns")},
+        "INSERT INTO api_credentials BY NAME SELECT fact.name || '#' || fact.version || '#' || "
+        "split_part(kind, '.', 2) AS cred_id, "
+        "CASE WHEN contains(fact.name, '/') THEN split_part(fact.name, '/', 1) END AS venue, fact.name, fact.version, "
+        "split_part(kind, '.', 2) AS what, fact.\"by\" AS user_id, make_timestamp_ns(fact.at_ns) AS created_at, seq "
+        "FROM {facts}",
+    ),
+    Rule(
         ("alert.raised",),
         fields("VARCHAR", "alert_id", "rule_id", "severity", "message", "scope", "user_id"),
         "INSERT INTO alerts BY NAME SELECT fact.*, ts AS created_at, seq FROM {facts}",
@@ -119,7 +128,7 @@ RULES: Final[tuple[Rule, ...]] = (
 # Tables whose rows come from the journal; a rebuild gives them again. The others are samples.
 JOURNALLED: Final = (
     "facts", "arbitrage_opportunity", "arbitrage_episode", "feed_event", "daemon_event", "dead_letters", "audit_log",
-    "alerts", "order_plan", "orders", "executions", "settlements", "pre_trade_checks_log",
+    "api_credentials", "alerts", "order_plan", "orders", "executions", "settlements", "pre_trade_checks_log",
 )  # fmt: skip
 SAMPLED: Final = (
     "market_snapshots", "order_book_snapshots", "candles", "ts_ingestion_lag", "ts_order_latency",
@@ -130,6 +139,7 @@ SAMPLED: Final = (
 DAY_OF: Final = {
     **dict.fromkeys(SAMPLED, "ts"),
     **dict.fromkeys(("facts", "feed_event", "daemon_event", "audit_log", "pre_trade_checks_log"), "ts"),
+    "api_credentials": "created_at",
     **dict.fromkeys(
         ("arbitrage_opportunity", "dead_letters", "alerts", "order_plan", "orders"), "created_at"
     ),

@@ -9,6 +9,8 @@
 --     plan_id, so its checks have the opp_id.
 --   * settlement_id is the text that the desk gives it. A settlement is a row once it is confirmed, not before.
 --   * signal_events, signal_outcomes are views: the events of a signal's life and its outcome, for the scorecard.
+--   * api_credentials has no secret, not even encrypted: those are in the vault. A row is what was done to one (added,
+--     rotated, removed).
 --   * Further tables: signal_samples, facts (what no table of its own takes, and every record's number), arbitrage_episode,
 --     feed_event, daemon_event, dead_letters, store_cursor.
 
@@ -110,8 +112,8 @@ CREATE TABLE users (
 );
 
 CREATE TABLE api_credentials (
-    cred_id UUID, user_id UUID, venue VARCHAR, api_key_encrypted BLOB, secret_encrypted BLOB, scopes VARCHAR,
-    created_at TIMESTAMP_NS, UNIQUE (user_id, venue)
+    cred_id VARCHAR, user_id VARCHAR, venue VARCHAR, name VARCHAR, version BIGINT, what VARCHAR, created_at TIMESTAMP_NS,
+    seq BIGINT
 );
 
 CREATE TABLE sessions (

@@ -1,13 +1,10 @@
 """The control socket's methods by name, with the parameters each takes; the daemon hands in what they do.
 
     reading   status, opportunities, books, orders, order.show, plans, positions, pnl, scorecard, metrics, dlq.list,
-              dlq.show
-    telling   halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
-    reading   status, opportunities, books, orders, plans, positions, pnl, metrics, dlq.list, dlq.show, alerts,
-              alert.rules, alert.silences, slo
+              dlq.show, alerts, alert.rules, alert.silences, slo
     telling   alert.create, alert.ack, alert.resolve, alert.silence, alert.unsilence, alert.test,
-              halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload, dlq.requeue,
-              dlq.purge
+              halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload,
+              credentials.reload, dlq.requeue, dlq.purge
     users     user.list, user.add, user.role, user.disable, user.enable, user.passwd, user.link, user.rotate_keys
     files     snapshot, backup
 
@@ -110,6 +107,12 @@ class Rows(Params, frozen=True):
     limit: Limit = 50
 
 
+class VenueName(Params, frozen=True):
+    """One venue; none: all."""
+
+    venue: str | None = None
+
+
 class PlanId(Params, frozen=True):
     """One plan."""
 
@@ -201,6 +204,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "resume": Reason,
     "stop": Stop,
     "reload": Nothing,
+    "credentials.reload": VenueName,
     "dlq.list": DeadLetters,
     "dlq.show": DeadLetterId,
     "dlq.requeue": DeadLetterIds,

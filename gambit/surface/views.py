@@ -56,6 +56,16 @@ class StoreStatus(msgspec.Struct, frozen=True, kw_only=True):
     failed: str | None = None
 
 
+class AccountStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One account that orders go to: `reason` says why it is not up; `held` is auth or rights where it stays so until
+    its keys change or an operator asks."""
+
+    venue: str
+    up: bool
+    reason: str = ""
+    held: str = ""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon: `state` is starting, running, degraded, safe_mode or stopping."""
 
@@ -70,6 +80,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()  # why it is not ready, or degraded
     trading_reason: str = ""
     venues: tuple[VenueStatus, ...] = ()
+    accounts: tuple[AccountStatus, ...] = ()  # live only
     books: int = 0
     books_synced: int = 0
     opportunities_open: int = 0

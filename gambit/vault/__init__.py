@@ -6,6 +6,7 @@ Nothing here knows what a secret is for, beyond its name: `binance/api_key`, `te
 from gambit.vault.master import Master, find_master
 from gambit.vault.problem import NoSecret, VaultError, WrongMasterKey
 from gambit.vault.redaction import MASK, Redactor
+from gambit.vault.references import resolve
 from gambit.vault.rotation import Due, rotation_days
 from gambit.vault.vault import About, Change, Vault
 
@@ -21,5 +22,6 @@ __all__ = [
     "VaultError",
     "WrongMasterKey",
     "find_master",
+    "resolve",
     "rotation_days",
 ]

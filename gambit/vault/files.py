@@ -19,10 +19,11 @@ def read_private(path: Path, what: str, bytes_max: int = BYTES_MAX) -> bytes:
         raise
     except OSError as error:
         raise VaultError(f"{path}: {what} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise VaultError(f"{path}: {what} is not a regular file")
     with open(fd, "rb") as file:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            raise VaultError(f"{path}: {what} is not a regular file")
         if found.st_uid not in (os.geteuid(), 0):
             raise VaultError(f"{path}: {what} belongs to user {found.st_uid}, not to {os.geteuid()}")
         mode = stat.S_IMODE(found.st_mode)

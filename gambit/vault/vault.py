@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Self
@@ -78,22 +79,26 @@ class About(msgspec.Struct, frozen=True):
 
 
 class Vault:
-    """See above. `on_secret` hears every value that is read or written, so that logs can mask it."""
+    """See above. `find` looks for the master key once it is needed (whether a passphrase is wanted; None: there is no
+    vault yet); `on_secret` hears every value that is read or written, so that logs can mask it. Any thread may use
+    it."""
 
     def __init__(
         self,
         path: Path,
-        master: Master,
+        find: Callable[[bool | None], Master],
         now_ns: Callable[[], int],
         *,
         on_secret: Callable[[str], None] = lambda _value: None,
         random: Random = os.urandom,
     ) -> None:
         self.path = path
-        self._master = master
+        self._find = find
+        self._master: Master | None = None
         self._now_ns = now_ns
         self._on_secret = on_secret
         self._random = random
+        self._lock = threading.RLock()
         self._stamp: tuple[int, int, int] | None = None
         self._kdf: Kdf | None = None
         self._wrapped = b""
@@ -112,15 +117,15 @@ class Vault:
         on_secret: Callable[[str], None] = lambda _value: None,
         random: Random = os.urandom,
     ) -> Self:
-        """The vault of a state directory, empty at first; a key file that is made for it is told of, once.
+        """The vault of a state directory, empty at first; a key file that is made with the first secret is told of.
 
         Raises VaultError; WrongMasterKey when the key at hand does not open it.
         """
-        path = state_dir / FILE_NAME
-        found = _read(path)
-        wants = None if found is None else found.kdf is not None
-        master = find_master(state_dir, environ, wants_passphrase=wants, ask=ask, tell=tell, random=random)
-        vault = cls(path, master, now_ns, on_secret=on_secret, random=random)
+
+        def find(wants_passphrase: bool | None) -> Master:
+            return find_master(state_dir, environ, wants_passphrase=wants_passphrase, ask=ask, tell=tell, random=random)
+
+        vault = cls(state_dir / FILE_NAME, find, now_ns, on_secret=on_secret, random=random)
         vault.refresh()
         return vault
 
@@ -129,22 +134,17 @@ class Vault:
         """Whether a state directory has a vault."""
         return (state_dir / FILE_NAME).exists()
 
-    @property
-    def source(self) -> str:
-        """Where the master key came from."""
-        return self._master.source
-
     # ---- reading ----
 
     def refresh(self) -> bool:
         """Read the file if it was replaced since; says whether it was. Raises VaultError."""
-        stamp = _stamp(self.path)
-        if stamp == self._stamp:
-            return False
-        found = _read(self.path)
-        self._take(found)
-        self._stamp = stamp
-        return True
+        with self._lock:
+            stamp = _stamp(self.path)
+            if stamp == self._stamp:
+                return False
+            self._take(_read(self.path))
+            self._stamp = stamp
+            return True
 
     def names(self) -> list[str]:
         """All secrets, by name."""
@@ -154,7 +154,7 @@ class Vault:
     def get(self, name: str, version: int | None = None) -> bytes:
         """A secret; the version in force unless another is named. Raises NoSecret, VaultError."""
         self.refresh()
-        for each in self._secret(name).versions:
+        for each in list(self._secret(name).versions):
             if version is None or each.version == version:
                 value = self._opened(name, each)
                 self._on_secret(value.decode("latin-1"))
@@ -176,7 +176,7 @@ class Vault:
     def learn_all(self) -> None:
         """Tell `on_secret` of every value there is, older versions too."""
         self.refresh()
-        for name, secret in self._index.secrets.items():
+        for name, secret in list(self._index.secrets.items()):
             for each in secret.versions:
                 self._on_secret(self._opened(name, each).decode("latin-1"))
 
@@ -242,6 +242,7 @@ class Vault:
     def _changing(self) -> Iterator[None]:
         """Under the lock: the file as it is now, then what is done to it, then the file with it."""
         lock = os.open(self.path.with_name(LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock.acquire()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.refresh()
@@ -259,8 +260,11 @@ class Vault:
             self._stamp = _stamp(self.path)
         finally:
             os.close(lock)
+            self._lock.release()
 
     def _wrap(self) -> None:
+        if self._master is None:
+            self._master = self._find(None)
         self._kdf = self._master.new_kdf(self._random)
         master_key = self._master.key_for(self._kdf)
         self._wrapped = seal(master_key, self._data_key, _wrap_context(self._kdf), self._random)
@@ -278,6 +282,8 @@ class Vault:
         # Another process may have sealed our data key by another master key; it is still ours.
         index = _index(found, self._data_key) if self._data_key else None
         if index is None:
+            if self._master is None:
+                self._master = self._find(found.kdf is not None)
             master_key = self._master.key_for(found.kdf)
             try:
                 data_key = unseal(master_key, found.data_key, _wrap_context(found.kdf))

@@ -97,6 +97,8 @@ class Turn(msgspec.Struct):
     requests: list[RestRequest | Frame] = msgspec.field(default_factory=list)
     frames: list[bytes] = msgspec.field(default_factory=list)
     told: list[Report] = msgspec.field(default_factory=list)
+    fault: Fault | None = None  # why a request over HTTP did not give what was asked
+    is_more: bool = False  # pages of the same answer follow
 
 
 class Known(msgspec.Struct):
@@ -138,6 +140,11 @@ class Account:
         self._keys: dict[str, str] = {}  # the venue's id -> ours
         self._nonce = 0
 
+    @property
+    def instruments(self) -> list[Instrument]:
+        """The markets it trades."""
+        return list(self._by_symbol.values())
+
     def learn(self, instruments: Iterable[Instrument]) -> None:
         """The venue's list is new: other steps, other markets."""
         self._by_symbol = {each.symbol: each for each in instruments}
@@ -151,6 +158,11 @@ class Account:
                 for side in SIDES:
                     self._placing(symbol, side, "ioc")
         self.language.prepare(self._stamp(now_ns))
+
+    def speak(self, language: OrderLanguage) -> None:
+        """The account's keys are new: what is asked from now on is signed with them."""
+        self.language = language
+        self._placings.clear()
 
     # ---- what is wanted ----
 
@@ -176,6 +188,13 @@ class Account:
         """Asks for all open orders; each comes as ForeignOrderSeen, and the desk knows its own among them."""
         turn = Turn()
         self._wait(self.language.open_orders(None, self._stamp(now_ns)), Job(None, asked_ns=now_ns), turn)
+        return turn
+
+    def ask_rights(self, now_ns: int) -> Turn:
+        """Asks what the keys may do; nothing where the venue does not tell."""
+        turn, request = Turn(), self.language.rights(self._stamp(now_ns))
+        if request is not None:
+            self._wait(request, Job(None, asked_ns=now_ns), turn)
         return turn
 
     def ask_token(self, now_ns: int) -> Turn:
@@ -232,12 +251,14 @@ class Account:
         """An HTTP answer. One that comes after `lost` still counts: the venue's word ends a doubt."""
         turn, job = Turn(), self._done(asked.nonce) or Job(None)
         answer = self.language.read(asked, status, headers, body)
+        turn.fault = answer.fault
         reports = self._paged(asked, job, answer.reports, turn)
         if answer.fault is None and answer.page:
             job.pages += 1
             if job.pages >= PAGES_MAX:
                 turn.told.append(StreamLost(f"{asked.what} has more than {PAGES_MAX} pages"))
                 return turn
+            turn.is_more = True
             self._wait(self._next(asked, answer.page, now_ns), job, turn)
         elif answer.fault is None and isinstance(job.command, QueryFills | QueryBalances):
             turn.facts.append(self._whole(job.command, job))

@@ -16,6 +16,7 @@ import msgspec
 
 from gambit.model import Instrument, Side
 from gambit.venues.failure import RATE, wait_of
+from gambit.venues.key_rights import binance_rights
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -183,6 +184,10 @@ class BinanceOrders(OrderLanguage):
         params = f"symbol={percent_encoded(instrument.spelling)}"
         asked = asked_for("fees", at, instrument)
         return self._request("GET", "/api/v3/account/commission", params, 20, Lane.READ, asked)
+
+    def rights(self, at: Stamp) -> RestRequest:
+        """What the wallet's side of the API says of this key."""
+        return self._request("GET", "/sapi/v1/account/apiRestrictions", "", 1, Lane.READ, asked_for("rights", at))
 
     def stream(self) -> "BinanceLine":
         """The WebSocket API; orders are entered over it too."""
@@ -486,6 +491,7 @@ _READERS: Final[Mapping[What, Callable[[Asked, Row], Iterator[Report]]]] = {
     "cancel": _state,
     "query": _state,
     "balances": _balances,
+    "rights": lambda _asked, row: iter([binance_rights(row)]),
     "fees": _fees,
 }
 

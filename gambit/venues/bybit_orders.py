@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 
 from gambit.model import Instrument, Side
-from gambit.venues.failure import RATE, wait_of
+from gambit.venues.failure import AUTH, RATE, wait_of
+from gambit.venues.key_rights import bybit_rights
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -26,6 +27,7 @@ from gambit.venues.orders import (
     BalanceSet,
     CancelTaken,
     Cause,
+    Fault,
     FeeRates,
     Frame,
     Garbled,
@@ -177,6 +179,10 @@ class BybitOrders(OrderLanguage):
         query = f"category=spot&symbol={percent_encoded(instrument.spelling)}"
         return self._get("/v5/account/fee-rate", query, asked_for("fees", at, instrument))
 
+    def rights(self, at: Stamp) -> RestRequest:
+        """Any key may ask about itself."""
+        return self._get("/v5/user/query-api", "", asked_for("rights", at))
+
     def stream(self) -> "BybitLine":
         """The private line."""
         return BybitLine(self, "/v5/private", SUBSCRIBE)
@@ -210,7 +216,8 @@ class BybitOrders(OrderLanguage):
 
     def _get(self, path: str, query: str, asked: Asked) -> RestRequest:
         headers = self.signed(query, Stamp(asked.now_ns, asked.nonce))
-        return RestRequest("GET", f"{path}?{query}", headers, b"", 1, Lane.READ, asked)
+        target = f"{path}?{query}" if query else path
+        return RestRequest("GET", target, headers, b"", 1, Lane.READ, asked)
 
     def _id(self, ref: Ref) -> str:
         return checked_client_id(self.name, ref.client_id, CLIENT_ID)
@@ -296,6 +303,8 @@ class BybitLine(Line):
             if op == "auth":
                 return Heard((StreamReady(),), send=(self._subscribe,) if self._subscribe else ())
             return Heard((StreamReady("order"),))
+        if op == "auth" and not code:  # the private line has words only
+            return Heard((StreamFault(Fault(category=AUTH, code=op, text=text)),))
         return Heard((StreamFault(bybit_fault(code or op, text, entry=bool(code))),))
 
 
@@ -417,6 +426,7 @@ _ANSWERS: Final[Mapping[What, Callable[[Asked, Row], Answer]]] = {
     "fills": _fills,
     "balances": _balances,
     "fees": _fees,
+    "rights": lambda _asked, result: Answer((bybit_rights(result),)),
 }
 
 

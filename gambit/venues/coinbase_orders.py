@@ -19,6 +19,7 @@ import msgspec
 
 from gambit.model import Instrument, Side
 from gambit.venues.failure import AUTH, PERMANENT, wait_of
+from gambit.venues.key_rights import coinbase_rights
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -187,6 +188,10 @@ class CoinbaseOrders(OrderLanguage):
     def fee_rates(self, instrument: Instrument, at: Stamp) -> RestRequest:
         """The account's tier, the same for all spot markets."""
         return self._get("/transaction_summary", "product_type=SPOT", asked_for("fees", at, instrument))
+
+    def rights(self, at: Stamp) -> RestRequest:
+        """View, trade, transfer; addresses are not told."""
+        return self._get("/key_permissions", "", asked_for("rights", at))
 
     def stream(self) -> "CoinbaseLine":
         """The user channel."""
@@ -414,6 +419,7 @@ _ANSWERS: Final[Mapping[What, Callable[[Asked, Row], Answer]]] = {
     "fills": _fills,
     "balances": _balances,
     "fees": _fees,
+    "rights": lambda _asked, message: Answer((coinbase_rights(message),)),
 }
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from gambit.model import Instrument, Side
 from gambit.venues.failure import wait_of
+from gambit.venues.key_rights import kraken_rights
 from gambit.venues.kraken import REST_ASSETS
 from gambit.venues.kraken_line import STATUSES, KrakenLine, ended
 from gambit.venues.orders import (
@@ -166,6 +167,10 @@ class KrakenOrders(OrderLanguage):
         """60 seconds, renewed every 15 to 30, are advised; it is disarmed once it fired."""
         asked = asked_for("cancel_all_after", at)
         return self._post("CancelAllOrdersAfter", f"&timeout={seconds}", 0, Lane.CANCEL, asked)
+
+    def rights(self, at: Stamp) -> RestRequest:
+        """Any key may ask about itself."""
+        return self._post("GetApiKeyInfo", "", 1, Lane.READ, asked_for("rights", at))
 
     def token(self, at: Stamp) -> RestRequest:
         """For the next line."""
@@ -399,6 +404,7 @@ _ANSWERS: Final[Mapping[What, Callable[[KrakenOrders, Asked, Row], Answer]]] = {
     "fees": _fees,
     "cancel_all_after": _dead_man,
     "token": _token,
+    "rights": lambda _language, _asked, result: Answer((kraken_rights(result),)),
 }
 
 

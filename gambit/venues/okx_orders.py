@@ -15,6 +15,7 @@ from typing import Final
 
 from gambit.model import Instrument, Side
 from gambit.venues.failure import RATE
+from gambit.venues.key_rights import okx_rights
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -194,6 +195,10 @@ class OkxOrders(OrderLanguage):
         body = packed({"timeOut": str(seconds)})
         asked = asked_for("cancel_all_after", at)
         return self.request("POST", "/api/v5/trade/cancel-all-after", body, 1, Lane.CANCEL, asked)
+
+    def rights(self, at: Stamp) -> RestRequest:
+        """Part of the account's configuration."""
+        return self._get("/api/v5/account/config", 12, asked_for("rights", at))
 
     def stream(self) -> "OkxLine":
         """The private line; orders are entered over it too."""
@@ -456,6 +461,7 @@ _ANSWERS: Final[Mapping[What, Callable[[Asked, Row], Answer]]] = {
     "balances": _balances,
     "fees": _fees,
     "cancel_all_after": _dead_man,
+    "rights": lambda _asked, message: Answer((okx_rights(message),)),
 }
 
 

@@ -34,7 +34,8 @@ from gambit.model import Category, Instrument, Side, TimeInForce
 
 Terms = TimeInForce | Literal["post_only"]
 What = Literal[
-    "place", "cancel", "query", "open_orders", "fills", "balances", "fees", "cancel_all_after", "token", "logon"
+    "place", "cancel", "query", "open_orders", "fills", "balances", "fees", "cancel_all_after", "token", "logon",
+    "rights",
 ]  # fmt: skip
 Means = Literal[
     "other", "already_sent", "missing", "done", "funds", "post_only", "clock", "nonce", "session", "market_state",
@@ -267,6 +268,14 @@ class SessionToken(msgspec.Struct, frozen=True):
         return "SessionToken(...)"
 
 
+class KeyRights(msgspec.Struct, frozen=True, kw_only=True):
+    """What the keys in use may do; None where the venue does not say. `is_bound`: from listed addresses only."""
+
+    trades: bool | None
+    withdraws: bool | None
+    is_bound: bool | None
+
+
 class StreamReady(msgspec.Struct, frozen=True):
     """The venue confirmed a logon or a subscription; `channel` is empty for a logon."""
 
@@ -304,6 +313,7 @@ Report = (
     | FeeRates
     | DeadManSet
     | SessionToken
+    | KeyRights
     | StreamReady
     | StreamFault
     | StreamLost
@@ -423,6 +433,10 @@ class OrderLanguage(Protocol):
     def cancel_all_after(self, seconds: int, at: Stamp) -> RestRequest | None:  # noqa: ARG002
         """The dead-man switch: the venue cancels everything in so many seconds, 0 turns it off; None where the venue
         has none."""
+        return None
+
+    def rights(self, at: Stamp) -> RestRequest | None:  # noqa: ARG002
+        """What the keys may do; None where the venue does not tell."""
         return None
 
     def token(self, at: Stamp) -> RestRequest | None:  # noqa: ARG002

@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from gambit.bootstrap import Options
+from gambit.events import Fact
+from gambit.events.operation import AccountReleased
+from gambit.runtime.account_port import AccountPort
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
+from gambit.sim.verbs import FaultOrder
 from gambit.sim.world import Scenario
+from gambit.surface.control import Caller, ControlServer
+from gambit.surface.methods import VenueName
 from gambit.venues.orders import Keys
 from tests.e2e.live import config_for, exchanges, running, until
 
@@ -97,20 +104,72 @@ async def test_unarmed_live_sends_nothing(tmp_path: Path) -> None:
 
 
 async def test_wrong_keys_stop_nobody_else(tmp_path: Path) -> None:
-    """A venue that does not let us in is told and not traded at; nothing of ours breaks, nobody is halted, and the one
-    whose key is right is up."""
+    """A venue that does not let us in is told and not traded at, and is not asked a second time; nothing of ours
+    breaks, nobody is halted, and the one whose key is right is up. With the right keys the others are too."""
     wrong = "d3Jvbmcgd3Jvbmcgd3Jvbmcgd3Jvbmc="  # also where a secret has to be base64
     async with exchanges(CALM) as server:
         config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
-        keys = keys_of(server)
-        for venue in ("binance", "okx", "bybit", "kraken"):
-            keys[venue] = Keys(key=keys[venue].key, secret=wrong, passphrase="wrong")
-        async with running(config, Options(keys=keys)) as (daemon, log):
-            ports = daemon.parts.dealing.ports
-            told = [f"{venue}: the private stream is down" for venue in ("binance", "okx", "bybit", "kraken")]
-            await until(lambda: all(any(line.startswith(text) for line in log.of("warning")) for text in told))
-            await until(lambda: ports["coinbase"].is_up)
-            assert [venue for venue, port in ports.items() if port.is_up] == ["coinbase"]
+        right = keys_of(server)
+        options = Options(keys=dict(right), reload_keys=lambda: right)
+        for venue in REFUSED:
+            options.keys[venue] = Keys(key=right[venue].key, secret=wrong, passphrase="wrong")  # type: ignore[index]
+        async with running(config, options) as (daemon, log):
+            ports, facts = accounts_of(daemon), facts_of(daemon)
+            await until(lambda: all(ports[venue].admission.held for venue in REFUSED) and ports["coinbase"].is_up)
+            held = {fields["venue"]: fields["cause"] for level, event, fields in log.lines if "no orders" in event}
+            assert held == dict.fromkeys(REFUSED, "auth")
+            told = {row["venue"]: row for row in daemon.parts.readings.status()["accounts"]}
+            assert {venue for venue, row in told.items() if row["held"] == "auth" and row["reason"]} == set(REFUSED)
             assert daemon.problems == []
             assert daemon.parts.switch.state == "ACTIVE"
             assert daemon.parts.dealing.sent == 0
+            with pytest.raises(TimeoutError):  # longer than the first waits of a reconnect
+                await until(lambda: any(port._stream for venue, port in ports.items() if venue != "coinbase"), 1.5)
+            answer = ask(daemon, "credentials.reload")
+            assert answer == {"tried": list(REFUSED)}
+            await until(lambda: all(port.is_up for port in ports.values()))
+            assert [fact.venue for fact in facts if isinstance(fact, AccountReleased)] == list(REFUSED)
+
+
+async def test_a_key_that_may_withdraw_is_not_traded_with(tmp_path: Path) -> None:
+    """S47: the daemon refuses to trade live there, and says why; without the right it does."""
+    venue = "kraken"
+    async with exchanges(CALM) as server:
+        strike = server.world.exchanges[venue].strike
+        strike(FaultOrder(kind="rights", args={"withdraw": True}, match={"account": "demo"}))
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        async with running(config, Options(keys=keys_of(server))) as (daemon, _):
+            ports = accounts_of(daemon)
+            others = [port for name, port in ports.items() if name != venue]
+            await until(lambda: ports[venue].admission.held and all(port.is_up for port in others))
+            assert ports[venue].reason.startswith(f"the key of {venue} may withdraw funds")
+            daemon.parts.dealing.arm("a test")
+            desk = daemon.parts.dealing.desk
+            ended = sum(desk.standing.state.funnel.ended.values())
+            server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), 300)
+            await until(lambda: sum(desk.standing.state.funnel.ended.values()) > ended)
+            assert venue not in {order.intent.venue for order in desk.standing.state.orders.values()}
+            strike(FaultOrder(kind="rights", args={}, match={"account": "demo"}))
+            assert ask(daemon, "credentials.reload") == {"tried": [venue]}
+            await until(lambda: ports[venue].is_up)
+
+
+REFUSED = ("binance", "okx", "bybit", "kraken")
+
+
+def accounts_of(daemon: Daemon) -> dict[str, AccountPort]:
+    """The way to each account."""
+    return {venue: port for venue, port in daemon.parts.dealing.ports.items() if isinstance(port, AccountPort)}
+
+
+def facts_of(daemon: Daemon) -> list[Fact]:
+    """What the daemon writes down from now on."""
+    facts: list[Fact] = []
+    daemon.parts.ledger.listeners.append(lambda fact, _at_ns: facts.append(fact))
+    return facts
+
+
+def ask(daemon: Daemon, method: str) -> Any:
+    """What the control socket's method answers its local user."""
+    [control] = [server for server in daemon.parts.servers if isinstance(server, ControlServer)]
+    return control.methods[method].handler(VenueName(), Caller(uid=0, pid=1))

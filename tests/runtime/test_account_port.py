@@ -2,18 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 
+from gambit.commands import CancelOrder, PlaceOrder, QueryBalances
 from gambit.events import Fact
+from gambit.events.orders import CancelRejected, Rejected, Unsent
 from gambit.model import Category
 from gambit.runtime.account_port import AccountPort, _Ear
 from gambit.venues.account import Account, Turn
-from gambit.venues.orders import Fault, Line, StreamFault, StreamReady
+from gambit.venues.orders import Asked, Fault, KeyRights, Line, Means, StreamFault, StreamReady, What
 from tests.runtime.test_gateway import Net, answer
 
 LINE = cast(Line, object())
+
+
+class Intent(NamedTuple):
+    """What of an intent an account's port looks at."""
+
+    key: str
+    venue: str
 
 
 class Wire:
@@ -62,6 +71,10 @@ class Told:
         assert now_ns
         return Turn()
 
+    def ask_rights(self, now_ns: int) -> Turn:
+        assert now_ns
+        return Turn()
+
     def line_down(self, reason: str) -> Turn:
         self.downs.append(reason)
         return Turn()
@@ -87,7 +100,7 @@ class Case:
             cast(Account, self.account), net.gateway("bybit"), cast(Any, None), net, "ws://x",
             deliver=deliver, reconcile=reconcile, start=start, why_not=lambda _command: None,
             on_defect=lambda what, error: self.said.append(f"{what}: {error}"), random=lambda: 0.0,
-            warn=self.said.append,
+            warn=self.said.append, on_held=lambda fact: self.said.append(f"{fact.cause}: {fact.reason}"),
         )  # fmt: skip
 
     def line(self, *, is_entry: bool) -> tuple[_Ear, Wire]:
@@ -100,6 +113,10 @@ class Case:
             self.port._stream = ear
         return ear, wire
 
+    def answered(self, what: What = "open_orders", turn: Turn | None = None) -> None:
+        """The venue answered a question over HTTP."""
+        self.port.admission.learn(Asked(what=what, nonce=1, now_ns=1), turn or Turn())
+
     def hear(self, ear: _Ear, told: StreamReady | StreamFault) -> None:
         """A frame that says this."""
         self.account.next = Turn(told=[told])
@@ -107,7 +124,8 @@ class Case:
 
 
 async def test_the_stream_is_up_once_it_is_subscribed() -> None:
-    """Not with its first frame, nor with the logon; then what was missed is asked for, once."""
+    """Not with its first frame, nor with the logon; then what was missed is asked for, once. Orders are taken when the
+    open ones are known."""
     case = Case(has_entry=False)
     ear, wire = case.line(is_entry=False)
     case.account.next = Turn()
@@ -116,7 +134,12 @@ async def test_the_stream_is_up_once_it_is_subscribed() -> None:
     assert (case.port.is_up, case.port._order_link(), case.compared) == (False, None, 0)
     case.hear(ear, StreamReady("orders"))
     case.hear(ear, StreamReady("account"))
-    assert (case.port.is_up, case.port._order_link(), case.compared) == (True, wire, 1)
+    assert (case.port.is_up, case.port._order_link(), case.compared) == (False, wire, 1)
+    case.answered(turn=Turn(is_more=True))
+    case.answered(turn=Turn(fault=Fault(category=Category.RATE_LIMIT, code="429", text="slower")))
+    assert (case.port.is_up, case.port.reason) == (False, "the open orders are not known yet")
+    case.answered()
+    assert (case.port.is_up, case.port.reason) == (True, "")
 
 
 @pytest.mark.parametrize(("is_ready", "category", "is_closed"), [
@@ -128,6 +151,7 @@ async def test_a_line_that_is_not_let_in_is_closed(is_ready: bool, category: Cat
     ear, wire = case.line(is_entry=False)
     if is_ready:
         case.hear(ear, StreamReady("orders"))
+        case.answered()
     case.hear(ear, StreamFault(Fault(category=category, code="60009", text="login failed")))
     assert (wire.is_closed, case.port.is_up) == (is_closed, is_ready)
     ear.on_close("closed by us", None)
@@ -139,6 +163,7 @@ async def test_orders_never_go_over_the_stream_of_a_venue_that_has_a_line_for_th
     case = Case(has_entry=True)
     stream, _ = case.line(is_entry=False)
     case.hear(stream, StreamReady("order"))
+    case.answered()
     assert (case.port.is_up, case.port._order_link()) == (True, None)
     entry, wire = case.line(is_entry=True)
     assert case.port._order_link() is None
@@ -159,3 +184,99 @@ async def test_a_frame_that_breaks_us_is_a_defect() -> None:
         case.port.heard(ear, b"frame", 1)
     assert case.said == ["bybit: a frame of the account: 'a bug'"]
     await asyncio.sleep(0)
+
+
+def refusal(means: Means = "other") -> Fault:
+    """Of keys."""
+    return Fault(category=Category.AUTH, code="10003", text="API key is invalid.", means=means)
+
+
+PLACE = PlaceOrder(cast(Any, Intent("gb1", "bybit")))
+
+
+async def test_keys_refused_at_the_logon_are_not_shown_again() -> None:
+    """The venue is told nothing more; creates and cancels come back unsent; release() tries once more."""
+    case = Case(has_entry=False)
+    ear, wire = case.line(is_entry=False)
+    case.hear(ear, StreamFault(refusal()))
+    assert wire.is_closed
+    assert case.port.admission.held is not None
+    assert (case.port.admission.held.cause, case.said) == ("auth", ["auth: auth 10003: API key is invalid."])
+    waiting = asyncio.create_task(case.port._until_released())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert [type(fact) for fact in case.port.send(PLACE, 1)] == [Unsent]
+    cancel = CancelOrder(key="gb1", venue="bybit", symbol="BTC-USDT", venue_order_id="")
+    assert [type(fact) for fact in case.port.send(cancel, 1)] == [CancelRejected]
+    assert case.port.send(QueryBalances(venue="bybit", query_id=1), 1) == []
+    assert case.port.on_time(cast(Any, None), 1) == ()
+    case.port.release()
+    await asyncio.wait_for(waiting, 1)
+    assert case.port.admission.held is None
+
+
+@pytest.mark.parametrize(("means", "holds_at"), [("other", 1), ("session", 2), ("clock", None), ("nonce", None)])
+async def test_a_session_that_ended_is_tried_once_more_and_a_wrong_clock_is_not_the_keys_fault(
+    means: Means, holds_at: int | None
+) -> None:
+    case = Case(has_entry=False)
+    for turn in (1, 2, 3):
+        case.answered("balances", Turn(fault=refusal(means)))
+        assert (case.port.admission.held is not None) == (holds_at is not None and turn >= holds_at)
+
+
+async def test_a_session_counts_anew_after_a_good_answer() -> None:
+    case = Case(has_entry=False)
+    for _ in range(3):
+        case.answered("balances", Turn(fault=refusal("session")))
+        case.answered("balances")
+    assert case.port.admission.held is None
+
+
+async def test_an_order_refused_for_want_of_rights_logs_on_anew_and_the_next_one_holds() -> None:
+    """F80 is a session that ended in silence, F82 a key that may not trade any more."""
+    case = Case(has_entry=False)
+    rejected = Rejected(key="gb1", venue="bybit", code="10005", category=Category.AUTH, text="Permission denied")
+    for holds in (False, True):
+        ear, wire = case.line(is_entry=False)
+        case.hear(ear, StreamReady("order"))
+        case.account.next = Turn(facts=[rejected])
+        case.port.heard(ear, b"frame", 1)
+        assert wire.is_closed
+        assert (case.port.admission.held is not None) == holds
+
+
+@pytest.mark.parametrize(("rights", "wants_bound", "text"), [
+    (KeyRights(trades=True, withdraws=True, is_bound=True), True, "may withdraw"),
+    (KeyRights(trades=False, withdraws=False, is_bound=True), True, "may not trade"),
+    (KeyRights(trades=True, withdraws=False, is_bound=False), True, "from any address"),
+    (KeyRights(trades=True, withdraws=False, is_bound=False), False, ""),
+    (KeyRights(trades=True, withdraws=None, is_bound=None), True, ""),
+])  # fmt: skip
+async def test_keys_that_may_do_too_much_take_no_new_orders(rights: KeyRights, wants_bound: bool, text: str) -> None:
+    """The stream stays, and so do cancels and questions (S47)."""
+    case = Case(has_entry=False)
+    case.port.admission._wants_bound = wants_bound
+    case.port.admission.unknown = {"rights", "open_orders"}
+    ear, wire = case.line(is_entry=False)
+    case.port._ask_rights = list  # type: ignore[method-assign]  # the answer comes below
+    case.hear(ear, StreamReady("order"))
+    case.answered()
+    assert not case.port.is_up
+    case.answered("rights", Turn(told=[rights]))
+    assert case.port.is_up == (not text)
+    assert text in case.port.reason
+    assert not wire.is_closed
+    held = case.port.admission.held
+    assert (held.cause if held else "", case.port.admission.is_refused) == ("rights" if text else "", False)
+
+
+async def test_a_venue_that_does_not_tell_what_a_key_may_do_is_traded_at() -> None:
+    """It is said; a venue that is only busy is asked again."""
+    case = Case(has_entry=False)
+    case.port.admission.unknown = {"rights"}
+    for category, is_known in ((Category.VENDOR_5XX, False), (Category.PERMANENT_4XX, True)):
+        case.answered("rights", Turn(fault=Fault(category=category, code="404", text="no such path")))
+        assert ("rights" not in case.port.admission.unknown) == is_known
+    assert case.port.admission.held is None
+    assert len(case.said) == 1

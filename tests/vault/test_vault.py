@@ -78,6 +78,11 @@ def test_what_is_due(tmp_path: Path, name: str, days: int, late: int) -> None:
     assert vault.due(now.ns) == []
 
 
+def test_a_vault_that_nobody_needs_makes_no_file(tmp_path: Path) -> None:
+    assert opened(tmp_path).names() == []
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("wide", ["vault.json", "master.key"])
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o700])
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path, wide: str, mode: int) -> None:
@@ -174,7 +179,7 @@ def test_a_passphrase_and_the_way_from_it_to_a_key_file(tmp_path: Path) -> None:
 def test_what_is_no_master_key(tmp_path: Path, text: str) -> None:
     path = private(tmp_path / "key", text)
     with pytest.raises(VaultError, match="not a master key"):
-        opened(tmp_path, {"GAMBIT_MASTER_KEY_FILE": str(path)})
+        opened(tmp_path, {"GAMBIT_MASTER_KEY_FILE": str(path)}).put("users", SECRET)
     assert not (tmp_path / "vault.json").exists()
 
 

@@ -28,14 +28,16 @@ from gambit.events.orders import (
 )
 from gambit.model import Instrument
 from gambit.sim.dialect import Close, Ping, Session
+from gambit.sim.verbs import FaultOrder
 from gambit.venues import VENUES
 from gambit.venues.account import Account, Turn
 from gambit.venues.binance_orders import BinanceOrders
 from gambit.venues.bybit_orders import BybitOrders
 from gambit.venues.coinbase_orders import CoinbaseOrders
+from gambit.venues.key_rights import objection
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.okx_orders import OkxOrders, instrument_codes
-from gambit.venues.orders import Frame, Keys, Line, OrderLanguage, Report, RestRequest, StreamLost
+from gambit.venues.orders import Frame, KeyRights, Keys, Line, OrderLanguage, Report, RestRequest, StreamLost
 from tests.sim.talk import Talk
 
 SYMBOLS = {"binance": "BTC-USDT", "okx": "BTC-USDT", "bybit": "BTC-USDT", "kraken": "BTC-USD", "coinbase": "BTC-USD"}
@@ -307,3 +309,18 @@ def test_executions_without_an_id_are_fetched(venue: str, over_line: bool) -> No
     assert sum((fill.qty for fill in whole.fills), Decimal(0)) == Decimal("0.01")
     true_ids = {fill.exec_id for fill in whole.fills}
     assert {fill.exec_id for fill in filled(place.about(key))} <= true_ids
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+@pytest.mark.parametrize("given", [{}, {"withdraw": True}, {"trade": False}, {"bound": False}])
+def test_what_a_key_may_do_is_read_as_the_venue_tells_it(venue: str, given: dict[str, bool]) -> None:
+    """S47. Coinbase tells no addresses; that a Kraken key may not trade is not believed of a list of unknown words."""
+    place = Place(venue)
+    place.talk.exchange.strike(FaultOrder(kind="rights", args=dict(given)))
+    place.do(place.account.ask_rights(place.talk.now_ns))
+    [rights] = [report for report in place.told if isinstance(report, KeyRights)]
+    trades = {"kraken": None}.get(venue, False) if given.get("trade") is False else True
+    is_bound = None if venue == "coinbase" else given.get("bound", True)
+    assert rights == KeyRights(trades=trades, withdraws=given.get("withdraw", False), is_bound=is_bound)
+    may_trade = not given.get("withdraw") and trades is not False and is_bound is not False
+    assert (objection(venue, rights, wants_bound=True) == "") == may_trade
