@@ -31,16 +31,19 @@ SOURCES := $(KERNELS) $(wildcard gambit/_core/*.pxd gambit/_core/*.h) setup.py
 # A kernel whose compiled form is gone makes the stamp worthless, and so does another flavour in place.
 GONE := $(strip $(foreach kernel,$(KERNELS),$(if $(wildcard $(kernel:.pyx=.*.so)),,$(kernel))))
 
+# The two libraries of the pages, from the npm registry; without it everything else works and a next start tries again.
+ASSETS := gambit/web/static/vendor/complete
+
 PLACED := $(shell cat build/in-place 2>/dev/null)
 
 .PHONY: run test bench check build doctor test-checked fuzz fuzz-libfuzzer docs lock sbom clean core again
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-run: $(VENV)/.core
+run: $(VENV)/.core $(ASSETS)
 	$(BIN)/gambit demo $(ARGS)
 
-test: $(VENV)/.core $(VENV)/.test
+test: $(VENV)/.core $(VENV)/.test $(ASSETS)
 	$(PYTEST) -n $(JOBS) -rs $(ARGS)
 
 bench: $(VENV)/.core $(VENV)/.test
@@ -53,7 +56,7 @@ check: $(VENV)/.core $(VENV)/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint gambit
 	$(BIN)/lint-imports
 
-build: $(VENV)/.dev
+build: $(VENV)/.dev $(ASSETS)
 	$(BIN)/python -m build --no-isolation --outdir dist .
 
 doctor:
@@ -115,6 +118,9 @@ $(VENV)/.test: $(VENV)/.run locks/test.txt
 $(VENV)/.dev: $(VENV)/.test locks/dev.txt
 	$(PINNED) locks/dev.txt
 	@touch $@
+
+$(ASSETS): gambit/web/vendor.py | $(VENV)/.run
+	$(BIN)/python -m gambit.web.vendor
 
 $(VENV)/.core: $(SOURCES) $(VENV)/.run $(if $(GONE),again) $(if $(filter release,$(PLACED)),,again)
 	$(BIN)/python setup.py -q build_ext --inplace

@@ -1,4 +1,4 @@
-"""Compiles the kernels of gambit/_core; everything else about the package is in pyproject.toml.
+"""Compiles the kernels of gambit/_core and has the pages' libraries fetched; everything else is in pyproject.toml.
 
 Four builds, told apart by the environment, each with its own folder under build/ so that going from one to
 another compiles nothing twice:
@@ -13,10 +13,12 @@ The result always lands in gambit/_core, where the tests import it from.
 
 import filecmp
 import os
+import runpy
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 CORE = Path("gambit/_core")
 SANITIZER = os.environ.get("GAMBIT_SANITIZE", "")
@@ -114,8 +116,18 @@ class BuildCore(build_ext):
         return super().copy_file(infile, outfile, *options, **named)
 
 
+class BuildPages(build_py):
+    """build_py that has the pages' two libraries fetched before it looks for what belongs to the package."""
+
+    def run(self) -> None:
+        """Fetch, then build."""
+        if runpy.run_path("gambit/web/vendor.py")["main"]():
+            raise SystemExit("gambit: GAMBIT_REQUIRE_DASHBOARD is set and the dashboard's libraries cannot be had")
+        super().run()
+
+
 setup(
     ext_modules=extensions(),
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "build_py": BuildPages},
     options={"build": {"build_base": f"build/{FLAVOUR}"}},
 )

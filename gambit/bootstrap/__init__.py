@@ -20,6 +20,7 @@ from gambit.bootstrap.alert_handlers import alert_handlers
 from gambit.bootstrap.alerting import Alerting, build_alerting
 from gambit.bootstrap.commands import handlers
 from gambit.bootstrap.credentials import Credentials, accounts, tell_changes
+from gambit.bootstrap.dashboard import Dashboard, build_dashboard
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
 from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
 from gambit.bootstrap.web import build_web
@@ -120,12 +121,12 @@ def build(
     control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     access = _access(config, clock, log, ledger, options)
+    dashboard = build_dashboard(config, clock, hot.market, journal, registry, access, lambda: daemon, alerting.rows)
     web = build_web(
-        config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, sockets={}
+        config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, dashboard.sockets
     )
     telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
-    ledger.listeners = [OrderCounts(registry), telemetry.fact, alerting.hear]
-    dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
+    ledger.listeners = [OrderCounts(registry), telemetry.fact, alerting.hear, dashboard.updates.hear]
     hot.pulse.listeners = _listeners(registry, recorder, dealing, control, hot, telemetry, options)
     daemon = Daemon(
         Parts(
@@ -137,13 +138,13 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=_sampler(hot, registry, feeds, store, telemetry),
+            sampler=_sampler(hot, registry, feeds, store, telemetry, dashboard),
             readings=_readings(hot, feeds, clock, lambda: daemon),
             tally=hot.tally,
             dealing=dealing,
             ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options, ledger),
             switch=switch,
-            servers=(control, scrape, web),
+            servers=(control, scrape, web, dashboard),
             beside=(alerting,),
             recorder=recorder,
             soundness=_soundness(config, keeping, recorder, log),
@@ -154,7 +155,7 @@ def build(
             access=access,
         )
     )
-    _collect(registry, daemon, control, hot.ticks, options, config.daemon.state_dir)
+    _collect(registry, daemon, control, hot.ticks, dashboard, options, config.daemon.state_dir)
     return daemon
 
 
@@ -190,7 +191,8 @@ def _listeners(
     telemetry: Telemetry,
     options: Options,
 ) -> list[Callable[[Event], None]]:
-    """Who hears of every signal, in this order."""
+    """Who hears of every signal, in this order; orders are timed."""
+    dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
     return [
         *([recorder.decided] if recorder is not None else []),
         dealing.on_signal,  # before those that only count and tell
@@ -282,7 +284,9 @@ def _feeds(
     )
 
 
-def _sampler(hot: _Hot, registry: Registry, feeds: Feeds, store: Store, telemetry: Telemetry) -> Sampler:
+def _sampler(
+    hot: _Hot, registry: Registry, feeds: Feeds, store: Store, telemetry: Telemetry, dashboard: Dashboard
+) -> Sampler:
     """How late frames came goes to the metrics, the store and the feeds, which know whether that is degraded."""
     count = Lags(registry)
 
@@ -290,6 +294,7 @@ def _sampler(hot: _Hot, registry: Registry, feeds: Feeds, store: Store, telemetr
         count(venue, lags_ns)
         telemetry.lag(venue, lags_ns)
         feeds.hear_lags(venue, lags_ns)
+        dashboard.lags.hear(venue, lags_ns)
 
     return Sampler(
         hot.market,
@@ -312,10 +317,17 @@ def _errors(market: Market) -> dict[str, int]:
 
 
 def _collect(
-    registry: Registry, daemon: Daemon, control: ControlServer, ticks: TickReader, options: Options, state_dir: str
+    registry: Registry,
+    daemon: Daemon,
+    control: ControlServer,
+    ticks: TickReader,
+    dashboard: Dashboard,
+    options: Options,
+    state_dir: str,
 ) -> None:
     registry["gambit_build_info"].of(__version__, platform.python_version(), daemon.parts.started.mode).set(1)
-    registry.collect(Gauges(registry, daemon, daemon.parts.clock, control, [ticks], state_dir))
+    readers = [ticks, dashboard.ticks]
+    registry.collect(Gauges(registry, daemon, daemon.parts.clock, control, readers, state_dir, dashboard.counts))
     registry.collect(Host(registry, options.progress, options.sink))
     registry.collect(Vitals(registry))
 

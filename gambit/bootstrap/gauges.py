@@ -1,7 +1,7 @@
 """Collectors: at each scrape they copy what the parts count for themselves into the metrics."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,7 @@ class Gauges:
         control: ControlServer,
         ticks: Sequence[TickReader],
         state_dir: str,
+        dashboard: Callable[[], Mapping[str, int]],
     ) -> None:
         self.registry = registry
         self.daemon = daemon
@@ -55,6 +56,7 @@ class Gauges:
         self.control = control
         self.ticks = ticks
         self.state_dir = state_dir
+        self.dashboard = dashboard
 
     def __call__(self) -> None:
         self._feeds()
@@ -113,10 +115,10 @@ class Gauges:
         reg["gambit_uptime_seconds"].of().set(self.clock.now_ns() - parts.readings.started_ns)
 
     def _outside(self) -> None:
-        reg, counts = self.registry, self.control.counts
-        reg["gambit_ws_subscribers"].of().set(self.control.subscribers)
-        reg["gambit_ws_conflated_total"].of().set(self.control.conflated)
-        reg["gambit_ws_cut_total"].of().set(counts.cut)
+        reg, counts, pages = self.registry, self.control.counts, self.dashboard()
+        reg["gambit_ws_subscribers"].of().set(self.control.subscribers + pages["subscribers"])
+        reg["gambit_ws_conflated_total"].of().set(self.control.conflated + pages["conflated"])
+        reg["gambit_ws_cut_total"].of().set(counts.cut + pages["cut"])
         reg["gambit_control_connections"].of().set(self.control.connections)
         reg["gambit_control_requests_total"].of("ok").set(counts.requests - counts.errors)
         reg["gambit_control_requests_total"].of("error").set(counts.errors)

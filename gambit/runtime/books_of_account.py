@@ -114,6 +114,12 @@ def plans(desk: Desk, query: Query) -> list[dict[str, Any]]:
     return sorted(islice(passing, query.limit), key=_created_ns, reverse=True)
 
 
+def plan(desk: Desk, plan_id: str) -> dict[str, Any] | None:
+    """One plan that is at hand, by its id."""
+    trade = desk.standing.state.trades.get(plan_id)
+    return None if trade is None else _plan(trade)
+
+
 def _plan(trade: Trade) -> dict[str, Any]:
     made = trade.made
     return {

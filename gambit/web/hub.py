@@ -81,7 +81,9 @@ def _venues(data: Row) -> Iterable[str]:
     for name in ("venue", "venue_buy", "venue_sell"):
         if data.get(name):
             yield data[name]
-    yield from data.get("venues", ()) if isinstance(data.get("venues"), list | tuple) else ()
+    named = data.get("venues")
+    if isinstance(named, list | tuple):
+        yield from (name for name in named if isinstance(name, str))
 
 
 class Channel(NamedTuple):

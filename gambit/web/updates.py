@@ -7,12 +7,13 @@ readings, once a second                -> system.metrics, account
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
-from gambit.events import KINDS, Fact
+from gambit.events import Fact
+from gambit.events.alerts import AlertAcked, AlertRaised, AlertResolved
 from gambit.events.operation import TradingStateChanged
 from gambit.events.orders import (
     Armed,
@@ -31,10 +32,8 @@ from gambit.events.orders import (
 from gambit.web.hub import Channel, Hub, Row
 
 TOP: Final = 20
-ALERTS_KEPT: Final = 100
 FAST_NS: Final = 200_000_000
 SLOW_NS: Final = 1_000_000_000
-ALERT_KINDS: Final = {struct: kind for kind, struct in KINDS.items() if kind.startswith("alert.")}
 
 TRADING: Final = "trading.state"
 ORDERS: Final = "order.status"
@@ -64,7 +63,7 @@ class Pictures(Protocol):
     def plans(self) -> Sequence[Row]: ...
     def order(self, key: str) -> Row | None: ...
     def plan(self, plan_id: str) -> Row | None: ...
-    def alerts(self) -> Sequence[Row] | None: ...
+    def alerts(self) -> Sequence[Row]: ...
 
 
 def channels(pictures: Pictures) -> list[Channel]:
@@ -73,7 +72,7 @@ def channels(pictures: Pictures) -> list[Channel]:
         Channel(TRADING, False, lambda: [pictures.trading()]),
         Channel(ORDERS, False, pictures.orders),
         Channel(PLANS, False, pictures.plans),
-        Channel(ALERTS, False, lambda: pictures.alerts() or []),
+        Channel(ALERTS, False, pictures.alerts),
         Channel(SIGNALS, True),
         Channel(SYSTEM, True),
         Channel(ACCOUNT, True),
@@ -106,7 +105,7 @@ class Updates:
 
     def hear(self, fact: Fact, now_ns: int) -> None:
         """A listener of the ledger."""
-        if isinstance(fact, TOLD) or type(fact) in ALERT_KINDS:
+        if isinstance(fact, TOLD):
             self._waiting.append((self._head(), fact, now_ns))
 
     def turn(self, now_ns: int) -> None:
@@ -131,23 +130,21 @@ class Updates:
     def _tell(self, fact: Fact, at_ns: int) -> None:
         match fact:
             case OrderMoved():
-                self._tell_order(fact.key, at_ns, {"status": fact.status, "was": fact.was})
+                known = self.pictures.order(fact.key) or {}
+                row = {**known, "limit_price": known.get("price"), **_stated(fact)}
+                self.hub.publish(ORDERS, {**row, "event": "status", "ts": self._ts(at_ns)})
             case Filled() if fact.key:
-                self._tell_order(fact.key, at_ns, {})
+                filled = self.pictures.order(fact.key)
+                if filled is not None:
+                    self.hub.publish(ORDERS, {**filled, "event": "fill", "ts": self._ts(at_ns), "schema_ver": "1"})
             case TradingStateChanged() | Armed() | Disarmed() | ScopeHalted() | ScopeReleased():
                 self.hub.publish(TRADING, {**self.pictures.trading(), "ts": self._ts(at_ns)})
             case PlanMade() | PlanApproved() | PlanStopped() | PlanClosed() | PlanReopened() | Unhedged():
-                row = self.pictures.plan(fact.plan_id)
-                if row is not None:
-                    self.hub.publish(PLANS, {**row, "event": _event(fact), "ts": self._ts(at_ns)})
-            case _ if type(fact) in ALERT_KINDS:
-                event = ALERT_KINDS[type(fact)].removeprefix("alert.")
-                self.hub.publish(ALERTS, {"event": event, "ts": self._ts(at_ns), **msgspec.to_builtins(fact)})
-
-    def _tell_order(self, key: str, at_ns: int, more: Mapping[str, Any]) -> None:
-        row = self.pictures.order(key)
-        if row is not None:
-            self.hub.publish(ORDERS, {**row, **more, "ts": self._ts(at_ns), "schema_ver": "1"})
+                row = {**(self.pictures.plan(fact.plan_id) or {}), **_ended(fact), "plan_id": fact.plan_id}
+                self.hub.publish(PLANS, {**row, "event": _event(fact), "ts": self._ts(at_ns), "schema_ver": "1"})
+            case AlertRaised() | AlertResolved() | AlertAcked():
+                event = type(fact).__name__.removeprefix("Alert").lower()
+                self.hub.publish(ALERTS, {**msgspec.to_builtins(fact), "event": event, "ts": self._ts(at_ns)})
 
     def _tell_board(self) -> None:
         """What of the best changed since the last time, and what is over."""
@@ -178,7 +175,25 @@ TOLD: Final = (
     PlanClosed,
     PlanReopened,
     Unhedged,
+    AlertRaised,
+    AlertResolved,
+    AlertAcked,
 )
+
+
+def _stated(fact: OrderMoved) -> Row:
+    """order.status as product.md has it; an order that has ended may be packed away by now."""
+    price = None if fact.price is None else f"{fact.price:f}"
+    told = msgspec.structs.asdict(fact)
+    del told["key"], told["on"]
+    return {**told, "qty_filled": f"{fact.qty_filled:f}", "price": price, "average_price": price}
+
+
+def _ended(fact: object) -> Row:
+    """What the end of an episode says by itself."""
+    if not isinstance(fact, PlanClosed):
+        return {}
+    return {"end": fact.end, "result": {asset: f"{amount:f}" for asset, amount in fact.profit.items()}}
 
 
 def _event(fact: object) -> str:

@@ -14,9 +14,9 @@ from aiohttp import web
 
 from gambit.access.permissions import Door as Way
 from gambit.access.permissions import Principal, Role
+from gambit.web.door import Door, Refused
 from gambit.web.frames import text_frame
 from gambit.web.hub import Channel, Hub
-from gambit.web.socket import Door, Refused
 
 SECOND_NS = 1_000_000_000
 

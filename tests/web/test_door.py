@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from gambit.access.permissions import Role
-from gambit.web import fanout, socket
+from gambit.web import door, fanout
 from tests.web.standing import Standing, close_code, masked
 
 BAD_ORIGINS = {
@@ -84,7 +84,7 @@ async def test_s21_the_first_message_may_have_the_token() -> None:
 )
 async def test_s21_nothing_before_a_token(first: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another first message, a bad token, or silence for the time there is: closed with 1008."""
-    monkeypatch.setattr(socket, "AUTH_SEC", 0.2 if first is None else 5.0)
+    monkeypatch.setattr(door, "AUTH_SEC", 0.2 if first is None else 5.0)
     async with Standing() as standing, standing.client() as client:
         if first is not None:
             await client.ws.send_str(first)
@@ -226,7 +226,7 @@ async def test_s24_frames_that_break_the_rules_end_the_connection(name: str) -> 
 async def test_s24_a_thousand_channels_in_one_message_are_refused() -> None:
     """Lists have a limit; over it is an error, too often is the end."""
     async with Standing() as standing, standing.client(standing.tokens.issue("ann")) as client:
-        for _ in range(socket.STRIKES_MAX + 1):
+        for _ in range(door.STRIKES_MAX + 1):
             await client.say(op="subscribe", channels=["order.status"], symbols=[f"S{n}-USDT" for n in range(1000)])
         assert "64" in (await client.until(op="error"))["detail"]
         assert (await client.until(close=1008))["why"]
@@ -276,7 +276,7 @@ async def test_s25_who_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_s25_a_silent_peer_is_asked_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A half-open connection answers no ping and is gone; one that answers stays."""
-    monkeypatch.setattr(socket, "PING_SEC", 0.4)
+    monkeypatch.setattr(door, "PING_SEC", 0.4)
     async with Standing() as standing, standing.client(standing.tokens.issue("ann")) as client:
         _, writer = await standing.raw(standing.tokens.issue("gone"))
         answering = asyncio.create_task(client.until(op="pong"))
@@ -301,7 +301,7 @@ async def test_the_end_of_the_daemon_is_told() -> None:
 
 async def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit: 503, and those who are here stay."""
-    monkeypatch.setattr(socket, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(door, "CONNECTIONS_MAX", 2)
     token = "token-ann-0"
     async with Standing() as standing, standing.client(standing.tokens.issue("ann")) as client, standing.client(token):
         await client.until(op="welcome")

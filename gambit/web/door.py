@@ -20,6 +20,8 @@ from gambit.web import origins, talk
 from gambit.web.fanout import Connection, Fanout, bound_buffers
 from gambit.web.frames import MESSAGE_BYTES_MAX, Guard, text_frame
 from gambit.web.hub import Filter, Hub, encoded
+from gambit.web.pipeline import HEADERS
+from gambit.web.problem import CHALLENGE, MEDIA, Problem, unauthenticated
 
 AUTH_SEC: Final = 5.0
 PING_SEC: Final = 20.0  # a peer that says nothing is asked, and has half as long to answer
@@ -50,7 +52,7 @@ class Admission(Protocol):
 class Member(Connection):
     """A connection and who is behind it."""
 
-    def __init__(self, ws: "GuardedSocket", request: web.Request, who: Principal | None) -> None:
+    def __init__(self, ws: "GuardedSocket", request: web.BaseRequest, who: Principal | None) -> None:
         assert request.transport is not None  # noqa: S101 - the upgrade has just been answered on it
         super().__init__(request.transport)
         self.ws = ws
@@ -105,9 +107,13 @@ class Door:
         for member in self.members:
             member.transport.abort()
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """One connection, from the upgrade to the end."""
-        who = self._at_the_gate(request)
+        try:
+            who = self._at_the_gate(request)
+        except Problem as problem:
+            headers = {**HEADERS, **problem.headers, "Content-Type": MEDIA}
+            return web.Response(body=problem.body(request.path, ""), status=problem.status, headers=headers)
         ws = GuardedSocket(
             Guard(self._mono_ns),
             heartbeat=PING_SEC,
@@ -131,24 +137,24 @@ class Door:
                 await asyncio.wait([member.ending])
         return ws
 
-    def _at_the_gate(self, request: web.Request) -> Principal | None:
+    def _at_the_gate(self, request: web.BaseRequest) -> Principal | None:
         """Who an upgrade names; raises the refusal."""
         why = origins.refusal(request.headers, request.scheme, self._allowed)
         if why is not None:
-            raise web.HTTPForbidden(text=why)
+            raise Problem(403, "origin", why)
         if request.query_string:
-            raise web.HTTPBadRequest(text="this address takes no query; a token goes into Authorization or a message")
+            raise Problem(400, "query", "this address takes no query; a token goes into Authorization or a message")
         if len(self.members) >= self._connections_max:
-            raise web.HTTPServiceUnavailable(text=f"{self._connections_max} are connected already")
+            raise Problem(503, "full", f"{self._connections_max} are connected already")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
         if scheme.lower() != "bearer":
-            raise web.HTTPUnauthorized(text="Authorization has to be Bearer with an access token")
+            raise unauthenticated()
         try:
             return self.admission.admit(token.strip())
         except Refused as error:
-            raise web.HTTPUnauthorized(text=str(error)) from error
+            raise Problem(401, "token", str(error), headers=CHALLENGE) from error
 
     async def _attend(self, member: Member) -> None:
         """Until the peer leaves, or has to."""

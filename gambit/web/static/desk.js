@@ -1,0 +1,139 @@
+// Plans, orders and what is held.
+import { $, h, setText, Table } from "./dom.js";
+import { fixed, plain, sign } from "./decimal.js";
+import { age, clock, short } from "./format.js";
+import { may, model, now } from "./model.js";
+import { passes } from "./opportunities.js";
+
+const ROWS = 14;
+const WAITING = new Set(["waiting", "planned", "awaiting_approval", "proposed"]);
+const OVER = new Set(["filled", "canceled", "failed", "reconciled", "compensated", "aborted", "expired", "retried"]);
+const TONE = {
+  filled: "good", reconciled: "good", flat: "good", closed: "", partially_filled: "warn", canceled: "", expired: "",
+  failed: "bad", aborted: "bad", unhedged: "bad", position: "bad", dust: "warn", compensated: "warn", unknown: "warn",
+};
+
+let plans;
+let orders;
+let positions;
+let act;
+
+export function mount(actions) {
+  act = actions;
+  plans = new Table(
+    [
+      { name: "Plan", class: "p3 mono", cell: (row) => [short(row.plan_id), "p3 mono", row.plan_id] },
+      { name: "Symbol", cell: (row) => [row.symbol, "strong"] },
+      { name: "Venues", class: "p2", cell: (row) => (row.venues ?? []).join(" → ") },
+      { name: "Notional", class: "num", cell: (row) => money(row.total_quote_amount, 0, "num") },
+      { name: "Expected", class: "num p2", cell: (row) => money(row.expected_profit, 2, "num p2") },
+      { name: "Result", class: "num", cell: result },
+      { name: "Age", class: "num p3", cell: (row) => age(now() / 1000 - row.created_ns / 1e9) },
+      { name: "Status", class: "end", cell: planStatus, version: (row) => `${row.status}${row.end}${row.stopped}${may("trader")}` },
+    ],
+    { empty: "No plan yet: an opportunity becomes one once it passes every risk gate.", label: "Plans" },
+  );
+  $("p-plans").querySelector(".body").append(plans.element);
+  orders = new Table(
+    [
+      { name: "Time", class: "p3", cell: (row) => clock(row.ts ?? new Date(row.updated_ns / 1e6).toISOString()) },
+      { name: "Symbol", cell: (row) => [row.symbol, "strong"] },
+      { name: "Venue", cell: (row) => row.venue },
+      { name: "Side", cell: (row) => [row.side, row.side === "buy" ? "buy" : "sell"] },
+      { name: "Filled / qty", class: "num", cell: filled },
+      { name: "Price", class: "num p2", cell: (row) => [plain(row.average_price ?? row.limit_price ?? row.price, 8), "num p2"] },
+      { name: "For", class: "p3", cell: (row) => row.purpose ?? "" },
+      { name: "Status", class: "end", cell: orderStatus, version: (row) => `${row.status}${may("trader")}` },
+    ],
+    { empty: "No orders yet.", label: "Orders" },
+  );
+  $("p-orders").querySelector(".body").append(orders.element);
+  positions = new Table(
+    [
+      { name: "Symbol", cell: (row) => [row.symbol, "strong"] },
+      { name: "Quantity", class: "num", cell: (row) => plain(row.qty) },
+      { name: "Average cost", class: "num p2", cell: (row) => money(row.average_cost, 2, "num p2") },
+      { name: "Mark", class: "num p2", cell: (row) => money(row.mark, 2, "num p2") },
+      { name: "Unrealised", class: "num", cell: (row) => toned(row.unrealised) },
+      { name: "Realised", class: "num", cell: (row) => toned(row.realised) },
+    ],
+    { empty: "Flat: nothing is held that trading brought.", label: "Positions" },
+  );
+  $("p-account").querySelector(".body").append(positions.element, h("p", { class: "note", id: "fees" }));
+}
+
+export function render() {
+  const allowed = model.user?.channels ?? [];
+  if (model.user && !allowed.includes("order.status")) {
+    for (const id of ["p-plans", "p-orders", "p-account"]) $(id).hidden = true;
+    return;
+  }
+  for (const id of ["p-plans", "p-orders", "p-account"]) $(id).hidden = false;
+  const planRows = newest(model.plans).filter((row) => passes(row.symbol, ...(row.venues ?? [])));
+  planRows.sort((a, b) => waits(b) - waits(a));
+  plans.show(planRows.slice(0, ROWS), (row) => row.plan_id, (row) => (waits(row) ? "ask" : ""));
+  const waiting = planRows.filter(waits).length;
+  setText($("p-plans").querySelector(".count"), waiting ? `${waiting} wait for approval` : "");
+  const orderRows = newest(model.orders).filter((row) => passes(row.symbol, row.venue, row.side, row.status));
+  orders.show(orderRows.slice(0, ROWS), (row) => row.order_id);
+  const live = orderRows.filter((row) => !OVER.has(row.status)).length;
+  setText($("p-orders").querySelector(".count"), live ? `${live} live` : "");
+  const account = model.account;
+  positions.show((account?.positions ?? []).filter((row) => passes(row.symbol)), (row) => row.symbol);
+  const fees = Object.entries(account?.pnl.fees ?? {}).map(([asset, amount]) => `${plain(amount, 6)} ${asset}`);
+  setText($("fees"), fees.length ? `Fees paid: ${fees.join(", ")}` : "");
+}
+
+function newest(map) {
+  return [...map.values()].reverse();
+}
+
+function waits(row) {
+  return row.approval === "manual" && WAITING.has(row.status) && !row.end && !row.stopped;
+}
+
+function money(text, digits, name) {
+  return text === null || text === undefined ? ["–", name] : [fixed(text, digits), name, text];
+}
+
+function toned(text) {
+  const name = sign(text) > 0 ? "num good" : sign(text) < 0 ? "num bad" : "num";
+  return text === null || text === undefined ? ["–", "num"] : [fixed(text, 2), name, text];
+}
+
+function result(row) {
+  const found = Object.entries(row.result ?? {});
+  if (!found.length || !row.end) return ["–", "num"];
+  const [asset, amount] = found[0];
+  const [text, name] = toned(amount);
+  return [text, name, found.map(([a, n]) => `${n} ${a}`).join(", ") || asset];
+}
+
+function filled(row) {
+  return [`${plain(row.qty_filled)} / ${plain(row.qty)}`, "num"];
+}
+
+function chip(text) {
+  return h("span", { class: `chip ${TONE[text] ?? "busy"}` }, (text ?? "").replaceAll("_", " "));
+}
+
+function planStatus(row) {
+  if (waits(row) && may("trader")) {
+    return h(
+      "span",
+      { class: "acts" },
+      h("button", { class: "small primary", onclick: () => act.approve(row) }, "Approve"),
+      h("button", { class: "small", onclick: () => act.reject(row) }, "Reject"),
+    );
+  }
+  const word = chip(row.end ?? row.status);
+  if (row.stopped) word.title = String(row.stopped);
+  return word;
+}
+
+function orderStatus(row) {
+  const word = chip(row.status);
+  if (OVER.has(row.status) || !may("trader")) return word;
+  const cancel = h("button", { class: "small", title: "Cancel this order", onclick: () => act.cancel(row) }, "Cancel");
+  return h("span", { class: "acts" }, word, cancel);
+}
