@@ -101,6 +101,25 @@ DAEMON: Final = (
         for_sec=10,
         unit="share",
     ),
+    Rule(
+        rule_id="disk_nearly_full",
+        severity="critical",
+        message="{value} bytes are free for the state directory",
+        watches=(
+            Watch(
+                measures=(Measure(metric="gambit_disk_free_bytes", where="gambit_disk_free_bytes"),),  # -1: unknown
+                op="<",
+                threshold=1 << 29,
+            ),
+        ),
+    ),
+    Rule(
+        rule_id="degraded",
+        severity="medium",
+        message="{value} things are wrong with the daemon or its records",
+        watches=_above("gambit_degraded", 0),
+        for_sec=300,
+    ),
 )
 
 MARKET_DATA: Final = (
@@ -223,6 +242,13 @@ ORDERS: Final = (
         starts=(Occurrence(kind="order.rejected", where=(("category", "auth"),), scope=("venue",), correlation="key"),),
         hold_sec=600,
     ),
+    Rule(
+        rule_id="account_held",
+        severity="critical",
+        message="no order goes to {venue}: {reason}",
+        starts=(Occurrence(kind="account.held", scope=("venue",)),),
+        ends=(Occurrence(kind="account.released", scope=("venue",)),),
+    ),
     *(
         Rule(rule_id=rule_id, severity=severity, message="{message}", hold_sec=hold_sec)  # type: ignore[arg-type]
         for rule_id, severity, hold_sec in (
@@ -260,6 +286,13 @@ KEEPING: Final = (
         watches=_is("gambit_journal_failed", 1),
     ),
     Rule(
+        rule_id="store_failed",
+        severity="high",
+        message="the database takes nothing; it is tried again",
+        watches=_is("gambit_store_failed", 1),
+        for_sec=60,
+    ),
+    Rule(
         rule_id="store_behind",
         severity="medium",
         message="the database is {value} records behind the journal",
@@ -295,6 +328,14 @@ OUTSIDE: Final = (
         ),
         clear_sec=60,
         unit="share",
+    ),
+    Rule(
+        rule_id="delivery_slow",
+        severity="medium",
+        message="alerts reach {channel} after {value}",
+        watches=_above("gambit_alert_delivery_seconds", 2, how="p95", window_sec=300),
+        clear_sec=60,
+        unit="s",
     ),
     Rule(
         rule_id="refresh_token_reused",

@@ -6,6 +6,7 @@ import platform
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gambit.bootstrap.credentials import Credentials, accounts, tell_changes
 from gambit.bootstrap.dashboard import Dashboard, build_dashboard
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
 from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
+from gambit.bootstrap.notifying import Secrets, build_post, secrets_due
 from gambit.bootstrap.web import build_web
 from gambit.config import Config
 from gambit.engine.board import Board
@@ -31,7 +33,7 @@ from gambit.events import Fact
 from gambit.events.operation import DaemonStarted
 from gambit.journal import JournalFailed
 from gambit.runtime.clock import Clock
-from gambit.runtime.daemon import Daemon, Log, Parts
+from gambit.runtime.daemon import Beside, Daemon, Log, Parts
 from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient
@@ -145,7 +147,7 @@ def build(
             ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options, ledger),
             switch=switch,
             servers=(control, scrape, web, dashboard),
-            beside=(alerting,),
+            beside=_beside(config, registry, ledger, keeping, clock, log, alerting, options),
             recorder=recorder,
             soundness=_soundness(config, keeping, recorder, log),
             started=_started(config, dealing),
@@ -157,6 +159,23 @@ def build(
     )
     _collect(registry, daemon, control, hot.ticks, dashboard, options, config.daemon.state_dir)
     return daemon
+
+
+def _beside(
+    config: Config,
+    registry: Registry,
+    ledger: Ledger,
+    keeping: Keeping,
+    clock: Clock,
+    log: Log,
+    alerting: Alerting,
+    options: Options,
+) -> list[Beside]:
+    """The alerts and who tells people of them."""
+    secrets = Secrets(Path(config.daemon.state_dir), environ_of(options), clock.now_ns, options.vault)
+    if options.vault is not None:
+        alerting.secrets_due = partial(secrets_due, options.vault)
+    return [build_post(config, registry, ledger, keeping, clock, log, alerting, secrets), alerting]
 
 
 def _ledger(journal: Journal, clock: Clock, options: Options) -> Ledger:
@@ -208,8 +227,13 @@ def _readings(hot: _Hot, feeds: Feeds, clock: Clock, daemon: Callable[[], Daemon
     return Readings(hot.market, hot.board, feeds, clock, hot.latency, lambda: daemon_life(daemon(), hot.loop_lag))
 
 
+def environ_of(options: Options) -> Mapping[str, str]:
+    """The environment of the run."""
+    return os.environ if options.env is None else options.env
+
+
 def _access(config: Config, clock: Clock, log: Log, ledger: Ledger, options: Options) -> Access:
-    environ = os.environ if options.env is None else options.env
+    environ = environ_of(options)
     state_dir = Path(config.daemon.state_dir)
     return build_access(state_dir, environ, clock.now_ns, ledger.fact, lambda text: log.info(text), options.vault)
 

@@ -45,6 +45,7 @@ class Post(Protocol):
     """Who tells people."""
 
     def tell(self, fact: AlertFact, at_ns: int) -> None: ...  # of what cannot be journalled
+    def poke(self) -> None: ...  # something is in the journal
     async def test(self, by: str) -> list[dict[str, Any]]: ...  # every channel; how that went
 
 
@@ -170,6 +171,8 @@ class Alerting:
                 self._raised(fact, now_ns)
             if isinstance(fact, AlertRaised | AlertResolved | AlertReminded):
                 self._publish(worded(fact, now_ns))
+            if self.post is not None:
+                self.post.poke()
 
     def _raised(self, fact: AlertRaised, now_ns: int) -> None:
         tell = TELLS.get(fact.severity, "warning")

@@ -173,3 +173,32 @@ def _is_blackout(text: str) -> bool:
         return datetime.fromisoformat(found["start"]) < datetime.fromisoformat(found["end"])
     except ValueError:
         return False
+
+
+CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+REFERENCE = re.compile(r"(env|file|vault):.+")
+NEEDS = {
+    "email": ("host", "sender", "to"),
+    "slack": ("url",),
+    "telegram": ("chat_id",),
+    "webhook": ("url", "secret"),
+    "apprise": ("url",),
+}
+
+
+def _channels(config: Config) -> Iterator[Finding]:
+    """Names once, fallbacks that exist, what each kind needs, and no secret in the file."""
+    names = [channel.name for channel in config.notify.channels]
+    for i, channel in enumerate(config.notify.channels):
+        path: Path = ("notify", "channels", i)
+        if CHANNEL.fullmatch(channel.name) is None or names.count(channel.name) > 1:
+            yield (*path, "name"), f'= "{channel.name}" has to be a name of its own: a-z, 0-9, _ and -'
+        if channel.fallback and (channel.fallback == channel.name or channel.fallback not in names):
+            yield (*path, "fallback"), f'= "{channel.fallback}" is not another channel'
+        for key in NEEDS[channel.kind]:
+            if not getattr(channel, key):
+                yield (*path, key), f"is missing: {channel.kind} needs it"
+        secrets = ("secret", "password") if channel.kind == "telegram" else ("url", "secret", "password")
+        for key in secrets:
+            if getattr(channel, key) and REFERENCE.fullmatch(getattr(channel, key)) is None:
+                yield (*path, key), "holds a secret itself; name where it is: env:NAME, file:PATH or vault:NAME"

@@ -433,8 +433,47 @@ class TelegramSettings(Section, frozen=True, kw_only=True):
     """The Telegram bot."""
 
 
+class NotifyChannel(Section, frozen=True, kw_only=True):
+    """One way to people. What is secret is a reference: `env:NAME`, `file:PATH` or `vault:NAME`."""
+
+    name: Annotated[str, Rule("Its name, `a-z0-9_-`.")]
+    kind: Annotated[Literal["email", "slack", "telegram", "webhook", "apprise"], Rule("What it is.")]
+    min_severity: Annotated[Literal["low", "medium", "high", "critical"], Rule("Least severity it is told of.")] = (
+        "medium"
+    )
+    rules: Annotated[tuple[str, ...], Rule("Alert rules it is told of. Empty: every one.")] = ()
+    resolved: Annotated[bool, Rule("Whether it is told when an alert is over.")] = True
+    fallback: Annotated[str, Rule("The channel that is told where this one cannot be reached. Empty: none.")] = ""
+    per_minute: Annotated[
+        int, within("1", "600", "Most messages a minute; what comes faster is put together.", "messages")
+    ] = 20
+    url: Annotated[
+        str, Rule("Slack, webhook, apprise: a reference to its address. Telegram: the Bot API, empty for its own.")
+    ] = ""
+    secret: Annotated[
+        str, Rule("Reference to the webhook's shared secret, the bot's token (default `vault:telegram/bot_token`).")
+    ] = ""
+    chat_id: Annotated[str, Rule("Telegram: the chat.")] = ""
+    host: Annotated[str, Rule("E-mail: the server.")] = ""
+    port: Annotated[int, within("1", "65535", "E-mail: its port.", "TCP port")] = 587
+    tls: Annotated[Literal["starttls", "tls", "none"], Rule("E-mail: how the connection is protected.")] = "starttls"
+    user: Annotated[str, Rule("E-mail: the user to log in as. Empty: no login.")] = ""
+    password: Annotated[str, Rule("E-mail: reference to the password.")] = ""
+    sender: Annotated[str, Rule("E-mail: the address it is from.")] = ""
+    to: Annotated[tuple[str, ...], Rule("E-mail: the addresses it goes to.")] = ()
+    timeout_sec: Annotated[Decimal, within("0.1", "120", "Longest time one try may take.", "s")] = Decimal(10)
+    allow_private: Annotated[
+        bool, Rule("Let it reach this machine and private networks, and speak plain HTTP: a mail server next door.")
+    ] = False
+
+
 class NotifySettings(Section, frozen=True, kw_only=True):
-    """Other ways to be told."""
+    """How people are told of alerts."""
+
+    group_ms: Annotated[
+        int, within("0", "60000", "How long the first alert waits for others to be told with it.", "ms")
+    ] = 300
+    channels: Annotated[tuple[NotifyChannel, ...], Rule("Ways to people, as `[[notify.channels]]`.")] = ()
 
 
 class AlertRule(Section, frozen=True, kw_only=True):

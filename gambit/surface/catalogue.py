@@ -76,6 +76,7 @@ OUTSIDE: Final = (
     _gauge("gambit_control_connections", "Connections to the control socket."),
     _counter("gambit_control_requests_total", "Requests on the control socket.", "outcome"),
     _counter("gambit_alerts_total", "Alerts raised.", "rule", "severity"),
+    _seconds("gambit_alert_delivery_seconds", "An alert's raise to its arrival at a channel.", ("channel",), SLOW),
     _counter("gambit_alert_deliveries_total", "Messages that were to reach a channel.", "channel"),
     _counter("gambit_alert_delivery_failures_total", "Those of them that did not.", "channel"),
     _counter("gambit_log_dropped_total", "Log lines dropped since whoever reads them was too slow."),

@@ -165,6 +165,18 @@ CASES: list[Case] = [
         "store_behind", "gambit_store_lag_records", {}, "10", "250000",
         "the database is 250k records behind the journal",
     ),
+    gauge(
+        "store_failed", "gambit_store_failed", {}, "0", "1", "the database takes nothing; it is tried again"
+    ),
+    gauge(
+        "disk_nearly_full", "gambit_disk_free_bytes", {}, "1000000000", "1000000",
+        "1M bytes are free for the state directory",
+    ),
+    Case(
+        "degraded",
+        {series("gambit_degraded"): "0x12 2x100"},
+        240, 480, {}, "2 things are wrong with the daemon or its records", is_whole=True,
+    ),
     Case(
         "samples_dropped",
         {series("gambit_store_samples_dropped_total"): "0x12 50x80"},
@@ -189,6 +201,22 @@ CASES: list[Case] = [
         240, 600, {"channel": "mail"}, "49.17% of the alerts to mail do not arrive",
     ),
 ]  # fmt: skip
+
+CASES.append(
+    Case(
+        "delivery_slow",
+        {
+            bucket("gambit_alert_delivery_seconds", "2.0", channel="mail"): "0x100",
+            bucket("gambit_alert_delivery_seconds", "5.0", channel="mail"): "0+1x100",
+            bucket("gambit_alert_delivery_seconds", "+Inf", channel="mail"): "0+1x100",
+        },
+        0,
+        120,
+        {"channel": "mail"},
+        "alerts reach mail after 4.85s",
+    )
+)
+
 
 _FRAMES = {
     series("gambit_frames_total", **OKX): "0+1000x20",

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
+from benchmarks.live.alerts import measure
+from gambit.bootstrap import Options
 from gambit.bootstrap.alerting import Alerting
+from gambit.notify.signing import Verifier
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
 from gambit.sim.verbs import FaultOrder
 from gambit.sim.world import Scenario
 from gambit.surface import client
 from tests.e2e.live import config_for, exchanges, running, until
+from tests.notify.servers import Inbox, http_server
 
 RULE = '{rule="venue_down", for_sec=0.2, actions=["reduce"]}'
 
@@ -91,3 +95,38 @@ def rows_of(path: str, sql: str) -> list[tuple[Any, ...]]:
 
     with duckdb.connect(path, read_only=True) as connection:
         return connection.execute(sql).fetchall()
+
+
+async def test_from_fault_to_phone_and_mail(tmp_path: Path) -> None:
+    """Two venues cut off one after the other: a message by each way for each, sooner than anybody's patience ends."""
+    found = await measure(tmp_path, rounds=1, venues=2)
+    assert len(found) == 2
+
+
+async def test_an_alert_outlives_the_daemon_and_the_channel(tmp_path: Path) -> None:
+    """The mail server is gone: the alert goes to the fallback; with none it waits and is told by the next life."""
+    inbox = Inbox()
+    async with http_server(inbox) as url, exchanges(Scenario(symbols=("BTC-USDT",))) as server:
+        env = {"HOOK": f"{url}/hook", "SECRET": "0123456789abcdef"}
+        hook = '{name="hook", kind="webhook", url="env:HOOK", secret="env:SECRET", allow_private=true}'
+        config = config_for(
+            server, tmp_path / "state", f"notify.channels = [{hook}]", "notify.group_ms = 0", symbols=("BTC-USDT",)
+        )
+        inbox.answers = [(503, {"Retry-After": "3600"}, b"")]
+        async with running(config, Options(env=env)) as (daemon, _):
+            await asked(daemon, "alert.create", message="look at this", severity="critical")
+            await inbox.until(lambda: len(inbox.requests) == 1)
+        async with running(config, Options(env=env)) as (daemon, _):
+            await inbox.until(lambda: len(inbox.requests) == 2)
+            for _, headers, body in inbox.requests:
+                verified = Verifier([env["SECRET"].encode()])
+                verified.verify(headers, body, int(headers["x-gambit-timestamp"]))
+                assert b"look at this" in body
+            [done] = await asked(daemon, "alert.test")
+            assert (done["channel"], done["ok"]) == ("hook", True)
+            await until(lambda: 'gambit_alert_deliveries_total{channel="hook"} 1' in rendered(daemon))
+
+
+def rendered(daemon: Daemon) -> str:
+    """The metrics as they stand."""
+    return alerting_of(daemon)._registry.render().decode()
