@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from gambit.access.logins import Credentials, Issued
+from gambit.access.passwords import LENGTH_MAX, LENGTH_MIN
 from gambit.access.permissions import Role, Rule, Scope
 from gambit.access.refusal import Refusal
 from gambit.web.limits import LOGIN
@@ -14,6 +15,8 @@ from gambit.web.services import Services
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+Email = Annotated[str, msgspec.Meta(pattern=r"^[!-?A-~]{1,64}@[!-?A-~]{1,189}$")]
+NewPassword = Annotated[str, msgspec.Meta(min_length=LENGTH_MIN, max_length=LENGTH_MAX)]
 Code = Annotated[str, msgspec.Meta(pattern="^[0-9]{6}$")]
 Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 

@@ -80,6 +80,7 @@ ROUTES: Final = (
         handle=metrics,
         rule=None,
         answer=str,
+        may_show=True,
         errors=(401, 403),
         tag="daemon",
         quota=PROBES,

@@ -52,9 +52,11 @@ def typed_body(request: web.BaseRequest, raw: bytes, kind: type[msgspec.Struct])
     if request.content_type != JSON:
         raise Problem(415, "media_type", f"Content-Type: {JSON} is due")
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.ValidationError as error:
-        raise _unfit(error) from error
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as error:
+            msgspec.json.decode(raw)  # what is no JSON further on is that, whatever was unfit before
+            raise _unfit(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(400, "json", f"the body is not JSON: {str(error)[:200]}") from error
 

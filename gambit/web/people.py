@@ -7,7 +7,7 @@ import msgspec
 from gambit.access.book import sessions_of
 from gambit.access.permissions import RULES, Role, Rule, Scope
 from gambit.access.records import ApiKey, Session, User
-from gambit.web.auth import OWN, OWN_FRESH, Code, Id, Password, Text
+from gambit.web.auth import OWN, OWN_FRESH, Code, Email, Id, NewPassword
 from gambit.web.problem import not_found
 from gambit.web.route import Answer, Ask, Body, Query, Route
 from gambit.web.services import Services
@@ -124,8 +124,8 @@ class UserName(Query, frozen=True, kw_only=True):
 class Registration(Body, frozen=True, kw_only=True):
     """A user made by an admin; the first admin is made by `gambit user add` on the daemon's machine."""
 
-    email: Text
-    password: Password
+    email: Email
+    password: NewPassword
     role: Role = Role.VIEWER
 
 
@@ -134,7 +134,7 @@ class UserChange(Body, frozen=True, kw_only=True):
 
     role: Role | None = None
     status: Literal["active", "suspended"] | None = None
-    password: Password | None = None
+    password: NewPassword | None = None
 
 
 class Rotated(Answer, frozen=True, kw_only=True):

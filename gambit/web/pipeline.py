@@ -120,14 +120,15 @@ class Pipeline:
         ask = await self._asked(turn, route, words)
         response = await self._done(turn, route, ask)
         if route.has_etag:
-            response = _conditional(turn.request, response)
+            response = _conditional(turn.request, response, "no-cache" if route.rule is None else "no-store")
         return response
 
     async def _identify(self, turn: _Turn, route: Route) -> None:
         """Who it is, if anybody is shown, and whether they come too often. A credential that is wrong counts as the
         address's, so that guessing is slow."""
         services = self.services
-        if route.rule is None or not identity.shows_something(turn.request):
+        is_for_all = route.rule is None and not route.may_show
+        if is_for_all or not identity.shows_something(turn.request):
             self._count(turn, route)
             return
         try:
@@ -294,12 +295,12 @@ def _raw(body: bytes, status: int, headers: Mapping[str, str]) -> web.Response:
     return web.Response(body=body or None, status=status, headers=given)
 
 
-def _conditional(request: web.BaseRequest, response: web.Response) -> web.Response:
-    """304 for who has this body already."""
+def _conditional(request: web.BaseRequest, response: web.Response, keeping: str) -> web.Response:
+    """304 for who has this body already; data is kept by the poller itself, by no cache."""
     body: Any = response.body
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     known = [one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")]
-    headers = {"ETag": tag, "Cache-Control": "no-cache, private"}
+    headers = {"ETag": tag, "Cache-Control": keeping}
     if tag in known:
         return web.Response(status=304, headers=headers)
     response.headers.update(headers)

@@ -89,6 +89,7 @@ class Route:
     tag: str = ""
     media: str = JSON
     quota: Quota = ANONYMOUS  # for whom there is no token; those with one have their own
+    may_show: bool = False  # for everybody, and who shows a credential is known all the same
     takes_key: bool = False  # an Idempotency-Key
     has_etag: bool = False
     action: str = ""  # as it is audited

@@ -4,6 +4,7 @@ A client that is slow, silent or talks nonsense holds one of a bounded number of
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, cast
@@ -18,6 +19,7 @@ CONNECTIONS_MAX: Final = 4096
 IDLE_SEC: Final = 20.0  # to send the head of a request, or until the next one comes
 TAKE_SEC: Final = 30.0  # to take an answer
 LINGER_SEC: Final = 1.0  # what is left of a body that nobody wants is swallowed for so long, so that the answer arrives
+FIELD_BYTES_MAX: Final = 16 * 1024  # of a header; a token that is too long is refused as one, not as bad HTTP
 SWEEP_SEC: Final = 5.0
 CLOSE_SEC: Final = 2.0
 FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
@@ -71,6 +73,7 @@ class WebServer:
             keepalive_timeout=IDLE_SEC,
             auto_decompress=False,
             lingering_time=LINGER_SEC,
+            max_field_size=FIELD_BYTES_MAX,
         )
         runner = web.ServerRunner(below, handle_signals=False, shutdown_timeout=CLOSE_SEC)
         await runner.setup()
@@ -175,7 +178,9 @@ class _Full(asyncio.Protocol):
 def _refused(status: int, text: str) -> web.Response:
     """Before there is a request to speak of, or where it was to become a socket."""
     code = "framing" if status == 400 else "defect" if status >= 500 else "refused"
-    body = Problem(status, code, text).body("", "")
-    response = web.Response(body=body, status=status, headers={**HEADERS, "Content-Type": MEDIA})
+    request_id = os.urandom(16).hex()
+    body = Problem(status, code, text).body("", request_id)
+    headers = {**HEADERS, "Content-Type": MEDIA, "X-Request-Id": request_id}
+    response = web.Response(body=body, status=status, headers=headers)
     response.force_close()
     return response
