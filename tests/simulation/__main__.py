@@ -1,5 +1,6 @@
 """``python -m tests.simulation 0 2000``: a campaign; ``--mutants`` shows which planted bugs it catches,
-``--shrink SEED`` reduces a red seed to the faults it needs, ``--twice`` holds every trace against a second run."""
+``--shrink SEED`` reduces a red seed to the faults it needs, ``--twice`` holds every trace against a second run,
+``--tasks`` plays the daemon's own coroutines, which may die at any await."""
 
 import sys
 import time
@@ -7,7 +8,9 @@ from collections import Counter
 
 from gambit.engine.order import EDGES
 from tests.simulation.episodes import Outcome, play, shrunk
+from tests.simulation.household import Household
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.shell import Shell
 
 
 def main(words: list[str]) -> int:
@@ -20,17 +23,17 @@ def main(words: list[str]) -> int:
     low, high = int(words[0]), int(words[1])
     if "--mutants" in words:
         return mutants(low, high)
-    return campaign(low, high, "--twice" in words)
+    return campaign(low, high, "--twice" in words, Household if "--tasks" in words else Shell)
 
 
-def campaign(low: int, high: int, twice: bool) -> int:
+def campaign(low: int, high: int, twice: bool, world: type[Shell] = Shell) -> int:
     """Every seed once (or twice), what broke, and what was covered."""
     started = time.perf_counter()
     outcomes: list[Outcome] = []
     differing = 0
     for seed in range(low, high):
-        outcomes.append(play(seed))
-        if twice and play(seed).trace != outcomes[-1].trace:
+        outcomes.append(play(seed, world=world))
+        if twice and play(seed, world=world).trace != outcomes[-1].trace:
             differing += 1
             print(f"seed {seed}: another trace the second time")
     seconds = time.perf_counter() - started

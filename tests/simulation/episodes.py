@@ -24,9 +24,9 @@ class Outcome:
     recalled: int = 0  # that something happened to after they were packed
 
 
-def play(seed: int, muted: Collection[str] = ()) -> Outcome:
+def play(seed: int, muted: Collection[str] = (), world: type[Shell] = Shell) -> Outcome:
     """One episode to its end or its first broken invariant."""
-    shell = Shell(seed, muted=muted)
+    shell = world(seed, muted=muted)
     outcome = Outcome(seed)
     try:
         shell.run()

@@ -163,6 +163,9 @@ class Shell:
             symbol_buy=SYMBOL, symbol_sell=SYMBOL, venue_buy=best[1], venue_sell=best[2], recv_ns=self.now_ns,
             ttl_ns=10 * SECOND, net_bps=D(20),
         )  # fmt: skip
+        self.offer(seen)
+
+    def offer(self, seen: Opportunity) -> None:
         self.carry_out(self.desk.consider(seen, self, self.now_ns))
 
     def heal(self) -> None:

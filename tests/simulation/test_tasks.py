@@ -1,0 +1,115 @@
+"""The daemon's own coroutines in simulated time: they may die at any await, and no invariant breaks."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from gambit.runtime.dealing import Dealing
+from tests.simulation.episodes import play
+from tests.simulation.household import Disk, Household
+from tests.simulation.simloop import SECOND, Deadlock, SimLoop
+from tests.simulation.tape import Tape
+
+SEEDS = range(14)
+CORPUS = [73]  # seeds that once found something
+ENOUGH = 12  # seeds in which a planted bug has to show
+POWER = range(27, 42, 3)  # some with durability "power"
+
+
+def test_seeds_hold_every_invariant() -> None:
+    """Kills and power cuts between any two steps; slow disks; what was promised is still there."""
+    outcomes = [play(seed, world=Household) for seed in [*SEEDS, *CORPUS]]
+    assert [outcome.broken for outcome in outcomes if outcome.broken] == []
+    fired = sum((outcome.fired for outcome in outcomes), Counter())
+    for site in ("crash at an await", "power cut", "slow disk", "disk busy", "drop reply", "bust"):
+        assert fired[site] > 0, site
+
+
+def test_a_seed_is_one_episode() -> None:
+    """The same trace and the same state, twice."""
+    first, second = play(5, world=Household), play(5, world=Household)
+    assert (first.trace, first.digest) == (second.trace, second.digest)
+    assert first.trace != play(6, world=Household).trace
+
+
+async def _at_once(self: Any, seq: int) -> None:
+    """A wait that does not wait."""
+
+
+def _now(self: Disk, fact: Any, ts_ns: int) -> int:
+    return self.append(fact, ts_ns)
+
+
+@pytest.mark.parametrize(
+    ("patches", "seeds", "invariant"),
+    [
+        ({"append_now": _now, "until_written": _at_once, "until_synced": _at_once}, range(ENOUGH), "I01"),
+        ({"until_synced": Disk.until_written}, POWER, "I12"),
+    ],
+    ids=["an order leaves before its intent is written", "an order leaves before its intent is synced"],
+)
+def test_a_disk_that_is_not_waited_for_is_caught(patches: dict[str, Any], seeds: range, invariant: str) -> None:
+    """Both durabilities promise something, and breaking it shows."""
+    with patch.multiple(Disk, **patches):
+        broken = next((text for seed in seeds if (text := play(seed, world=Household).broken)), "")
+    assert invariant in broken
+
+
+def test_a_shell_that_does_not_ask_again_is_caught() -> None:
+    """What waited for the disk may have been halted meanwhile."""
+    original = Dealing._hand_over
+
+    def careless(self: Dealing, command: Any) -> Any:
+        with patch.object(self.desk, "may_send", lambda intent, now_ns: None):
+            return original(self, command)
+
+    with patch.object(Dealing, "_hand_over", careless):
+        assert any(play(seed, world=Household).broken for seed in range(ENOUGH))
+
+
+def test_time_passes_only_when_nothing_is_ready() -> None:
+    """A second of waiting takes no second, and a loop with nothing left to wait for says so."""
+    loop = SimLoop(Tape(1), 5 * SECOND)
+    told: list[int] = []
+
+    async def wait() -> None:
+        await asyncio.sleep(3600)
+        told.append(loop.now_ns)
+
+    loop.run_until_complete(wait())
+    assert told == [3605 * SECOND]
+    with pytest.raises(Deadlock):
+        loop.run_until_complete(loop.create_future())
+    loop.bury()
+
+
+def test_tasks_take_turns_by_the_tape() -> None:
+    """Two tasks that are ready together go on in an order that the seed picks; callbacks keep theirs."""
+
+    def order(seed: int) -> tuple[str, str]:
+        loop = SimLoop(Tape(seed), 0)
+        tasks: list[str] = []
+        callbacks: list[str] = []
+
+        async def note(name: str) -> None:
+            for _ in range(3):
+                await asyncio.sleep(0)
+                tasks.append(name)
+            loop.call_soon(callbacks.append, name)
+
+        async def both() -> None:
+            await asyncio.gather(note("a"), note("b"), note("c"))
+
+        for name in "xyz":
+            loop.call_soon(callbacks.append, name)
+        loop.run_until_complete(both())
+        loop.bury()
+        return "".join(tasks), "".join(callbacks[:3])
+
+    found = [order(seed) for seed in range(12)]
+    assert len({tasks for tasks, _ in found}) > 3
+    assert {callbacks for _, callbacks in found} == {"xyz"}
+    assert order(4) == found[4]
