@@ -44,11 +44,11 @@ export class Actions {
   async approve(plan) {
     const text = `${plan.symbol}, ${(plan.venues ?? []).join(" → ")}: ${fixed(plan.total_quote_amount, 2)} notional, expected ${fixed(plan.expected_profit, 2)}.`;
     const said = await ask({ title: "Approve this plan?", text, confirm: "Approve" });
-    if (said) await this.carry(() => this.api.act("POST", `/plans/${encodeURIComponent(plan.plan_id)}/approve`, {}), "Plan approved");
+    if (said) await this.carry(() => this.api.act("POST", `/plans/${encodeURIComponent(plan.plan_id)}/approve`), "Plan approved");
   }
 
   async reject(plan) {
-    await this.carry(() => this.api.act("POST", `/plans/${encodeURIComponent(plan.plan_id)}/reject`, {}), "Plan rejected");
+    await this.carry(() => this.api.act("POST", `/plans/${encodeURIComponent(plan.plan_id)}/reject`), "Plan rejected");
   }
 
   async cancel(order) {

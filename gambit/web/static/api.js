@@ -1,7 +1,7 @@
 // REST, and the tokens: the access token lives in this page's memory only, the refresh token in a cookie that no script
 // can read.
 
-const CSRF = { "X-Gambit-CSRF": "1" };
+const CSRF = { "X-Gambit-CSRF": "1" }; // no foreign page can send it
 const MARK = "gambit.session";
 
 export class ApiError extends Error {
@@ -40,7 +40,7 @@ export class Api {
 
   // The next tokens; tabs take turns, for a refresh token works once.
   async renew() {
-    const renewal = async () => this.take(await this.send("POST", "/auth/refresh", {}, CSRF));
+    const renewal = async () => this.take(await this.send("POST", "/auth/refresh", {}));
     try {
       await (navigator.locks ? navigator.locks.request("gambit-refresh", renewal) : renewal());
     } catch (error) {
@@ -51,7 +51,7 @@ export class Api {
 
   async logout() {
     try {
-      await this.call("POST", "/auth/logout", undefined, CSRF);
+      await this.call("POST", "/auth/logout");
     } finally {
       this.forget();
     }
@@ -86,7 +86,7 @@ export class Api {
   }
 
   async send(method, path, body, headers = {}) {
-    const options = { method, headers: { ...headers }, cache: "no-store", credentials: "same-origin" };
+    const options = { method, headers: { ...CSRF, ...headers }, cache: "no-store", credentials: "same-origin" };
     if (body !== undefined) {
       options.headers["Content-Type"] = "application/json";
       options.body = JSON.stringify(body);

@@ -7,7 +7,7 @@ import * as desk from "./desk.js";
 import { ask, tell, toast } from "./dialog.js";
 import { $, setText } from "./dom.js";
 import * as feeds from "./feeds.js";
-import { forget, may, model, take } from "./model.js";
+import { may, model, take } from "./model.js";
 import * as opportunities from "./opportunities.js";
 import { Stream } from "./stream.js";
 
@@ -67,9 +67,7 @@ const api = new Api(
   (token) => stream.use(token),
   () => {
     stream.stop();
-    stream.seen = {};
-    forget();
-    show("login");
+    location.reload(); // nothing of who was here stays behind
   },
 );
 const actions = new Actions(api);

@@ -94,14 +94,6 @@ function remember() {
   }
 }
 
-export function forget() {
-  for (const map of [model.signals, model.market, model.orders, model.plans, model.alerts]) map.clear();
-  model.trading = model.system = model.account = model.user = null;
-  model.began.clear();
-  model.history.at.length = 0;
-  model.history.series = {};
-}
-
 const RANK = { viewer: 0, trader: 1, admin: 2 };
 
 export function may(role) {

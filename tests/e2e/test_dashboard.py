@@ -1,0 +1,220 @@
+"""The dashboard in a browser, against a real daemon on simulated exchanges: what a person sees and does."""
+
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from gambit.access.permissions import Role
+from gambit.config import Config
+from gambit.runtime.daemon import Daemon
+from gambit.sim.world import Scenario
+from tests.e2e.live import SYMBOLS, config_for, exchanges, running
+from tests.tools import program
+
+pytestmark = pytest.mark.timeout(180)
+
+ARGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE_MS = 30_000
+EMAIL, PASSWORD = "trader@desk.example", "a passphrase of some length"
+BUSY = Scenario(symbols=SYMBOLS, dislocations_per_s=2.0)
+# What a policy forbids is told to the page as an event; counted from before its first script runs.
+COUNT_VIOLATIONS = (
+    "window.violations = []; addEventListener('securitypolicyviolation', e => violations.push(e.blockedURI))"
+)
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium; skips where there is none."""
+    path = program("chromium", "chromium")
+    if path is None:
+        pytest.skip("there is no chromium on this machine")
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=path, args=ARGS)
+        yield chromium
+        await chromium.close()
+
+
+class Watched:
+    """A page, and what its console complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        page.on(
+            "console", lambda line: self.complaints.append(line.text) if line.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    async def is_clean(self) -> None:
+        """Nothing was complained of, and nothing violated the policy."""
+        assert await self.page.evaluate("window.violations") == []
+        assert self.complaints == []
+
+    async def says(self, selector: str, text: str) -> None:
+        """Wait until an element has this text in it."""
+        await expect(self.page.locator(selector)).to_contain_text(text, timeout=PATIENCE_MS)
+
+
+async def opened(chromium: Browser, *, width: int = 1440, height: int = 900, is_phone: bool = False) -> Watched:
+    """An empty page of a fresh profile."""
+    context = await chromium.new_context(
+        viewport={"width": width, "height": height}, has_touch=is_phone, is_mobile=is_phone,
+        color_scheme="light" if is_phone else "dark",
+    )  # fmt: skip
+    page = await context.new_page()
+    await page.add_init_script(COUNT_VIOLATIONS)
+    return Watched(page)
+
+
+def free_port() -> int:
+    """A port that a daemon can have twice."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+async def logged_in(watched: Watched, daemon: Daemon, role: Role) -> None:
+    """By a one-use link."""
+    access = daemon.parts.access
+    user = await access.people.add(f"{role.value}@desk.example", PASSWORD, role)
+    await watched.page.goto(f"{daemon.parts.web_address()}/#ticket={access.logins.ticket(user.user_id)}")
+    await watched.page.wait_for_selector("#desk", state="visible")
+
+
+async def test_a_trader_logs_in_watches_halts_and_the_page_survives_a_restart(tmp_path: Path) -> None:
+    """Login, live updates, keyboard, halt with confirmation, a daemon that goes and one that comes."""
+    port = free_port()
+    async with exchanges(BUSY) as venues, browser() as chromium:
+        config = config_for(venues, tmp_path, f"api.port = {port}")
+        watched = await opened(chromium)
+        page = watched.page
+        async with running(config) as (daemon, _):
+            await daemon.parts.access.people.add(EMAIL, PASSWORD, Role.TRADER)
+            await page.goto(daemon.parts.web_address())
+            await page.wait_for_selector("#login", state="visible")
+            await watched.is_clean()
+            await _log_in(watched)
+            await _watch(watched)
+            await watched.is_clean()
+            await _halt(watched, daemon)
+            await watched.is_clean()
+        await page.wait_for_selector("html[data-link=down]")
+        await watched.says("#notice", "No connection to the daemon")
+        await watched.says("#state-text", "when last seen")
+        async with running(config) as (daemon, _):
+            await page.wait_for_selector("html[data-link=live]")
+            await watched.says("#state-name", "HALTED")
+            await watched.says("#p-feeds .count", "5 of 5 up")
+            assert await page.evaluate("window.violations") == []
+            await _log_out(watched)
+
+
+async def _log_in(watched: Watched) -> None:
+    page = watched.page
+    await page.fill("[name=email]", EMAIL)
+    await page.fill("[name=password]", "something else")
+    await page.click("#login-form button")
+    await watched.says("#login-error", "not right")
+    assert all("401" in complaint for complaint in watched.complaints), watched.complaints
+    watched.complaints.clear()  # a browser says of every 401 that it was one
+    await page.fill("[name=password]", PASSWORD)
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector("html[data-link=live]")
+
+
+async def _watch(watched: Watched) -> None:
+    """State, venues, opportunities, orders, figures, charts: all there, and moving."""
+    page = watched.page
+    await watched.says("#state-name", "ACTIVE")
+    await watched.says("#mode", "PAPER")
+    await watched.says("#p-feeds .count", "5 of 5 up")
+    await page.wait_for_selector("#p-opportunities tbody tr")
+    await page.wait_for_selector("#p-orders tbody tr")
+    await page.wait_for_selector("#p-plans tbody tr")
+    frames = page.locator(".figure", has_text="Frames/s").locator("b")
+    await expect(frames).to_have_text(re.compile("[0-9]"), timeout=PATIENCE_MS)
+    await page.wait_for_selector("#p-charts canvas")
+    await page.keyboard.press("/")
+    await page.keyboard.type("kraken")
+    await expect(page.locator("#p-feeds tbody tr")).to_have_count(1)
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#p-feeds tbody tr")).to_have_count(5)
+    await page.keyboard.press("?")
+    await watched.says("#dialog", "Halt all trading")
+    await page.keyboard.press("Escape")
+    assert await page.locator("#resume").is_hidden()  # that is for admins
+
+
+async def _halt(watched: Watched, daemon: Daemon) -> None:
+    page = watched.page
+    await page.keyboard.press("h")
+    await page.keyboard.press("Escape")
+    assert daemon.parts.switch.state == "ACTIVE"
+    await page.click("#halt")
+    await page.fill("#dialog [name=reason]", "a test says so")
+    await page.click("#dialog button.danger")
+    await watched.says("#state-name", "HALTED")
+    await watched.says("#state-text", "a test says so")
+    kept = daemon.parts.switch.kept
+    assert (kept.state, kept.reason, kept.by) == ("HALTED", "a test says so", EMAIL)
+
+
+async def _log_out(watched: Watched) -> None:
+    page = watched.page
+    await page.click("#who")
+    await page.click("#dialog button.primary")
+    await page.wait_for_selector("#login", state="visible")
+    await expect(page.locator("#p-orders tbody tr")).to_have_count(0, timeout=PATIENCE_MS)
+
+
+async def test_a_phone_shows_it_all_and_halts_with_one_confirmed_tap(tmp_path: Path) -> None:
+    """390 pixels wide: nothing to scroll sideways, HALT in reach of the thumb, one tap and one confirmation."""
+    async with (
+        exchanges(BUSY) as venues,
+        browser() as chromium,
+        running(config_for(venues, tmp_path)) as (daemon, _),
+    ):
+        watched = await opened(chromium, width=390, height=844, is_phone=True)
+        page = watched.page
+        await logged_in(watched, daemon, Role.ADMIN)
+        await page.wait_for_selector("#p-opportunities tbody tr")
+        wide, shown = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide <= shown
+        await page.tap("#halt-thumb")
+        await page.tap("#dialog button.danger")
+        await watched.says("#state-name", "HALTED")
+        assert daemon.parts.switch.state == "HALTED"
+        await page.tap("#resume")
+        await page.tap("#dialog button.primary")
+        await watched.says("#state-name", "ACTIVE")
+        assert await page.evaluate("fetch('/manifest.webmanifest').then(r => r.json()).then(m => m.display)") == (
+            "standalone"
+        )
+        await watched.is_clean()
+
+
+async def test_a_viewer_sees_no_orders_and_no_buttons(tmp_path: Path) -> None:
+    """What a role may not see is not there, what it may not do is not offered; a venue that fails is told."""
+    async with exchanges(Scenario(symbols=SYMBOLS)) as venues, browser() as chromium:
+        config: Config = config_for(venues, tmp_path)
+        async with running(config) as (daemon, _):
+            watched = await opened(chromium)
+            page = watched.page
+            await logged_in(watched, daemon, Role.VIEWER)
+            await watched.says("#p-feeds .count", "5 of 5 up")
+            for hidden in ("#halt", "#reduce", "#resume", "#p-orders", "#p-plans", "#p-account", "#p-opportunities"):
+                assert await page.locator(hidden).is_hidden(), hidden
+            daemon.trouble("a part broke, says a test")
+            await watched.says("#notice", "a part broke, says a test")
+            await watched.says("#state-name", "HALTED")
+            await watched.is_clean()
