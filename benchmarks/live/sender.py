@@ -36,11 +36,11 @@ def send(tell: Connection, opening: Sequence[bytes], frames: Sequence[bytes], sc
     plain, _ = listener.accept()
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client = _secured(plain, pem)
-    _shake_hands(client)
-    client.sendall(b"".join(_framed(text) for text in opening))
+    shake_hands(client)
+    client.sendall(b"".join(framed(text) for text in opening))
     tell.recv()  # the contestant is ready
     sent = array("q", bytes(8 * (schedule.warm + schedule.count)))
-    packed = [_framed(text) for text in frames[: schedule.warm + schedule.count]]
+    packed = [framed(text) for text in frames[: schedule.warm + schedule.count]]
     due = time.perf_counter_ns() + 50_000_000
     for start in range(0, len(packed), schedule.burst):
         block = b"".join(packed[start : start + schedule.burst])
@@ -64,10 +64,14 @@ def _secured(plain: socket.socket, pem: str) -> socket.socket:
     return context.wrap_socket(plain, server_side=True)
 
 
-def _shake_hands(client: socket.socket) -> None:
+def shake_hands(client: socket.socket) -> None:
+    """Answer a client's upgrade. Raises ConnectionError when it hangs up before it has asked."""
     head = b""
     while b"\r\n\r\n" not in head:
-        head += client.recv(65536)
+        more = client.recv(65536)
+        if not more:
+            raise ConnectionError("the client hung up")
+        head += more
     key = next(
         line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
     )
@@ -76,7 +80,8 @@ def _shake_hands(client: socket.socket) -> None:
     client.sendall(b"\r\n".join([*lines, b"Sec-WebSocket-Accept: " + accept, b"", b""]))
 
 
-def _framed(text: bytes) -> bytes:
+def framed(text: bytes) -> bytes:
+    """A text frame of a server."""
     if len(text) < 126:
         return struct.pack(">BB", 0x81, len(text)) + text
     if len(text) < 65536:
