@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 
 from gambit.commands import Notify
 from gambit.config import Config
@@ -21,7 +22,9 @@ from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moments
+from gambit.runtime.sweeper import Open, Place
 from gambit.runtime.transport import TRANSPORTS
+from gambit.runtime.watchdog import Watchdog
 from gambit.runtime.wiring import WORTH, execution, limits, paper_terms
 from gambit.venues.account import Account
 from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
@@ -110,6 +113,7 @@ def live_ports(
         ledger.fact(fact)
 
     ports: dict[str, AccountPort] = {}
+    guard = build_watchdog(config, clock, log, dealing, ports, feeds) if config.execution.watchdog else None
     for venue in market.venues:
         if venue not in keys or venue not in LANGUAGES:
             continue
@@ -135,8 +139,42 @@ def live_ports(
             tls=feeds.tls,
             lines=[HttpLine(feeds.gateway(venue).rest, clock.mono_ns, feeds.random, feeds.tls) for _ in range(LINES)],
             symbols=[listing.symbol for listing in market.listings if listing.venue == venue],
+            guard=guard,
+            dead_man_sec=config.execution.dead_man_sec,
         )
+    if guard is not None and ports:
+        feeds.supervisor.start("watchdog", guard.run())
     return ports
+
+
+def build_watchdog(
+    config: Config, clock: Clock, log: Log, dealing: Dealing, ports: Mapping[str, AccountPort], feeds: Feeds
+) -> Watchdog:
+    """Who cancels our orders at these accounts when the daemon is gone."""
+
+    def places() -> list[Place]:
+        return [
+            Place(venue, feeds.gateway(venue).rest, keys.key, keys.secret, keys.passphrase, port.account.instruments)
+            for venue, port in ports.items()
+            if (keys := port.keys) is not None
+        ]
+
+    def live() -> list[Open]:
+        return [
+            Open(order.intent.venue, order.intent.symbol, key, order.venue_order_id)
+            for key, order in dealing.desk.standing.live.items()
+        ]
+
+    return Watchdog(
+        places,
+        live,
+        clock,
+        prefix=config.execution.key_prefix,
+        epoch=dealing.desk.standing.state.epoch,
+        log=Path(config.daemon.state_dir, "watchdog.log"),
+        warn=lambda text: log.warning(text),
+        random=feeds.random,
+    )
 
 
 def paper_ports(config: Config, market: Market, dealing: Dealing, marks: Mapping[str, Decimal]) -> dict[str, Port]:

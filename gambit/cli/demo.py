@@ -112,7 +112,8 @@ def in_mode(config: "Config", on_paper: bool) -> "Config":
     import msgspec
 
     mode = "paper" if on_paper else "live"
-    return msgspec.structs.replace(config, execution=msgspec.structs.replace(config.execution, mode=mode))
+    execution = msgspec.structs.replace(config.execution, mode=mode, watchdog=False)  # the exchanges go with us
+    return msgspec.structs.replace(config, execution=execution)
 
 
 def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) -> "Config":

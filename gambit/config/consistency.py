@@ -135,6 +135,8 @@ def _order_path(config: Config) -> Iterator[Finding]:
             yield ("risk", "blackouts", i), f'= "{text}" is neither HH:MM-HH:MM nor FROM/TO as ISO times, FROM first'
     if KEY_PREFIX.fullmatch(execution.key_prefix) is None:
         yield ("execution", "key_prefix"), f'= "{execution.key_prefix}" is not two characters of a-z, 0-9'
+    if 0 < execution.dead_man_sec < 10:
+        yield ("execution", "dead_man_sec"), "is below 10, the least that venues take; 0 turns it off"
     if execution.query_interval_ms > execution.query_interval_max_ms:
         yield ("execution", "query_interval_ms"), "is more than query_interval_max_ms"
     if execution.collar_bps > execution.loss_budget_bps:

@@ -358,6 +358,13 @@ class ExecutionSettings(Section, frozen=True, kw_only=True):
         Decimal,
         above("0", "1000000000000", "Unhedged notional times time that one plan may run up.", "quote units x s"),
     ] = Decimal(100000)
+    watchdog: Annotated[
+        bool, Rule("Live: a process of its own cancels our orders when the daemon is gone without a goodbye.")
+    ] = True
+    dead_man_sec: Annotated[
+        int,
+        within("0", "120", "Live: venues with a switch cancel all orders this long after our last word; 0: off.", "s"),
+    ] = 60
     require_bound_keys: Annotated[
         bool, Rule("Live: refuse keys that a venue says may be used from any address (as keys that may withdraw are).")
     ] = True

@@ -36,6 +36,7 @@ ACCOUNT: Final = "demo"
 
 LIVE: Final = (
     'execution.mode = "live"',
+    "execution.watchdog = false",
     "risk.trades_per_hour = 0",
     "risk.trades_per_day = 0",
     "risk.duplicate_window_ms = 100",

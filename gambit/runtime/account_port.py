@@ -9,10 +9,11 @@ Orders are taken once the stream stands and what gambit.runtime.admission wants 
 """
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gambit.commands import Command, PlaceOrder
 from gambit.events import Fact
@@ -24,6 +25,7 @@ from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
 from gambit.runtime.clock import Clock
+from gambit.runtime.dead_man import DeadMan
 from gambit.runtime.gateway import Gateway
 from gambit.runtime.http import HttpAnswer
 from gambit.runtime.http_line import HttpLine
@@ -51,17 +53,36 @@ PING_SEC: Final = 10.0
 WAIT_NS: Final = 8 * SEC  # for a limit
 PREPARED_NS: Final = 30 * SEC  # how old what was prepared for the next create may be
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
+CLOSE_SEC: Final = 2.0
 AGAIN_NS: Final = 5 * SEC  # until what has to be known before trading is asked once more
 
 Gate = Callable[[], str | None]
 Start = Callable[[str, Coroutine[Any, Any, object]], object]
 
 
+class Guard(Protocol):
+    """Who cancels our orders when this process is gone."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it would."""
+        ...
+
+    def opened(self, venue: str, symbol: str, key: str) -> None:
+        """An order is about to leave."""
+        ...
+
+    def keys_changed(self) -> None:
+        """It needs the new ones."""
+        ...
+
+
 class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
     runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
     hears what went wrong on our side, `on_held` that no order goes there any more. `redact` takes known secrets out of
-    what the venue says before anybody reads it. Give it to the supervisor with run()."""
+    what the venue says before anybody reads it. Without a `guard` that is up no create leaves, unless the venue's own
+    switch (`dead_man_sec`, 0: none) stands. Give it to the supervisor with run()."""
 
     deadline_ns: int | None = None
 
@@ -87,6 +108,8 @@ class AccountPort:
         tls: ssl.SSLContext | None = None,
         lines: Sequence[HttpLine] = (),
         symbols: Sequence[str] = (),
+        guard: Guard | None = None,
+        dead_man_sec: int = 0,
     ) -> None:
         self.account = account
         self.gateway = gateway
@@ -110,15 +133,16 @@ class AccountPort:
         self._tls = tls
         self._lines = lines
         self._symbols = symbols
+        self._guard = guard
+        self.dead_man = DeadMan(self.name, dead_man_sec, warn)
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._released = asyncio.Event()
-        self._asked_ns = 0
         self._has_entry = account.language.entry() is not None
         self._stream: _Ear | None = None
         self._entry: _Ear | None = None
         self._is_ending = False
         self._tasks = 0
-        self._listed_ns = 0
+        self._listed_ns = self._asked_ns = 0
         self._is_silent = False  # a create left, and the stream has told nothing since
         self._is_behind = False  # something the stream told was missed
         self._limits = _own_limits(account.language)
@@ -128,12 +152,18 @@ class AccountPort:
     @property
     def is_up(self) -> bool:
         """The stream stands, and what has to be known before trading is known."""
-        return self._is_streaming and not self.admission.reason
+        return self._is_streaming and not self.admission.reason and self._is_guarded
 
     @property
     def reason(self) -> str:
         """Why it is not up."""
-        return self.admission.reason if self._is_streaming or self.admission.held else self._why_down
+        if not self._is_streaming and not self.admission.held:
+            return self._why_down
+        return self.admission.reason or ("" if self._is_guarded else "the watchdog is not up")
+
+    @property
+    def _is_guarded(self) -> bool:
+        return self._guard is None or self._guard.is_up or self.dead_man.stands(self._clock.mono_ns())
 
     def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
         """See Port. Orders go over the line when it stands."""
@@ -142,6 +172,8 @@ class AccountPort:
         link = self._order_link()
         if isinstance(command, PlaceOrder):
             self._prepared_ns = None
+            if self._guard is not None:
+                self._guard.opened(self.name, command.intent.symbol, command.intent.key)
         gate = partial(self._why_not, command) if isinstance(command, PlaceOrder) else None
         return self._act(self.account.carry_out(command, now_ns, over_line=link is not None), gate)
 
@@ -154,13 +186,30 @@ class AccountPort:
         if self._prepared_ns is None or self._clock.mono_ns() - self._prepared_ns >= PREPARED_NS:
             self._prepared_ns = self._clock.mono_ns()
             self.account.prepare(self._symbols, now_ns)
+        facts = self._renew_switch(now_ns)
         if self._is_behind:
             self._compare()
         elif self.admission.unknown and self._is_streaming and self._clock.mono_ns() - self._asked_ns >= AGAIN_NS:
-            return self._ask_unknown()
+            facts += self._ask_unknown()
         elif self.is_up and self._clock.mono_ns() - self._listed_ns >= LISTED_NS:
-            return self._list_open()
-        return ()
+            facts += self._list_open()
+        return facts
+
+    def _renew_switch(self, now_ns: int) -> list[Fact]:
+        mono_ns = self._clock.mono_ns()
+        if not self._is_streaming or not self.dead_man.is_due(mono_ns):
+            return []
+        self.dead_man.asked(mono_ns)
+        return self._act(self.account.dead_man(self.dead_man.seconds, now_ns))
+
+    async def close(self) -> None:
+        """A clean end with nothing open: the venue's switch is turned off, for it would strike the next life."""
+        if self.dead_man.stands(self._clock.mono_ns()):
+            for request in self.account.dead_man(0, self._clock.now_ns()).requests:
+                if isinstance(request, RestRequest):
+                    with contextlib.suppress(TimeoutError):  # it fires then, on nothing
+                        async with asyncio.timeout(CLOSE_SEC):
+                            await self._exchange(request)
 
     # ---- requests ----
 
@@ -266,6 +315,8 @@ class AccountPort:
         self._deliver(self._act(turn))
         if not isinstance(answer, Failure):
             self.admission.learn(request.asked, turn)
+            if request.asked.what == "cancel_all_after":
+                self.dead_man.learn(turn)
         if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
             self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
 
@@ -454,6 +505,8 @@ class AccountPort:
             self.account.speak(language)
             self._prepared_ns = None
             self._end_lines("the keys are new")
+            if self._guard is not None:
+                self._guard.keys_changed()
         elif self._is_streaming:
             self._deliver(self._ask_unknown())
         self._released.set()

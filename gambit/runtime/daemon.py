@@ -320,6 +320,9 @@ class Daemon:
 
     async def _end_feeds(self) -> None:
         await self.parts.dealing.close()
+        if not self.parts.dealing.desk.standing.live:
+            accounts = [port for port in self.parts.dealing.ports.values() if isinstance(port, AccountPort)]
+            await asyncio.gather(*(port.close() for port in accounts))
         await self.parts.feeds.stop()
         await self._supervisor.stop()
         await self.parts.dealing.let_go()

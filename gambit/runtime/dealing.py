@@ -275,7 +275,11 @@ class Dealing:
         commands = [command for command in decision.commands if not isinstance(command, Notify)]
         if frame_ns:
             self._frames |= {each.intent.key: frame_ns for each in commands if isinstance(each, PlaceOrder)}
-        seq = self._write_down(decision, is_awaited=bool(commands))
+        try:
+            seq = self._write_down(decision, is_awaited=bool(commands))
+        except BaseException:
+            self._cancel_anyway(commands)
+            raise
         changes = [fact for fact in decision.facts if isinstance(fact, TradingStateChanged)]
         for fact in decision.facts:
             if isinstance(fact, OrderSettled):
@@ -324,6 +328,7 @@ class Dealing:
             try:
                 await written(seq)
             except Exception as error:
+                self._cancel_anyway(commands)
                 for command in commands:
                     self.on_facts(_unsent(command, f"the journal did not take the intent: {error}"))
                 raise
@@ -343,6 +348,16 @@ class Dealing:
             except Exception as error:
                 self.on_defect(f"what became of a {type(command).__name__}", error)
         self._wake.set()
+
+    def _cancel_anyway(self, commands: Sequence[Command]) -> None:
+        """What takes risk away leaves although the journal does not take it (I24); creates and questions do not. What
+        is known at once has nowhere to be written down: whoever is raised the journal's failure tells of it."""
+        for command in commands:
+            if isinstance(command, CancelOrder):
+                try:
+                    self._hand_over(command)
+                except Exception as error:  # the others are not to blame
+                    self.on_defect("sending a cancel without a journal", error)
 
     def _time(self, fact: Sent | Unsent) -> None:
         """The bytes of an order were handed over, or never will be."""

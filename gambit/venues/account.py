@@ -190,6 +190,13 @@ class Account:
         self._wait(self.language.open_orders(None, self._stamp(now_ns)), Job(None, asked_ns=now_ns), turn)
         return turn
 
+    def dead_man(self, seconds: int, now_ns: int) -> Turn:
+        """Renews the venue's switch that cancels all orders, or turns it off (0); nothing where it has none."""
+        turn, request = Turn(), self.language.cancel_all_after(seconds, self._stamp(now_ns))
+        if request is not None:
+            self._wait(request, Job(None, asked_ns=now_ns), turn)
+        return turn
+
     def ask_rights(self, now_ns: int) -> Turn:
         """Asks what the keys may do; nothing where the venue does not tell."""
         turn, request = Turn(), self.language.rights(self._stamp(now_ns))

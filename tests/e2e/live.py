@@ -47,6 +47,7 @@ def config_for(server: Server, state_dir: Path, *settings: str, symbols: Sequenc
         f'daemon.state_dir = "{state_dir}"',
         f"symbols = [{names}]",
         "metrics.port = 0",
+        "execution.watchdog = false",  # a process each; test_watchdog.py has it
         "api.port = 0",
         "engine.min_spread_bps = 5",
         "engine.min_liquidity_depth = 1000",

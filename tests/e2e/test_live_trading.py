@@ -60,11 +60,16 @@ async def test_dislocations_are_traded_over_the_wire(tmp_path: Path) -> None:
             for dear in server.world.exchanges:
                 await trade_at(dear, server, daemon)
             assert desk.standing.state.holdings.audit() == []
+            now_ns = daemon.parts.clock.mono_ns()
+            switched = [venue for venue, port in accounts_of(daemon).items() if port.dead_man.stands(now_ns)]
+            assert switched == ["okx", "kraken"]
             for venue in server.world.exchanges:
                 truth = (await ledger(server, venue))["balances"]["demo"]
                 ours = balances_of(daemon, venue)
                 assert {a: Decimal(b["free"]) + Decimal(b["locked"]) for a, b in truth.items() if a in ours} == ours
             assert daemon.problems == []
+        for venue in switched:  # after a clean end they would strike the next life
+            assert not any(server.world.exchanges[venue].dialect._orders._dead_man.values())  # type: ignore[attr-defined]
 
 
 async def trade_at(dear: str, server: Server, daemon: Daemon) -> None:
@@ -145,9 +150,14 @@ async def test_a_key_that_may_withdraw_is_not_traded_with(tmp_path: Path) -> Non
             assert ports[venue].reason.startswith(f"the key of {venue} may withdraw funds")
             daemon.parts.dealing.arm("a test")
             desk = daemon.parts.dealing.desk
-            ended = sum(desk.standing.state.funnel.ended.values())
-            server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), 300)
-            await until(lambda: sum(desk.standing.state.funnel.ended.values()) > ended)
+            funnel = desk.standing.state.funnel
+            for _ in range(ATTEMPTS):  # a busy machine may be too late for one
+                over_ns = server._now_ns() + 1_500_000_000
+                server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), 1000)
+                await until(lambda over_ns=over_ns: sum(funnel.ended.values()) or server._now_ns() > over_ns)
+                if funnel.ended:
+                    break
+            assert sum(funnel.ended.values())
             assert venue not in {order.intent.venue for order in desk.standing.state.orders.values()}
             strike(FaultOrder(kind="rights", args={}, match={"account": "demo"}))
             assert ask(daemon, "credentials.reload") == {"tried": [venue]}

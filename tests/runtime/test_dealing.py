@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import pytest
 
-from gambit.commands import Command, PlaceOrder, QueryBalances
+from gambit.commands import CancelOrder, Command, PlaceOrder, QueryBalances
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.limits import Execution, Limits
 from gambit.engine.standing import ReplayDiffers
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
 from gambit.events.orders import Sent, Unsent
+from gambit.journal import JournalFailed
 from gambit.model import Failure
 from gambit.runtime.budget import Lane
 from gambit.runtime.dealing import Dealing
@@ -116,6 +117,44 @@ async def test_one_command_that_fails_does_not_take_the_others_along() -> None:
     case.dealing._carry_out(Decision([], [order, question]))
     assert way.got == [question]
     assert case.defects == ["sending a PlaceOrder: a bug"]
+
+
+@pytest.mark.parametrize("fails_at", ["append", "sync"])
+async def test_without_a_journal_cancels_leave_and_nothing_else(fails_at: str) -> None:
+    """I24, and it is told; whether the journal refuses the fact or fails before it is safe."""
+
+    class Failed(Book):
+        """Takes nothing any more."""
+
+        def write(self, fact: Fact) -> int:
+            if fails_at == "append":
+                raise JournalFailed("no space left")
+            return super().write(fact)
+
+        async def until_written(self, seq: int) -> None:
+            raise JournalFailed(f"record {seq}: no space left")
+
+        until_synced = until_written
+
+    case, way = Case(Failed()), Way(QueryBalances)
+    case.book.written = 0
+    case.dealing.ports = {"binance": way}
+    case.dealing.desk.may_send = lambda *_: None  # type: ignore[method-assign]
+    order, question = PlaceOrder(intent(venue="binance")), QueryBalances(venue="binance", query_id=1)
+    cancel = CancelOrder(venue="binance", symbol="BTC-USDT", key="gb1")
+    halt = TradingStateChanged(state="HALTED", was="ACTIVE", reason="no journal", by="gambit")
+    decision = Decision([halt], [order, cancel, question])
+    if fails_at == "append":
+        with pytest.raises(JournalFailed):
+            case.dealing._carry_out(decision)
+    else:
+        case.dealing.on_facts = lambda facts: told.extend(facts)  # type: ignore[method-assign]
+        told: list[Fact] = []
+        case.dealing._carry_out(decision)
+        await case.dealing.let_go()
+        assert [type(fact) for fact in told] == [Unsent]
+        assert case.defects == ["sending orders: record 1: no space left"]
+    assert way.got == [cancel]
 
 
 async def test_a_halt_that_is_not_on_disk_is_journalled_whole_and_carried_out() -> None:
