@@ -8,6 +8,7 @@ from typing import Any
 
 from gambit.access.access import Access
 from gambit.access.permissions import Principal
+from gambit.access.statefile import StateFileError
 from gambit.config import Config
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon, Log
@@ -19,24 +20,36 @@ from gambit.web.pipeline import Pipeline
 from gambit.web.replays import Replays
 from gambit.web.routes import ROUTES
 from gambit.web.routing import Routing
-from gambit.web.server import Answer, WebServer
+from gambit.web.server import Answer, BindError, WebServer
 from gambit.web.services import Services, Versions
+
+
+class DoorError(Exception):
+    """The HTTP door cannot be opened as it is configured or kept; nothing was changed."""
 
 
 class WebDoor:
     """The server of a daemon, with what has to be open before it listens."""
 
-    def __init__(self, access: Access, replays: Replays, server: WebServer | None) -> None:
+    def __init__(self, config: Config, access: Access, replays: Replays, server: WebServer | None) -> None:
+        self.config = config
         self.access = access
         self.server = server
         self._replays = replays
 
     async def start(self) -> None:
-        """Raises BindError, StateFileError, VaultError, ValueError, KeyError, OSError."""
-        await self.access.book.open()
-        self._replays.open()
-        if self.server is not None:
-            await self.server.start()
+        """Raises DoorError, VaultError, OSError."""
+        try:
+            await self.access.book.open()
+            self._replays.open()
+            if self.server is not None:
+                self.server.secure(tls_of(self.config))
+                await self.server.start()
+        except KeyError as error:
+            text = "restore the vault from a backup, or remove access.json: every user has to be made anew then"
+            raise DoorError(f"the vault has no {error.args[0]} any more: {text}") from error
+        except (BindError, StateFileError, ValueError) as error:
+            raise DoorError(str(error)) from error
 
     async def close(self) -> None:
         """Nobody is let in any more."""
@@ -60,7 +73,7 @@ def build_web(
     health: Callable[[], Sequence[str]],
     sockets: Mapping[str, Answer],
 ) -> WebDoor:
-    """The door, not yet open. Raises OSError, ssl.SSLError for a certificate that cannot be used."""
+    """The door, not yet open."""
 
     async def method(name: str, params: Any, who: Principal) -> Any:
         answer = handlers[name](params, Caller.by_network(who))
@@ -83,17 +96,21 @@ def build_web(
     replays = Replays(Path(config.daemon.state_dir), clock.now_ns)
     pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
     api = config.api
-    server = WebServer(pipeline, api.host, api.port, tls=tls_of(config), sockets=sockets) if api.enabled else None
-    return WebDoor(access, replays, server)
+    server = WebServer(pipeline, api.host, api.port, sockets=sockets) if api.enabled else None
+    return WebDoor(config, access, replays, server)
 
 
 def tls_of(config: Config) -> ssl.SSLContext | None:
-    """What HTTPS needs, where it is wanted."""
+    """What HTTPS needs, where it is wanted. Raises DoorError for a certificate that cannot be used."""
     if not config.api.tls:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(config.api.tls_cert, config.api.tls_key)
+    try:
+        context.load_cert_chain(config.api.tls_cert, config.api.tls_key)
+    except OSError as error:
+        names = f"api.tls_cert {config.api.tls_cert}, api.tls_key {config.api.tls_key}"
+        raise DoorError(f"{names}: {error.strerror or error}") from error
     return context
 
 

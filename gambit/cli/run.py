@@ -98,6 +98,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
     from gambit.bootstrap.alert_rules import AlertRuleError
     from gambit.bootstrap.credentials import CredentialError
+    from gambit.bootstrap.web import DoorError
     from gambit.journal import JournalError
     from gambit.runtime.exchanges import ExchangesError
     from gambit.runtime.process import ProcessError
@@ -111,6 +112,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
             return runner.run(main())
     except (
         ProcessError, JournalError, FeedError, RecorderError, ExchangesError, SocketFileError, AlertRuleError,
+        DoorError,
     ) as error:  # fmt: skip
         raise Failure(f"gambit: {error}") from error
     except (VaultError, CredentialError) as error:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gambit import __version__
-from gambit.web import auth, control, desk, health, market, people
+from gambit.web import alerts, auth, control, desk, health, market, people
 from gambit.web.manual import manual_routes
 from gambit.web.route import Route
 
@@ -14,5 +14,6 @@ DECLARED: Final[tuple[Route, ...]] = (
     *market.ROUTES,
     *desk.ROUTES,
     *control.ROUTES,
+    *alerts.ROUTES,
 )
 ROUTES: Final[tuple[Route, ...]] = (*DECLARED, *manual_routes(DECLARED, __version__))

@@ -65,6 +65,10 @@ class WebServer:
         named = f"[{host}]" if ":" in host else host
         return f"http{'s' if self._tls is not None else ''}://{named}:{port}" if port else ""
 
+    def secure(self, tls: ssl.SSLContext | None) -> None:
+        """Speak TLS with this, or plainly; before it listens."""
+        self._tls = tls
+
     async def start(self) -> None:
         """Listen. Raises BindError."""
         below = _Below(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gambit.alerts.case import AlertRow, SilenceRow
 from gambit.surface.views import StateChange
 
 BOOK: dict[str, Any] = {
@@ -31,6 +32,13 @@ STATUS: dict[str, Any] = {
 }  # fmt: skip
 
 
+ALERT: Any = AlertRow(
+    alert_id="al1", rule_id="r1", severity="high", message="m", scope="venue:okx", correlation_id="c", runbook="r",
+    created_ns=5,
+)  # fmt: skip
+SILENCE: Any = SilenceRow(silence_id="s1", rule_id="r1", scope="", until_ns=9, reason="", by="ann")
+
+
 def answers() -> dict[str, Any]:
     """By method."""
     changed = StateChange(state="HALTED", was="ACTIVE", reason="")
@@ -52,6 +60,17 @@ def answers() -> dict[str, Any]:
             "equity": "1", "result_today": "0", "unrealised": "0", "fees": {"USDT": "1"}, "fee_drift_bps": {},
             "dust": {}, "opportunities": 3, "funnel": {"planned": 3}, "counterfactual": {},
         },
+        "alerts": [ALERT],
+        "alert.create": {"alert_id": "al1"},
+        "alert.ack": {"done": "al1"},
+        "alert.resolve": {"done": "al1"},
+        "alert.silences": [SILENCE],
+        "alert.silence": {"silence_id": "s1", "until_ns": 9},
+        "alert.unsilence": {"done": "s1"},
+        "slo": [
+            {"slo": "detection", "text": "t", "scope": "", "objective": 0.99, "bad_ratio": 0.0, "burn": {"300s": 0.0},
+             "budget_left": 1.0},
+        ],
         "halt": changed,
         "reduce": changed,
         "resume": changed,

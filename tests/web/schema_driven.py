@@ -4,7 +4,9 @@ python -m tests.web.schema_driven [EXAMPLES] [SEED]     by itself, as long as it
 """
 
 import asyncio
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,8 +51,9 @@ async def run(examples: int, seed: int, phases: tuple[str, ...] = PHASES, patien
             "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--suppress-health-check", "all",
             "--generation-database", "none",
         ]  # fmt: skip
+        folder = tempfile.mkdtemp()  # the tool leaves its notes where it runs
         process = await asyncio.create_subprocess_exec(
-            *map(str, words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+            *map(str, words), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder
         )
         try:
             async with asyncio.timeout(patience_sec):
@@ -59,6 +62,7 @@ async def run(examples: int, seed: int, phases: tuple[str, ...] = PHASES, patien
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+            shutil.rmtree(folder)
         defects = list(door.defects)
         door.defects.clear()
         return Outcome(process.returncode or 0, said.decode(), defects)

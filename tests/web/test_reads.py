@@ -43,6 +43,9 @@ async def test_the_manual_is_a_page_without_a_script():
         ("/orders/o1", "order.show", {"order_id": "o1"}),
         ("/plans?symbol=BTC-USDT", "plans", {"symbol": "BTC-USDT"}),
         ("/positions", "positions", {}),
+        ("/alerts?severity=high&scope=venue:okx", "alerts", {"severity": "high", "scope": "venue:okx"}),
+        ("/silences", "alert.silences", {}),
+        ("/slo", "slo", {}),
         ("/pnl", "pnl", {}),
     ],
 )
@@ -108,6 +111,8 @@ async def test_what_is_not_there_is_404():
             ("GET", "/arb/opportunities?symbol=NO-PE"),
             ("GET", "/orders/none"),
             ("DELETE", "/orders/none"),
+            ("POST", "/alerts/none/ack"),
+            ("DELETE", "/silences/none"),
             ("POST", "/plans/none/approve"),
         ):
             assert (await door.ask(method, path, token)).status == 404, path
@@ -127,11 +132,17 @@ async def test_what_is_told():
             ("/plans/p1/approve", None, "plan.approve", 202),
             ("/plans/p1/reject", None, "plan.reject", 202),
             ("/orders", {"plan_id": "p1"}, "plan.approve", 202),
+            ("/alerts", {"message": "look"}, "alert.create", 201),
+            ("/alerts/al1/ack", None, "alert.ack", 200),
+            ("/alerts/al1/resolve", None, "alert.resolve", 200),
+            ("/silences", {"rule_id": "r1", "for_sec": 60}, "alert.silence", 201),
         ):
             reply = await door.ask("POST", path, token, body)
             assert (reply.status, door.calls[-1][0]) == (status, method), reply.body
         assert (await door.ask("DELETE", "/orders/o1", token)).status == 202
         assert door.calls[-1][0] == "order.cancel"
+        assert (await door.ask("DELETE", "/silences/s1", token)).status == 200
+        assert door.calls[-1][0] == "alert.unsilence"
         door.answers["order.cancel"] = refuse
         refused = await door.ask("DELETE", "/orders/o1", token)
         assert (refused.status, refused.body["detail"]) == (409, "o1: no live order")

@@ -149,6 +149,7 @@ async def test_s17_a_field_that_is_not_declared_is_refused():
         "post_auth_ticket": {"ticket": "x" * 64},
         "post_auth_reauthenticate": {"password": PASSWORD},
         "post_orders": {"plan_id": "p1"},
+        "post_alerts": {"message": "m"},
     }
     async with rig() as door:
         door.answers |= answers()

@@ -221,7 +221,8 @@ async def test_s30_reading_has_no_effect_and_forms_cannot_post():
             if route.method == "GET":
                 await door.ask("GET", route.path.replace("{order_id}", "o1"), token)
         assert {name for name, _, _ in door.calls} <= {
-            "status", "books", "opportunities", "orders", "order.show", "plans", "positions", "pnl",
+            "status", "books", "opportunities", "orders", "order.show", "plans", "positions", "pnl", "alerts",
+            "alert.silences", "slo",
         }  # fmt: skip
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""):
             reply = await door.ask("POST", "/control/halt", token, body=b"{}", headers={"Content-Type": kind})
