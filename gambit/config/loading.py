@@ -40,9 +40,10 @@ def load_layers(
 
 
 def default_state_dir(env: Mapping[str, str]) -> str:
-    """`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/gambit`, else `~/.local/state/gambit`."""
+    """`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/gambit`, else `~/.local/state/gambit`. XDG wants absolute paths; a
+    relative one counts for nothing."""
     if env.get("STATE_DIRECTORY"):
         return env["STATE_DIRECTORY"].split(":")[0]  # systemd lists several with colons; the first is ours
-    if env.get("XDG_STATE_HOME"):
+    if env.get("XDG_STATE_HOME", "").startswith("/"):
         return str(Path(env["XDG_STATE_HOME"], "gambit"))
     return str(Path(env.get("HOME") or Path.home(), ".local", "state", "gambit"))

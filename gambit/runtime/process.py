@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from gambit.config.loading import default_state_dir
+
 LOCK_NAME: Final = "gambit.lock"
 SOCKET_NAME: Final = "gambit.sock"
 PATIENCE_SEC: Final = 0.5  # a reader of the lock may hold it for an instant
@@ -36,14 +38,8 @@ class AlreadyRunning(ProcessError):
 
 
 def state_dir(setting: str, environ: Mapping[str, str]) -> Path:
-    """The state directory: the setting, else $STATE_DIRECTORY, else $XDG_STATE_HOME/gambit, else the home's."""
-    if setting:
-        return Path(setting).expanduser().absolute()
-    given = environ.get("STATE_DIRECTORY", "").split(":")[0]
-    if given:
-        return Path(given).absolute()
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "gambit"
+    """The state directory: the setting, or where the configuration has it by default."""
+    return Path(setting or default_state_dir(environ)).expanduser().absolute()
 
 
 def control_socket(setting: str, state: Path) -> Path:

@@ -28,6 +28,7 @@ from gambit.sim.okx_words import Denied, balance_words, order_words
 from gambit.sim.wire import WireOptions
 
 IDLE_NS = 30 * SECOND_NS
+SILENCE_NS = 60 * SECOND_NS  # of a book, after which an update without levels says that it is still so
 CLOCK_S = 30
 SUBSCRIBES_PER_HOUR = 480
 LEVELS_MAX = 400
@@ -79,6 +80,7 @@ class OkxExchange:
         self._exchange = exchange
         self._wire = OkxWire(self.venue, list(exchange.books.values()), WireOptions(), exchange.seed)
         self._orders = OkxOrders(exchange)
+        self._told_ns: dict[str, int] = {}  # when a symbol's books channel last said something
         self._gets: dict[str, Callable[[dict[str, str]], str]] = {
             "/api/v5/public/time": self._time,
             "/api/v5/public/instruments": self._instruments,
@@ -107,7 +109,11 @@ class OkxExchange:
         return OkxSession(request, now_ns)
 
     def beat(self, now_ns: int) -> None:
-        """Close what is idle."""
+        """Close what is idle; say of a book that is silent that it is still so."""
+        for channel in self._books_channels():
+            if now_ns - self._told_ns[channel.symbol] >= SILENCE_NS:
+                self._told_ns[channel.symbol] = now_ns
+                self._exchange.publish(channel, self._wire.quirk("heartbeat", channel.symbol, now_ns))
         for session in self._sessions():
             if session.has_sent:
                 session.has_sent, session.sent_ns = False, now_ns
@@ -210,13 +216,28 @@ class OkxExchange:
     def _is_at_home(session: OkxSession, name: str) -> bool:
         return session.path.endswith("/business" if name == "trades-all" else "/public")
 
+    def _books_channels(self) -> list[Channel]:
+        """Those that somebody hears, once each."""
+        heard = (channel for session in self._exchange.sessions.values() for channel in session.channels.values())
+        return list({channel.name: channel for channel in heard if channel.name.startswith("books:")}.values())
+
+    def _change(self, event: Change) -> list[str]:
+        texts = self._wire.change(event)
+        if texts:
+            self._told_ns[event.symbol] = event.ts_ns
+        return texts
+
+    def _opening(self, symbol: str, now_ns: int) -> list[str]:
+        self._told_ns[symbol] = now_ns
+        return [self._wire.opening(symbol, now_ns)]
+
     def _maker(self, name: str, symbol: str) -> Callable[[], Channel] | None:
         """How to build a public channel; None for one that does not exist."""
         if symbol not in self._exchange.books:
             return None
         wire, key = self._wire, f"{name}:{symbol}"
         if name == "books":
-            return partial(Channel, key, symbol, Change, wire.change, lambda ns: [wire.opening(symbol, ns)])
+            return partial(Channel, key, symbol, Change, self._change, partial(self._opening, symbol))
         if name == "bbo-tbt":
             return partial(Channel, key, symbol, Top, wire.top)
         if name == "books5":

@@ -1,6 +1,5 @@
 """Every fault of market data, on a daemon that runs: nothing is decided from a bad book, and all heals by itself."""
 
-import asyncio
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import aiohttp
 
 from gambit.sim.world import DIALECTS
+from tests.e2e.live import until
 from tests.e2e.truth import Watch, watched
 
 VENUES = tuple(DIALECTS)
@@ -112,8 +112,8 @@ async def test_connections_that_break(tmp_path: Path) -> None:
         await watch.over()
         for place, venue in enumerate(VENUES):
             watch.strike(venue, "refuse", match={"method": "WS"}, count=2)
-            watch.strike(venue, "disconnect", count=1, code=(1006, 1001, 1000, 1012, 1013)[place])
-            await asyncio.sleep(0.1)
+            cut = watch.strike(venue, "disconnect", count=1, code=(1006, 1001, 1000, 1012, 1013)[place])
+            await until(lambda cut=cut: cut.fired)  # one after the other
         await watch.over()
         for feed in watch.daemon.parts.feeds.statuses():
             assert feed.reconnects >= 3

@@ -273,6 +273,31 @@ def test_kraken_beats_when_there_is_nothing_to_say():
     assert [type(frame) for frame in talk.wait(idle, 61_000)] == [Close]
 
 
+def test_okx_says_of_a_silent_book_that_it_is_still_so():
+    """Every 60 s an update without levels whose ids are both the last one's; nothing of a book that moves."""
+    talk = Talk("okx")
+    session = talk.open("/ws/v5/public")
+    args = [{"channel": "books", "instId": symbol} for symbol in ("BTC-USDT", "ETH-USDT")]
+    opening = {}
+    for frame in talk.say(session, {"op": "subscribe", "args": args}):
+        if frame.get("action") == "snapshot":
+            opening[frame["arg"]["instId"]] = frame["data"][0]["seqId"]
+    talk.exchange.books["BTC-USDT"].quiet_until_ns = 1 << 62
+    beats: list[tuple[str, Any]] = []
+    moved: list[Any] = []
+    for _ in range(13):
+        talk.exchange.receive(session, "ping", talk.now_ns)  # who says nothing for 30 s is cut
+        talk.pass_ms(10_000)
+        for text in (text for _, sent in talk.exchange.drain() for text in sent if text != "pong"):
+            frame = json.loads(str(text))
+            (data,) = frame["data"]
+            (moved if data["asks"] or data["bids"] else beats).append((frame["arg"]["instId"], data))
+    assert [symbol for symbol, _ in beats] == ["BTC-USDT", "BTC-USDT"]
+    assert all(data["prevSeqId"] == data["seqId"] >= opening["BTC-USDT"] for _, data in beats)
+    assert {symbol for symbol, _ in moved} >= {"ETH-USDT"}
+    assert len(moved) > 100
+
+
 def coinbase_frames(talk: Talk, ms: int, *channels: str) -> list[Any]:
     """What a client of some channels hears, subscribing and for a while."""
     session = talk.open("/")
