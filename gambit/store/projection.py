@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from gambit.store.order_rules import ORDER_RULES
+from gambit.store.people_rules import PEOPLE_RULES
 from gambit.store.rule import MONEY, Rule, fields
 
 SCHEMA_VERSION: Final = 3
@@ -101,6 +102,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "INSERT INTO audit_log BY NAME SELECT seq AS audit_id, fact.* EXCLUDE (who, detail), "
         "fact.who AS user_id, fact.detail AS metadata, ts, seq FROM {facts}",
     ),
+    *PEOPLE_RULES,
     Rule(
         ("credential.added", "credential.rotated", "credential.removed"),
         {**fields("VARCHAR", "name", "by"), **fields("BIGINT", "version", "at_ns")},
@@ -128,7 +130,8 @@ RULES: Final[tuple[Rule, ...]] = (
 # Tables whose rows come from the journal; a rebuild gives them again. The others are samples.
 JOURNALLED: Final = (
     "facts", "arbitrage_opportunity", "arbitrage_episode", "feed_event", "daemon_event", "dead_letters", "audit_log",
-    "api_credentials", "alerts", "order_plan", "orders", "executions", "settlements", "pre_trade_checks_log",
+    "api_credentials", "users", "sessions", "alerts", "order_plan", "orders", "executions", "settlements",
+    "pre_trade_checks_log",
 )  # fmt: skip
 SAMPLED: Final = (
     "market_snapshots", "order_book_snapshots", "candles", "ts_ingestion_lag", "ts_order_latency",
@@ -140,6 +143,7 @@ DAY_OF: Final = {
     **dict.fromkeys(SAMPLED, "ts"),
     **dict.fromkeys(("facts", "feed_event", "daemon_event", "audit_log", "pre_trade_checks_log"), "ts"),
     "api_credentials": "created_at",
+    "sessions": "issued_at",
     **dict.fromkeys(
         ("arbitrage_opportunity", "dead_letters", "alerts", "order_plan", "orders"), "created_at"
     ),

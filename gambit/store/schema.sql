@@ -107,8 +107,10 @@ CREATE TABLE settlements (
     settled_at TIMESTAMP_NS, seq BIGINT NOT NULL
 );
 
+-- As they are now; the journal has no hash of a password, so that this has none either.
 CREATE TABLE users (
-    user_id UUID, email VARCHAR UNIQUE, password_hash VARCHAR, status VARCHAR, created_at TIMESTAMP_NS
+    user_id VARCHAR PRIMARY KEY, email VARCHAR, password_hash VARCHAR, status VARCHAR, created_at TIMESTAMP_NS,
+    role VARCHAR, second_factor BOOLEAN, seq BIGINT
 );
 
 CREATE TABLE api_credentials (
@@ -116,8 +118,10 @@ CREATE TABLE api_credentials (
     seq BIGINT
 );
 
+-- revoked: it ended before its time, for end_reason. Tokens have ids of their own (jwt_id), which nobody keeps.
 CREATE TABLE sessions (
-    session_id UUID, user_id UUID, jwt_id VARCHAR, issued_at TIMESTAMP_NS, expires_at TIMESTAMP_NS, revoked BOOLEAN
+    session_id VARCHAR, user_id VARCHAR, jwt_id VARCHAR, issued_at TIMESTAMP_NS, expires_at TIMESTAMP_NS,
+    revoked BOOLEAN, ended_at TIMESTAMP_NS, end_reason VARCHAR, address VARCHAR, label VARCHAR, seq BIGINT
 );
 
 CREATE TABLE agent_status_log (ts TIMESTAMP_NS, agent VARCHAR, status VARCHAR, mood VARCHAR, detail VARCHAR);
