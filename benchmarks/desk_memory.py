@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +68,9 @@ class Place:
 
     def books(self, symbol: str) -> list[BookView]:
         return self.views[symbol]
+
+    def touches(self, symbol: str) -> Sequence[BookView]:
+        return self.books(symbol)
 
     def venue(self, name: str) -> VenueView | None:
         return self.known.get(name)

@@ -51,6 +51,11 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     tifs: tuple[TimeInForce, ...] = ("ioc", "fok", "gtc")
 
 
+def mids_of(books: Sequence[BookView]) -> list[Decimal]:
+    """The mids of those that are synced and have both sides."""
+    return [mid for book in books if book.is_synced and (mid := book.mid) is not None]
+
+
 class Conditions(Protocol):
     """What may be asked about the moment."""
 
@@ -60,6 +65,10 @@ class Conditions(Protocol):
 
     def books(self, symbol: str) -> Sequence[BookView]:
         """The books of a symbol on all venues, by venue name."""
+        ...
+
+    def touches(self, symbol: str) -> Sequence[BookView]:
+        """The same with the best level of each side, maybe more; cheaper than the books."""
         ...
 
     def venue(self, name: str) -> VenueView | None:

@@ -10,6 +10,7 @@ Rules that hold here:
 
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_DOWN, Decimal
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -180,10 +181,11 @@ class Holdings(msgspec.Struct):
 
     def equity(self, marks: Mapping[str, Decimal]) -> Decimal:
         """All balances at the marks (units of one asset in the currency of account); what has no mark counts 0."""
-        total = ZERO
+        owned: dict[str, Decimal] = {}
         for name, amount in self.balances.items():
-            total += amount * marks.get(name.partition("|")[2], ZERO)
-        return total
+            asset = _asset_of(name)
+            owned[asset] = owned.get(asset, ZERO) + amount
+        return sum((amount * marks[asset] for asset, amount in owned.items() if asset in marks), ZERO)
 
     def audit(self) -> list[str]:
         """What does not add up; empty when everything does (I19)."""
@@ -199,6 +201,12 @@ class Holdings(msgspec.Struct):
             if p.cost - p.realised != p.paid
         ]
         return wrong
+
+
+@cache
+def _asset_of(name: str) -> str:
+    """Of "venue|asset"; there are as many as there are balances."""
+    return name.partition("|")[2]
 
 
 def _execution(fact: Filled) -> Execution:

@@ -87,6 +87,7 @@ class Market:
         self.on_control: Callable[[int, Any], None] | None = None  # (connection index, what the venue said on it)
         self._market_of: dict[tuple[str, str], int] = {}  # by venue and spelling
         self._index_of: dict[Listing, int] = {}
+        self._of_symbol: dict[str, list[int]] = {}
         self._prefixes: list[bytes] = []
         self._arenas: dict[str, int] = {}
         self._linked = _linked_symbols(group.members for group in params.groups)
@@ -224,6 +225,7 @@ class Market:
         )
         self.listings.append(Listing(state.name, symbol))
         self._index_of[self.listings[market]] = market
+        self._of_symbol[symbol] = sorted([*self._of_symbol.get(symbol, ()), market], key=self.listings.__getitem__)
         self._prefixes.append(f'"venue":"{state.name}","symbol":"{symbol}"'.encode())
         self._set_rules(state, market)
         self._relate(market)
@@ -267,6 +269,10 @@ class Market:
     def find(self, venue: str, symbol: str) -> int | None:
         """The market of a symbol; None when nothing was ever heard of it."""
         return self._index_of.get(Listing(venue, symbol))
+
+    def markets_of(self, symbol: str) -> Sequence[int]:
+        """The markets of a symbol on all venues, by venue name."""
+        return self._of_symbol.get(symbol, ())
 
     def index(self, venue: str, spelling: str) -> int:
         """The market of a spelling, made if need be. Raises KeyError for one that is unknown or not wanted."""

@@ -7,11 +7,14 @@ Rules that hold here (orders.md, "Plan"):
 3. What is bought is what is sold, to the last lot.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from fractions import Fraction
+from functools import lru_cache
+from itertools import takewhile
 from math import gcd, lcm
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -83,6 +86,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return self.expected_profit * BPS / self.total_quote
 
 
+Step = tuple[Decimal, str, Level, "Source"]  # worth of the price after fees, venue, level, where it is
+_worth, _venue, _worth_and_venue = itemgetter(0), itemgetter(1), itemgetter(0, 1)
+
+
 class NoPlan(msgspec.Struct, frozen=True):
     """Why there is none: a reason of the funnel."""
 
@@ -146,7 +153,7 @@ def build(opportunity: Opportunity, conditions: Conditions, rules: Execution, no
     is_short = isinstance(best, NoPlan) or best.total_quote < rules.max_notional * (ONE - Decimal("0.001"))
     if is_short and rules.max_legs > 2:
         wide = _all_sources(opportunity, conditions, rules)
-        if len(wide) > len(found):
+        if {(source.book.venue, source.side) for source in wide} - {(s.book.venue, s.side) for s in found}:
             routes.append(plan_of(opportunity, fit(wide, rules), rules, now_ns))
     return select(routes, rules)
 
@@ -179,13 +186,32 @@ def _source(conditions: Conditions, venue_name: str, symbol: str, side: Side, ru
 
 
 def _all_sources(opportunity: Opportunity, conditions: Conditions, rules: Execution) -> list[Source]:
-    sides: tuple[tuple[Side, str], ...] = (("buy", opportunity.symbol_buy), ("sell", opportunity.symbol_sell))
-    found = [
-        _source(conditions, book.venue, symbol, side, rules)
-        for side, symbol in sides
-        for book in conditions.books(symbol)
-    ]
-    return [s for s in found if isinstance(s, Source) and s.venue.can_trade and not s.venue.is_degraded]
+    """Every source that can trade and whose touch meets another's so that it earns; no other is ever taken from."""
+    asks = list(_touching(conditions, opportunity.symbol_buy, "buy"))
+    bids = list(_touching(conditions, opportunity.symbol_sell, "sell"))
+    if not asks or not bids:
+        return []
+    best_ask, best_bid = min(worth for worth, *_ in asks), max(worth for worth, *_ in bids)
+    found = [_source(conditions, venue, symbol, "buy", rules) for worth, venue, symbol in asks if worth < best_bid]
+    found += [_source(conditions, venue, symbol, "sell", rules) for worth, venue, symbol in bids if worth > best_ask]
+    return [source for source in found if isinstance(source, Source)]
+
+
+def _touching(conditions: Conditions, symbol: str, side: Side) -> Iterator[tuple[Decimal, str, str]]:
+    """(worth of the best price after the fee, venue, symbol) wherever a symbol can be traded."""
+    for book in conditions.touches(symbol):
+        venue = conditions.venue(book.venue)
+        if (
+            venue is not None
+            and venue.can_trade
+            and not venue.is_degraded
+            and book.is_synced
+            and book.bids
+            and book.asks
+        ):
+            fee = venue.taker_fee_bps / BPS
+            worth = book.asks[0][0] * (ONE + fee) if side == "buy" else book.bids[0][0] * (ONE - fee)
+            yield worth, book.venue, symbol
 
 
 def _within_slippage(book: BookView, side: Side, slippage_bps: Decimal) -> list[Level]:
@@ -223,10 +249,7 @@ def _size(source: Source) -> tuple[Decimal, str, str]:
 
 def walk(sources: Iterable[Source], max_notional: Decimal) -> None:
     """Take asks and bids of all sources together from the best on, while a step earns after fees."""
-    asks = [(level[0] * s.factor, s.book.venue, level, s) for s in sources if s.side == "buy" for level in s.levels]
-    bids = [(level[0] * s.factor, s.book.venue, level, s) for s in sources if s.side == "sell" for level in s.levels]
-    asks.sort(key=lambda step: (step[0], step[1]))
-    bids.sort(key=lambda step: (-step[0], step[1]))
+    asks, bids = _steps(sources)
     for source in sources:
         source.qty = ZERO
     i = j = 0
@@ -249,6 +272,30 @@ def walk(sources: Iterable[Source], max_notional: Decimal) -> None:
         if bid_left == 0:
             j += 1
             bid_left = bids[j][2][1] if j < len(bids) else ZERO
+
+
+def _steps(sources: Iterable[Source]) -> tuple[list[Step], list[Step]]:
+    """The asks and the bids of all sources, best first, by venue where they are worth the same; without those that
+    meet nothing on the other side that earns."""
+    priced = [(source, source.factor) for source in sources if source.levels]
+    asks = [(source, factor) for source, factor in priced if source.side == "buy"]
+    bids = [(source, factor) for source, factor in priced if source.side == "sell"]
+    if not asks or not bids:
+        return [], []
+    best_ask = min(source.levels[0][0] * factor for source, factor in asks)
+    best_bid = max(source.levels[0][0] * factor for source, factor in bids)
+    dear = [step for one in asks for step in takewhile(lambda step: step[0] < best_bid, _worths(*one))]
+    cheap = [step for one in bids for step in takewhile(lambda step: step[0] > best_ask, _worths(*one))]
+    dear.sort(key=_worth_and_venue)
+    cheap.sort(key=_venue)
+    cheap.sort(key=_worth, reverse=True)
+    return dear, cheap
+
+
+def _worths(source: Source, factor: Decimal) -> Iterator[Step]:
+    """Every level of a source, best first, with its price's worth after the fee."""
+    venue = source.book.venue
+    return ((level[0] * factor, venue, level, source) for level in source.levels)
 
 
 def _to_lots(used: list[Source]) -> None:
@@ -343,8 +390,13 @@ def ceiling(value: Decimal, step: Decimal) -> Decimal:
     return (value / step).to_integral_value(ROUND_CEILING) * step
 
 
-def common_lot(lots: Sequence[Decimal]) -> Decimal:
+def common_lot(lots: Iterable[Decimal]) -> Decimal:
     """The smallest quantity that is a whole number of every lot: the coarser of two that divide each other."""
+    return _common_lot(frozenset(lots))
+
+
+@lru_cache(maxsize=1024)
+def _common_lot(lots: frozenset[Decimal]) -> Decimal:
     ratios = [Fraction(lot) for lot in lots]
     top = lcm(*(ratio.numerator for ratio in ratios))
     bottom = gcd(*(ratio.denominator for ratio in ratios))

@@ -6,13 +6,14 @@ Rules that hold here (R5):
 3. A gate that lacks what it needs to judge fails.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 from typing import Final
 
-from gambit.engine.conditions import BookView, Conditions
+from gambit.engine.conditions import BookView, Conditions, mids_of
 from gambit.engine.holdings import Holdings, reserved
 from gambit.engine.limits import DAY_NS, HOUR_NS, SECOND_NS, Limits
 from gambit.engine.order import Order
@@ -21,6 +22,7 @@ from gambit.engine.trading_state import Trading, TradingState
 from gambit.events.orders import ForeignOrderSeen, GateVerdict, PlannedLeg
 
 ONE: Final = Decimal(1)
+SHOWN: Final = Decimal("1e-8")  # to this a verdict's amounts are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Case:
     conditions: Conditions
     now_ns: int
     equity: Decimal
+    exposure: tuple[Decimal, dict[str, Decimal]]  # of live orders, as of the function of this name
 
     def book(self, leg: PlannedLeg) -> BookView | None:
         """The current book of a leg."""
@@ -90,7 +93,8 @@ class Case:
 
 def check(plan: Plan, held: Held, limits: Limits, conditions: Conditions, now_ns: int) -> Approved | Refused:
     """Ask every gate about a plan at this moment."""
-    case = Case(plan, held, limits, conditions, now_ns, held.holdings.equity(held.marks))
+    equity, exposed = held.holdings.equity(held.marks), exposure(held.live, held.marks)
+    case = Case(plan, held, limits, conditions, now_ns, equity, exposed)
     verdicts = tuple(gate(case) for gate in GATES)
     if not all(verdict.ok for verdict in verdicts):
         return Refused(plan, verdicts)
@@ -112,12 +116,14 @@ def exposure(orders: Sequence[Order], marks: Mapping[str, Decimal]) -> tuple[Dec
 
 
 def _verdict(gate: str, ok: bool, value: object = "", limit: object = "") -> GateVerdict:
-    return GateVerdict(gate, ok, _text(value), _text(limit))
+    return GateVerdict(
+        gate, ok, value if type(value) is str else _text(value), limit if type(limit) is str else _text(limit)
+    )
 
 
 def _text(value: object) -> str:
     if isinstance(value, Decimal):
-        return f"{value.quantize(Decimal('1e-8')).normalize():f}" if value.is_finite() else str(value)
+        return f"{value.quantize(SHOWN).normalize():f}" if value.is_finite() else str(value)
     return str(value)
 
 
@@ -204,7 +210,7 @@ def _max_order(case: Case) -> GateVerdict:
 
 
 def _scoped(case: Case, gate: str, scope: Callable[[PlannedLeg], str], limit: Decimal) -> GateVerdict:
-    parts = dict(exposure(case.held.live, case.held.marks)[1])
+    parts = dict(case.exposure[1])
     names = []
     for leg in case.plan.legs:
         name = scope(leg)
@@ -227,7 +233,7 @@ def _max_venue(case: Case) -> GateVerdict:
 
 
 def _max_in_flight(case: Case) -> GateVerdict:
-    total = exposure(case.held.live, case.held.marks)[0] + sum((case.value(leg) for leg in case.plan.legs), ZERO)
+    total = case.exposure[0] + sum((case.value(leg) for leg in case.plan.legs), ZERO)
     limit = case.limits.max_in_flight_notional
     return _verdict("max_in_flight", total <= limit, total, limit)
 
@@ -264,10 +270,15 @@ def _daily_loss(case: Case) -> GateVerdict:
     return _verdict("daily_loss", loss <= 0 or loss < limit, loss, limit)  # no loss is none, whatever the equity
 
 
+def _later(times: Sequence[int], since_ns: int) -> int:
+    """How many of some times, in their order, are after one."""
+    return len(times) - bisect_right(times, since_ns)
+
+
 def _count(case: Case, gate: str, span_ns: int, limit: int) -> GateVerdict:
     since = case.now_ns - span_ns
     symbols = sorted({leg.symbol for leg in case.plan.legs})
-    most = max(sum(1 for ns in case.held.planned_ns.get(symbol, ()) if ns > since) for symbol in symbols)
+    most = max(_later(case.held.planned_ns.get(symbol, ()), since) for symbol in symbols)
     return _verdict(gate, limit == 0 or most < limit, most, limit or "off")
 
 
@@ -294,13 +305,18 @@ def _touch_spread_bps(book: BookView | None) -> Decimal:
 def _fat_finger(case: Case) -> GateVerdict:
     """Every limit price within the band around the median mid of all venues."""
     limit = case.limits.fat_finger_bps
-    return _verdict("fat_finger", max(_distances(case)) <= limit, max(_distances(case)), limit)
+    furthest = max(_distances(case))
+    return _verdict("fat_finger", furthest <= limit, furthest, limit)
 
 
 def _distances(case: Case) -> Iterator[Decimal]:
+    middles: dict[str, Decimal | None] = {}
     for leg in case.plan.legs:
-        mids = [book.mid for book in case.conditions.books(leg.symbol) if book.is_synced and book.mid is not None]
-        yield abs(leg.price / median(mids) - 1) * BPS if mids else Decimal("Infinity")
+        if leg.symbol not in middles:
+            mids = mids_of(case.conditions.touches(leg.symbol))
+            middles[leg.symbol] = median(mids) if mids else None
+        middle = middles[leg.symbol]
+        yield abs(leg.price / middle - 1) * BPS if middle is not None else Decimal("Infinity")
 
 
 def _min_confidence(case: Case) -> GateVerdict:
@@ -319,7 +335,7 @@ def _duplicate(case: Case) -> GateVerdict:
     opportunity = case.plan.opportunity
     plan_id = case.held.episodes.get(opportunity.raw_signal_id)
     since = case.now_ns - case.limits.duplicate_window_ns
-    is_recent = any(ns > since for leg in case.plan.legs for ns in case.held.planned_ns.get(leg.symbol, ()))
+    is_recent = any(_later(case.held.planned_ns.get(leg.symbol, ()), since) for leg in case.plan.legs)
     reason = f"plan {plan_id} is open" if plan_id else "a plan of this symbol was just made" if is_recent else ""
     return _verdict("duplicate", not reason, reason)
 
@@ -343,7 +359,7 @@ def _self_trade(case: Case) -> GateVerdict:
 def _plan_rate(case: Case) -> GateVerdict:
     """A runaway stops here (F114)."""
     since = case.now_ns - SECOND_NS
-    count = sum(1 for times in case.held.planned_ns.values() for ns in times if ns > since)
+    count = sum(_later(times, since) for times in case.held.planned_ns.values())
     limit = case.limits.plans_per_second
     return _verdict("plan_rate", count < limit, count, limit)
 

@@ -11,7 +11,7 @@ Rules that hold here:
 """
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Context, Decimal
@@ -41,6 +41,7 @@ from gambit.events.orders import (
     OpportunityEnded,
     OrderIntended,
     OrderMoved,
+    OrderSettled,
     PlanApproved,
     PlanClosed,
     PlanMade,
@@ -53,7 +54,7 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 2  # of the state and of the rules that lead to it; goes into every digest
+VERSION: Final = 3  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
 
 
@@ -264,7 +265,7 @@ class Standing:
         return not any(key in self.live or key in self.unsettled for key in trade.keys)
 
     def _forget(self, now_ns: int) -> None:
-        """Pack away what has rested long enough, or is too much."""
+        """Pack away what has rested long enough, or is too much; when an episode ends, for then nothing waits."""
         resting = self.state.resting
         for _ in range(FORGET_AT_ONCE):
             if not resting or (resting[0][0] > now_ns - self.keep.rest_ns and len(resting) <= self.keep.episodes):
@@ -354,6 +355,8 @@ class Standing:
             return
         yield from self._moved(order, order.apply(fact, now_ns))
         self._rest(self.state.trades[order.intent.plan_id], now_ns)
+        if isinstance(fact, OrderSettled):
+            self._forget(now_ns)
 
     def _filled(self, fact: Filled, now_ns: int) -> Iterator[OrderMoved]:
         state = self.state
@@ -421,13 +424,12 @@ class Standing:
         else:
             state.swept_ns[fact.symbol] = now_ns
         self._index_trade(trade)
-        self._forget(now_ns)
         yield from ()
 
     @staticmethod
     def _count_plan(times: list[int], now_ns: int) -> None:
-        """One more; the last day's are kept."""
-        times.append(now_ns)
+        """One more, in its order, for a clock may be set back; the last day's are kept."""
+        insort(times, now_ns)
         gone = max(bisect_right(times, now_ns - DAY_NS), len(times) - PLANS_COUNTED)
         if gone > 0:
             del times[:gone]
@@ -444,6 +446,8 @@ class Standing:
         if isinstance(fact, PlanClosed):
             yield from self._verdicts(trade)
         self._rest(trade, now_ns)
+        if isinstance(fact, PlanClosed):
+            self._forget(now_ns)
 
     def _verdicts(self, trade: Trade) -> Iterator[OrderMoved]:
         """At the end of an episode: failed orders are aborted, canceled ones compensated where something was."""

@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from gambit.commands import client_order_id, idempotency_key, order_id
-from gambit.engine.conditions import Conditions
+from gambit.engine.conditions import Conditions, mids_of
 from gambit.engine.hedge import Imbalance, Route, hedge, is_dust
 from gambit.engine.holdings import Holdings, reserved
 from gambit.engine.limits import MINUTE_NS, SECOND_NS, Execution, Limits
@@ -311,7 +311,7 @@ def _imbalance(trade: Trade, asset: str, around: Surroundings) -> Imbalance:
 
 def fair_price(symbols: list[str], around: Surroundings) -> Decimal:
     """The median mid of some symbols on all venues; 0 without one."""
-    mids = sorted(book.mid for s in symbols for book in around.conditions.books(s) if book.is_synced and book.mid)
+    mids = sorted(mid for symbol in symbols for mid in mids_of(around.conditions.touches(symbol)) if mid)
     return mids[len(mids) // 2] if mids else ZERO
 
 

@@ -6,6 +6,7 @@ Unsent. Ports answer with facts, at once or later; whoever they are, paper or a 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
@@ -25,6 +26,7 @@ from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
 
 RECONCILE_NS: Final = 30_000_000_000
+SIGNALS_A_TURN: Final = 4  # considered in one turn of the loop
 IDLE_SEC: Final = 1.0  # the desk is asked at least this often
 REPLAY_RECORDS: Final = 4096
 
@@ -131,6 +133,9 @@ class Dealing:
         self.replayed = 0  # records at the start
         self._is_open = False
         self._is_ending = False
+        self._raised: deque[Mapping[str, Any]] = deque()  # signals nobody considered yet
+        self._considered = 0  # in this turn of the loop
+        self._is_turn_due = False
         self._is_torn = False  # a fact was true and could not be written
 
     # ---- starting ----
@@ -182,10 +187,31 @@ class Dealing:
     # ---- what comes in ----
 
     def on_signal(self, event: Mapping[str, Any]) -> None:
-        """A signal or an episode's end, as the engine words it."""
+        """A signal or an episode's end, as the engine words it. A burst is considered a few signals a turn of the
+        loop, in its order and on the books of then, so that frames and answers are read in between."""
         if event["event"] == "raised" and self._is_open and not self._is_ending:
+            self._raised.append(event)
+            self._consider()
+
+    def _consider(self) -> None:
+        if not self._is_turn_due:
+            self._is_turn_due = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        while self._raised and self._considered < SIGNALS_A_TURN:
+            self._considered += 1
+            event = self._raised.popleft()
             decision = self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns())
             self._carry_out(decision, frame_ns=event["recv_ns"])
+
+    def _next_turn(self) -> None:
+        self._is_turn_due, self._considered = False, 0
+        if not self._is_open:
+            self._raised.clear()
+        if self._raised:
+            try:
+                self._consider()
+            except Exception as error:
+                self.on_defect("considering a signal", error)
 
     def on_facts(self, facts: Iterable[Fact]) -> None:
         """What a port tells."""

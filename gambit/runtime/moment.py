@@ -9,7 +9,7 @@ from decimal import Decimal
 from statistics import median
 from typing import Any, Final
 
-from gambit.engine.conditions import BookView, VenueView
+from gambit.engine.conditions import BookView, Level, VenueView
 from gambit.engine.market import Market
 from gambit.model import Instrument
 
@@ -63,6 +63,7 @@ class Moment:
         self._venues = venues
         self.marks = marks
         self._books: dict[int, BookView | None] = {}
+        self._touches: dict[int, BookView | None] = {}
 
     def book(self, venue: str, symbol: str) -> BookView | None:
         """The book of a symbol on a venue."""
@@ -71,9 +72,11 @@ class Moment:
 
     def books(self, symbol: str) -> Sequence[BookView]:
         """The books of a symbol on all venues, by venue name."""
-        found = [k for k, listing in enumerate(self._market.listings) if listing.symbol == symbol]
-        views = [view for view in map(self._read, found) if view is not None]
-        return sorted(views, key=lambda view: view.venue)
+        return [view for index in self._market.markets_of(symbol) if (view := self._read(index)) is not None]
+
+    def touches(self, symbol: str) -> Sequence[BookView]:
+        """The books of a symbol on all venues, by venue name, with the best level of each side at least."""
+        return [view for index in self._market.markets_of(symbol) if (view := self._touch(index)) is not None]
 
     def venue(self, name: str) -> VenueView | None:
         """A venue."""
@@ -88,6 +91,14 @@ class Moment:
         if index not in self._books:
             self._books[index] = _view(self._market.book(index, most=LEVELS))
         return self._books[index]
+
+    def _touch(self, index: int) -> BookView | None:
+        """At least the best level of each side."""
+        if index in self._books:
+            return self._books[index]
+        if index not in self._touches:
+            self._touches[index] = _view(self._market.book(index, most=1))
+        return self._touches[index]
 
 
 def marks_of(market: Market) -> Mapping[str, Decimal]:
@@ -111,6 +122,14 @@ def _view(book: Mapping[str, Any] | None) -> BookView | None:
         is_synced=book["synced"],
         updated_ns=book["last_update_ns"],
         seq=book["seq"] or 0,
-        bids=tuple((Decimal(price), Decimal(qty)) for price, qty in book["bids"]),
-        asks=tuple((Decimal(price), Decimal(qty)) for price, qty in book["asks"]),
+        bids=_levels(book["bids"]),
+        asks=_levels(book["asks"]),
     )
+
+
+def _levels(texts: Sequence[Sequence[str]]) -> tuple[Level, ...]:
+    """Exact numbers of [price, quantity] texts."""
+    if not texts:
+        return ()
+    prices, quantities = zip(*texts, strict=True)
+    return tuple(zip(map(Decimal, prices), map(Decimal, quantities), strict=True))

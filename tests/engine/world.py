@@ -38,6 +38,9 @@ class World:
     def books(self, symbol: str) -> Sequence[BookView]:
         return [book for (_, its), book in sorted(self.by_name.items()) if its == symbol]
 
+    def touches(self, symbol: str) -> Sequence[BookView]:
+        return self.books(symbol)
+
     def venue(self, name: str) -> VenueView | None:
         return self.venues.get(name)
 

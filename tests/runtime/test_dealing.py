@@ -9,6 +9,7 @@ import pytest
 from gambit.commands import CancelOrder, Command, PlaceOrder, QueryBalances
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.limits import Execution, Limits
+from gambit.engine.plan import Opportunity
 from gambit.engine.standing import ReplayDiffers
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
@@ -16,7 +17,7 @@ from gambit.events.orders import Sent, Unsent
 from gambit.journal import JournalFailed
 from gambit.model import Failure
 from gambit.runtime.budget import Lane
-from gambit.runtime.dealing import Dealing
+from gambit.runtime.dealing import SIGNALS_A_TURN, Dealing
 from gambit.runtime.moment import Moment
 from tests.engine.orders import intent
 from tests.engine.world import World
@@ -244,3 +245,39 @@ async def test_the_last_leg_does_not_wait_for_news_of_the_first() -> None:
     assert [(type(fact), got) for fact, got in heard] == [(Sent, 2), (Sent, 2), (Unsent, 2)]
     assert took == [7, 7]
     assert case.dealing._frames == {}
+
+
+def raised(number: int) -> dict[str, object]:
+    """A signal, as far as a desk reads it."""
+    return {
+        "event": "raised", "opp_id": f"o{number}", "raw_signal_id": f"r{number}", "symbol": "BTC-USDT",
+        "symbol_buy": "BTC-USDT", "symbol_sell": "BTC-USDT", "venue_buy": "a", "venue_sell": "b", "recv_ns": number,
+        "ttl_sec": 1, "net_bps": 5,
+    }  # fmt: skip
+
+
+async def test_a_burst_of_signals_leaves_the_loop_its_turns() -> None:
+    """A few a turn, in their order; what waits when the daemon ends is not considered; a defect is told."""
+    case = Case(Book())
+    seen: list[str] = []
+
+    def consider(opportunity: Opportunity, _conditions: World, now_ns: int) -> Decision:
+        if opportunity.opp_id == "o6":
+            raise RuntimeError("a bug")
+        seen.append(opportunity.opp_id)
+        return Decision(at_ns=now_ns)
+
+    case.dealing.desk.consider = consider  # type: ignore[method-assign,assignment]
+    case.dealing.open({})
+    for number in range(4 * SIGNALS_A_TURN):
+        case.dealing.on_signal(raised(number))
+    assert seen == [f"o{k}" for k in range(SIGNALS_A_TURN)]
+    await asyncio.sleep(0)
+    assert seen == [f"o{k}" for k in range(2 * SIGNALS_A_TURN) if k < 6]
+    assert case.defects == ["considering a signal: a bug"]
+    await asyncio.sleep(0)
+    assert seen[-1] == f"o{6 + SIGNALS_A_TURN}"
+    await case.dealing.close()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert seen[-1] == f"o{6 + SIGNALS_A_TURN}"

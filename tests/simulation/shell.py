@@ -101,6 +101,9 @@ class Shell:
     def books(self, symbol: str) -> Sequence[BookView]:
         return [e.view for e in self.exchanges.values() if e.view is not None and symbol == SYMBOL]
 
+    def touches(self, symbol: str) -> Sequence[BookView]:
+        return self.books(symbol)
+
     def venue(self, name: str) -> VenueView | None:
         return VenueView(name=name, taker_fee_bps=self.exchanges[name].fee_bps, latency_ns=20 * MS, window_ns=WINDOW_NS)
 
