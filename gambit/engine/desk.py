@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from gambit.commands import CancelOrder, Command, Notify, PlaceOrder
+from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, key_parts
 from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
 from gambit.engine.conditions import Conditions
 from gambit.engine.inquiry import Inquiry
@@ -46,6 +46,7 @@ from gambit.engine.trading_state import Trading
 from gambit.events import Fact
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import (
+    AboutOrder,
     Armed,
     BalanceRead,
     Busted,
@@ -418,6 +419,8 @@ class Desk:
                 self._foreign(fact, conditions)
             case _:
                 self._note(fact)
+        if isinstance(fact, AboutOrder):
+            self._rival(fact.key)
 
     def _follow(self, facts: Iterable[Fact]) -> None:
         for fact in facts:
@@ -502,7 +505,7 @@ class Desk:
         if is_ours(fact, self.standing):
             return
         parts = origin(fact, self.rules)
-        if parts is not None and parts.epoch <= self.standing.state.epoch:
+        if parts is not None and parts.epoch < self.standing.state.epoch:
             self._follow(adoption(fact, self.standing, self.rules, conditions))
             self._notify(
                 "order_adopted", "high", f"{fact.venue}: order {fact.client_id} is not in the journal", fact.venue
@@ -512,8 +515,16 @@ class Desk:
         self._note(fact)
         if is_news and fact.is_open:
             self._notify("foreign_order", "high", f"{fact.venue}: order {fact.venue_order_id} is not ours", fact.venue)
-        if parts is not None:
-            self._halt(f"epoch {parts.epoch} trades on this account, ours is {self.standing.state.epoch}")
+        self._rival(fact.client_id)
+
+    def _rival(self, key: str) -> None:
+        """An order with our prefix that we do not know, of a later life than ours, or of this one: another daemon is on
+        the account, and where neither is the later one neither may trade (R9). All intents of this life are known; one
+        of an earlier life may have been lost with the power."""
+        parts = key_parts(key, self.rules.key_prefix)
+        ours = self.standing.state.epoch
+        if parts is not None and parts.epoch >= ours and not self.standing.knows(key):
+            self._halt(f"another daemon trades on this account: an order of epoch {parts.epoch}, ours is {ours}")
 
     def _settle_down(self, conditions: Conditions) -> None:
         """Ask the open episodes for their next step until none has one."""

@@ -246,7 +246,7 @@ class AccountPort:
         if request.lane is Lane.READ:
             return None
         line = next((each for each in self._lines if each.is_free), None)
-        if line is None or not self.gateway.may_leave(self._weight(request), _urgency(request.lane)):
+        if line is None or not self.gateway.may_leave(self._weight(request), _urgency(request)):
             return None
         return line if self._wait_ns(request) == 0 else None
 
@@ -298,7 +298,7 @@ class AccountPort:
             headers=dict(request.headers),
             body=request.body,
             weight=self._weight(request),
-            lane=_urgency(request.lane),
+            lane=_urgency(request),
             on_leave=on_leave,
         )
         self._read(request, answer, left=left)
@@ -338,7 +338,7 @@ class AccountPort:
         return [(limit, budget) for limit, budget in self._limits if not limit.lanes or request.lane in limit.lanes]
 
     def _wait_ns(self, request: RestRequest) -> int:
-        now_ns, urgency = self._clock.mono_ns(), _urgency(request.lane)
+        now_ns, urgency = self._clock.mono_ns(), _urgency(request)
         waits = [budget.wait_ns(_cost(limit, request), now_ns, urgency) for limit, budget in self._own(request)]
         return max(waits, default=0)
 
@@ -535,9 +535,11 @@ def _own_limits(language: OrderLanguage) -> list[tuple[Limit, Budget | Counter]]
     ]
 
 
-def _urgency(lane: Lane) -> BudgetLane:
-    """Cancels may use what is kept back for them."""
-    return BudgetLane.URGENT if lane is Lane.CANCEL else BudgetLane.ORDINARY
+def _urgency(request: RestRequest) -> BudgetLane:
+    """Cancels may use what is kept back for them; so may questions about one order, for nothing is hedged before they
+    are answered, and what else there is to read would take their place after a restart."""
+    is_urgent = request.lane is Lane.CANCEL or request.asked.what == "query"
+    return BudgetLane.URGENT if is_urgent else BudgetLane.ORDINARY
 
 
 def _cost(limit: Limit, request: RestRequest) -> int:

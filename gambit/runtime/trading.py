@@ -22,7 +22,7 @@ HALT_FILE: Final = "HALT"  # whoever may write into the state directory may halt
 REASON_BYTES_MAX: Final = 200
 
 
-class HaltFileThere(Exception):
+class HaltFileThere(OSError):
     """Trading cannot be resumed while the file that halted it lies there; the message names it."""
 
 

@@ -35,6 +35,7 @@ SETTINGS = (
     "risk.trades_per_hour = 0",
     "risk.trades_per_day = 0",
     "metrics.port = 0",
+    "api.port = 0",
 )
 
 
@@ -123,8 +124,12 @@ async def running(
     finally:
         with contextlib.suppress(ProcessLookupError):
             daemon.terminate()
-        async with asyncio.timeout(STOP_SEC):
-            code = await daemon.wait()
+        try:
+            async with asyncio.timeout(STOP_SEC):
+                code = await daemon.wait()
+        except TimeoutError:
+            daemon.kill()
+            raise
         await reading
     assert code == 0, b"".join(said).decode()
 

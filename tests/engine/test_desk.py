@@ -365,6 +365,33 @@ def test_i15_the_later_epoch_alone_trades() -> None:
     assert talk.desk.standing.state.trading.state is Trading.HALTED
 
 
+@pytest.mark.parametrize(("epoch", "is_halted"), [(2, False), (3, True), (4, True)])
+@pytest.mark.parametrize("told", ["listed", "acked", "filled"])
+def test_r9_another_daemon_is_known_by_any_word_about_its_orders(told: str, epoch: int, is_halted: bool) -> None:
+    """Its orders are rarely open when they are listed. One of an earlier life may be our own, lost with the power."""
+    talk = Talk()
+    for life in (2, 3):
+        talk.now_ns += SECOND_NS
+        talk.begin(life)
+    key = client_order_id(RULES.key_prefix, epoch, 9, "of another daemon")
+    facts: dict[str, Fact] = {
+        "listed": ForeignOrderSeen(
+            venue="a", symbol=SYMBOL, side="buy", qty=D(1), price=D(90), venue_order_id="v1", client_id=key
+        ),
+        "acked": Acked(key=key, venue="a", venue_order_id="v1"),
+        "filled": Filled(
+            key=key, venue="a", symbol=SYMBOL, side="buy", exec_id="x1", qty=D(1), price=D(90), fee=D(0),
+            fee_asset="USDT",
+        ),
+    }  # fmt: skip
+    talk.tell(facts[told])
+    trading = talk.desk.standing.state.trading
+    assert (trading.state is Trading.HALTED) is is_halted
+    assert not is_halted or trading.reason == (
+        f"another daemon trades on this account: an order of epoch {epoch}, ours is 3"
+    )
+
+
 def test_an_order_the_journal_lost_is_adopted_and_never_sent() -> None:
     """F94: found by its prefix, asked about, its executions taken in, the imbalance closed."""
     talk = Talk()
