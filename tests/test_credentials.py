@@ -17,6 +17,7 @@ from gambit.bootstrap.credentials import CredentialError, live_keys
 from gambit.cli.program import gambit
 from gambit.config.loading import load_layers
 from gambit.sim.server import Server
+from gambit.sim.verbs import FaultOrder
 from gambit.sim.world import Scenario
 from gambit.vault import Vault
 from tests.e2e.live import exchanges
@@ -42,7 +43,7 @@ class Done:
             result = click.testing.CliRunner().invoke(gambit, words, input=given, env=env, standalone_mode=False)
             error = result.exception
             assert error is None or isinstance(error, click.ClickException), result.exc_info
-            self.code = error.exit_code if error else 0
+            self.code = error.exit_code if error else result.return_value or 0
             self.out, self.err = result.stdout, result.stderr + (error.format_message() if error else "")
         assert "Traceback" not in self.err
         assert "a defect" not in self.err
@@ -230,3 +231,21 @@ def test_the_vault_is_read_by_who_needs_it(tmp_path: Path) -> None:
     assert (done.code, "vault.json" in done.err) == (2, True)
     assert (state / "vault.json").read_bytes() == bytes(damaged)
     assert Vault.exists(state)
+
+
+async def test_venues_check_says_what_keys_may_do(tmp_path: Path) -> None:
+    """And ends with 1 where one of them may withdraw."""
+    state = tmp_path / "state"
+    async with exchanges(Scenario(symbols=("BTC-USDT",), dislocations_per_s=0.0)) as server:
+        words = settings(server, tmp_path)
+        for venue in server.world.exchanges:
+            put(state, "add", venue, server.entry(venue))
+        fine = await asyncio.to_thread(Done, state, "venues", "check", *words)
+        assert fine.out.count("may trade and nothing that it should not") == 5
+        assert fine.code == 0
+        server.world.exchanges["okx"].strike(FaultOrder(kind="rights", args={"withdraw": True}))
+        wrong = await asyncio.to_thread(Done, state, "venues", "check", "--json", *words)
+        keys = {row["venue"]: row["key"] for row in wrong.json}
+        assert keys.pop("okx").startswith("the key of okx may withdraw funds")
+        assert set(keys.values()) == {"ok"}
+        assert wrong.code == 1

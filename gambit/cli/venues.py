@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gambit.cli.options import load_config, with_config, with_json
 from gambit.cli.paint import Paint, table
+
+if TYPE_CHECKING:
+    from gambit.config import Config
+    from gambit.venues.orders import Keys
 
 SPOT, LINEAR, INVERSE = "BTC-USDT", "BTC-USDT-PERP", "BTC-USD-PERP"
 PROOFS = {
@@ -68,23 +72,31 @@ def list_venues(others: bool, as_json: bool) -> None:
 @with_config
 @with_json
 def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
-    """Connect to the venues of a configuration and say how that went: books, clock, REST, what is not listed.
+    """Connect to the venues of a configuration and say how that went: books, clock, REST, what is not listed, and what
+    the accounts' keys may do where there are any.
 
-    Ends with 1 when a venue did not come up.
+    Ends with 1 when a venue did not come up, or is not to be traded at with its key.
     """
     import asyncio
     from dataclasses import asdict
 
+    from gambit.runtime.checkup import check_keys
     from gambit.runtime.checkup import check_venues as check
     from gambit.runtime.status import FeedError
 
     loaded = load_config(config_path, overrides)
+    keys = account_keys(loaded.config)
     try:
         statuses, said = asyncio.run(check(loaded.config, seconds))
     except FeedError as error:
         raise click.ClickException(str(error)) from error
+    objections = asyncio.run(check_keys(loaded.config, keys))
     if as_json:
-        click.echo(json.dumps([asdict(status) for status in statuses]))
+        told = [
+            asdict(status) | ({"key": objections[status.venue] or "ok"} if status.venue in objections else {})
+            for status in statuses
+        ]
+        click.echo(json.dumps(told))
     else:
         head, *rows = table([
             ["venue", "state", "books", "not listed", "its clock", "reason"],
@@ -101,8 +113,30 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
             ),
         ], left=6)  # fmt: skip
         click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
+        for venue, text in objections.items():
+            click.echo(text or f"the key of {venue} may trade and nothing that it should not")
         click.echo("\n".join(said), err=True, nl=bool(said))
-    return 0 if all(status.state == "up" for status in statuses) else 1
+    return 0 if all(status.state == "up" for status in statuses) and not any(objections.values()) else 1
+
+
+def account_keys(config: "Config") -> "dict[str, Keys]":
+    """The keys of the accounts that the configuration or the vault has any for. Raises Refused."""
+    import os
+    import time
+
+    from gambit.bootstrap.credentials import CredentialError, keys_of
+    from gambit.cli.credentials import Refused, passphrase_prompt
+    from gambit.runtime.process import state_dir
+    from gambit.vault import Vault, VaultError
+    from gambit.venues.accounts import LANGUAGES
+
+    state = state_dir(config.daemon.state_dir, os.environ)
+    try:
+        vault = Vault.open(state, os.environ, time.time_ns, ask=passphrase_prompt())
+        found = keys_of(config, vault, os.environ)
+    except (VaultError, CredentialError) as error:
+        raise Refused(f"gambit: {error}") from error
+    return {venue: keys for venue, keys in found.items() if venue in LANGUAGES}
 
 
 def _venues() -> list[dict[str, Any]]:

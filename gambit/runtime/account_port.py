@@ -410,6 +410,8 @@ class AccountPort:
                     ear.say(text)
                 elif ear.link is not None:
                     ear.link.ping()
+                if ear.is_ready and not ear.is_entry:  # a logon can end in silence (F80)
+                    ear.say(self.account.probe(ear.line, now_ns))
 
     async def _fetch_token(self) -> None:
         turn = self.account.ask_token(self._clock.now_ns())
@@ -561,8 +563,8 @@ class _Ear:
         self.on_message: Callable[[bytes, int], object] = partial(port.heard, self)
 
     def say(self, data: bytes) -> None:
-        """Send a text."""
-        if self.link is not None:
+        """Send a text, unless it is empty."""
+        if self.link is not None and data:
             self.link.send(data)
 
     def end(self, reason: str) -> None:

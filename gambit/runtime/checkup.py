@@ -1,18 +1,24 @@
-"""Whether the venues of a configuration can be reached: their feeds brought up for a moment, and how that went."""
+"""Whether the venues of a configuration can be reached: their feeds brought up for a moment, and how that went; and
+what the accounts' keys may do."""
 
 import asyncio
 import random
+from collections.abc import Mapping
 from typing import Final
 
 from gambit.config import Config
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.feed import Feeds
-from gambit.runtime.http import AiohttpClient
+from gambit.runtime.http import AiohttpClient, Http, HttpError
 from gambit.runtime.status import FeedStatus
 from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import build_market, feed_settings
+from gambit.venues.accounts import order_language
+from gambit.venues.key_rights import objection
+from gambit.venues.orders import KeyRights, Keys, Stamp
 
 LOOK_SEC: Final = 0.05
+KEY_SEC: Final = 10.0
 
 
 async def check_venues(config: Config, seconds: float) -> tuple[list[FeedStatus], list[str]]:
@@ -49,6 +55,41 @@ async def check_venues(config: Config, seconds: float) -> tuple[list[FeedStatus]
     if defects:
         raise defects[0]
     return statuses, said
+
+
+async def check_keys(config: Config, keys: Mapping[str, Keys]) -> dict[str, str]:
+    """What speaks against trading with each account's keys, as its venue tells; empty where nothing does."""
+    http = AiohttpClient()
+    try:
+        found = await asyncio.gather(*(_objection(config, venue, keys[venue], http) for venue in keys))
+    finally:
+        await http.close()
+    return dict(zip(keys, found, strict=True))
+
+
+async def _objection(config: Config, venue: str, keys: Keys, http: Http) -> str:
+    language, now_ns = order_language(venue, keys, []), SystemClock().now_ns()
+    request = language.rights(Stamp(now_ns, now_ns // 1000))
+    if request is None:
+        return ""
+    root = config.venues[venue].rest_url or language.addresses.rest
+    try:
+        answer = await http.request(
+            request.method,
+            root.rstrip("/") + request.path,
+            headers=dict(request.headers),
+            body=request.body,
+            timeout_sec=KEY_SEC,
+        )
+    except HttpError as error:
+        return f"{venue} does not say what its key may do: {error}"
+    read = language.read(request.asked, answer.status, answer.headers, answer.body)
+    if read.fault is not None:
+        return f"{venue} refuses to say what its key may do: {read.fault.code}: {read.fault.text}"
+    rights = next((report for report in read.reports if isinstance(report, KeyRights)), None)
+    if rights is None:
+        return f"{venue} does not say what its key may do"
+    return objection(venue, rights, wants_bound=config.execution.require_bound_keys)
 
 
 def _is_known(status: FeedStatus) -> bool:

@@ -395,7 +395,8 @@ class Exchange:
         self.at(ts_ns + BEAT_NS, self._beat)
         for session in list(self.sessions.values()):
             self._session_faults.befall(session, ts_ns)
-            if session.account is not None and self.faults.fire("expire_session", ts_ns, session.facts):
+            is_private = session.account is not None or session.facts.get("private")
+            if is_private and self.faults.fire("expire_session", ts_ns, session.facts):
                 self.dialect.expire(session)
         self.dialect.beat(self.clock_ns)
 

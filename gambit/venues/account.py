@@ -215,6 +215,10 @@ class Account:
         """What a new line says first. Raises NoSuchWay."""
         return list(line.opening(self._stamp(now_ns)))
 
+    def probe(self, line: Line, now_ns: int) -> bytes:
+        """What finds out whether a line lost its logon in silence; empty where nothing does."""
+        return line.probe(self._stamp(now_ns))
+
     # ---- what became of requests ----
 
     def sent(self, asked: Asked) -> Turn:

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from gambit.model import Instrument, Side
-from gambit.venues.failure import RATE, wait_of
+from gambit.venues.failure import AUTH, RATE, wait_of
 from gambit.venues.key_rights import binance_rights
 from gambit.venues.orders import (
     Absent,
@@ -96,6 +96,10 @@ FILLS_A_PAGE: Final = 1000
 DAY_MS: Final = 86_400_000
 NS_A_MS: Final = 1_000_000
 NUMBERS: Final = ("recvWindow", "timestamp")  # the parameters that a frame has as JSON numbers
+PROBE: Final = "p"  # behind a nonce: the question whether the line is still subscribed
+LOGGED_OUT: Final = Fault(
+    category=AUTH, code="subscriptions", text="the line is not subscribed any more", means="session"
+)
 SUBSCRIPTION: Final = "s"  # behind the logon's id, the id of the subscription that follows it
 STATUSES: Final[Mapping[str, Status]] = {
     "NEW": "open",
@@ -309,6 +313,10 @@ class BinanceLine(Line):
         """The server pings."""
         return b""
 
+    def probe(self, at: Stamp) -> bytes:
+        """What this connection is subscribed to; nothing, once its logon ended."""
+        return packed({"id": f"{at.nonce}{PROBE}", "method": "session.subscriptions"})
+
     def hear(self, data: bytes, pending: Mapping[int, Asked]) -> Heard:
         """An answer to a request, or an event."""
         message = loaded(data)
@@ -328,6 +336,9 @@ class BinanceLine(Line):
         except Malformed as error:
             return Heard((Garbled(str(error)),))
         asked = pending.get(int(name)) if name.isascii() and name.isdigit() else None
+        if name.endswith(PROBE):
+            lost = failure is None and message.get("result") == []
+            return Heard((StreamFault(LOGGED_OUT),)) if lost else Heard()
         if asked is None or name == self._opening:
             return self._opened(name) if failure is None else Heard((StreamFault(failure),))
         read = answer(asked, message.get("result")) if failure is None else failed_call(asked, failure)

@@ -279,6 +279,10 @@ class BybitLine(Line):
         """JSON, every 20 s."""
         return b'{"op":"ping"}'
 
+    def probe(self, at: Stamp) -> bytes:
+        """A topic that is subscribed to is refused as that; without a logon, for want of it."""
+        return packed({"req_id": str(at.nonce), "op": "subscribe", "args": ["order.spot"]}) if self._subscribe else b""
+
     def hear(self, data: bytes, pending: Mapping[int, Asked]) -> Heard:
         """Logon and pongs (three spellings), answers, news."""
         message = loaded(data)
@@ -303,6 +307,10 @@ class BybitLine(Line):
             if op == "auth":
                 return Heard((StreamReady(),), send=(self._subscribe,) if self._subscribe else ())
             return Heard((StreamReady("order"),))
+        if op == "subscribe" and "already subscribed" in text:
+            return Heard()
+        if op == "subscribe" and "not authorized" in text:
+            return Heard((StreamFault(Fault(category=AUTH, code=op, text=text, means="session")),))
         if op == "auth" and not code:  # the private line has words only
             return Heard((StreamFault(Fault(category=AUTH, code=op, text=text)),))
         return Heard((StreamFault(bybit_fault(code or op, text, entry=bool(code))),))

@@ -280,6 +280,10 @@ class CoinbaseLine(Line):
         """Heartbeats come by themselves."""
         return b""
 
+    def probe(self, at: Stamp) -> bytes:
+        """The subscription once more: it gives the open orders, and life to a channel that fell silent."""
+        return self.opening(at)[0]
+
     def hear(self, data: bytes, pending: Mapping[int, Asked]) -> Heard:  # noqa: ARG002
         """States of orders; an old number is a repetition and says nothing."""
         message = loaded(data)

@@ -108,6 +108,11 @@ class KrakenLine(Line):
         """JSON."""
         return packed({"method": "ping", "req_id": at.nonce})
 
+    def probe(self, at: Stamp) -> bytes:
+        """A subscription that stands is refused as that; with a token that is good no more, for want of one."""
+        params = f'"channel":"executions","snap_orders":false,"token":{self._token}'
+        return f'{{"method":"subscribe","params":{{{params}}},"req_id":{at.nonce}}}'.encode()
+
     def hear(self, data: bytes, pending: Mapping[int, Asked]) -> Heard:
         """An answer, or news."""
         message = loaded(data)
@@ -244,6 +249,8 @@ def _answered(message: Row, pending: Mapping[int, Asked]) -> Heard:
         return Heard()
     asked = pending.get(int(name)) if name.isascii() and name.isdigit() else None
     if method in ("subscribe", "unsubscribe") or asked is None:
+        if error == "Already subscribed":
+            return Heard()
         if error or message.get("success") is False:
             return Heard((StreamFault(kraken_fault(error)),))
         is_ack = method == "subscribe" and message.get("success") is True

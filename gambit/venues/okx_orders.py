@@ -107,6 +107,7 @@ SOURCES: Final[Mapping[str, Cause]] = {
 SUBSCRIBE: Final = packed(
     {"op": "subscribe", "args": [{"channel": "orders", "instType": "SPOT"}, {"channel": "account"}]}
 )
+PROBE: Final = packed({"op": "subscribe", "args": [{"channel": "orders", "instType": "SPOT"}]})
 
 
 class OkxOrders(OrderLanguage):
@@ -291,6 +292,10 @@ class OkxLine(Line):
     def ping(self, at: Stamp) -> bytes:  # noqa: ARG002
         """A text that is no JSON."""
         return b"ping"
+
+    def probe(self, at: Stamp) -> bytes:  # noqa: ARG002
+        """A subscription that stands is acknowledged once more; without a logon it is refused."""
+        return PROBE
 
     def hear(self, data: bytes, pending: Mapping[int, Asked]) -> Heard:
         """A word about the connection, an answer, or news of the account."""

@@ -383,6 +383,11 @@ class Line(Protocol):
         """What keeps it alive; empty where a WebSocket ping does."""
         ...
 
+    def probe(self, at: Stamp) -> bytes:  # noqa: ARG002
+        """What a line that lost its logon in silence answers as StreamFault (category auth), or is logged on by again;
+        anything else is no news. Empty where there is no such thing."""
+        return b""
+
     def hear(self, data: bytes, pending: Mapping[int, Asked]) -> Heard:
         """What a frame says; `pending` are the requests not answered yet, by nonce. Never raises."""
         ...

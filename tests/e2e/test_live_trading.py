@@ -11,6 +11,7 @@ import pytest
 from gambit.bootstrap import Options
 from gambit.events import Fact
 from gambit.events.operation import AccountReleased
+from gambit.runtime import account_port
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
@@ -162,6 +163,22 @@ async def test_a_key_that_may_withdraw_is_not_traded_with(tmp_path: Path) -> Non
             strike(FaultOrder(kind="rights", args={}, match={"account": "demo"}))
             assert ask(daemon, "credentials.reload") == {"tried": [venue]}
             await until(lambda: ports[venue].is_up)
+
+
+async def test_a_logon_that_ends_in_silence_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F80 with nothing under way: found by the next probe (10 s; faster here), logged on anew, and compared."""
+    monkeypatch.setattr(account_port, "PING_SEC", 0.3)
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        async with running(config, Options(keys=keys_of(server))) as (daemon, _):
+            ports = {venue: port for venue, port in accounts_of(daemon).items() if venue != "coinbase"}
+            await until(lambda: all(port.is_up for port in ports.values()))
+            before = {venue: port._stream for venue, port in ports.items()}
+            for venue in ports:
+                server.world.exchanges[venue].strike(FaultOrder(kind="expire_session", match={"private": True}))
+            await until(lambda: all(port.is_up and port._stream is not before[venue] for venue, port in ports.items()))
+            assert all(port.admission.held is None for port in ports.values())
+            assert daemon.problems == []
 
 
 REFUSED = ("binance", "okx", "bybit", "kraken")

@@ -37,7 +37,20 @@ from gambit.venues.coinbase_orders import CoinbaseOrders
 from gambit.venues.key_rights import objection
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.okx_orders import OkxOrders, instrument_codes
-from gambit.venues.orders import Frame, KeyRights, Keys, Line, OrderLanguage, Report, RestRequest, StreamLost
+from gambit.venues.orders import (
+    Fault,
+    Frame,
+    Garbled,
+    KeyRights,
+    Keys,
+    Line,
+    OrderLanguage,
+    Report,
+    RestRequest,
+    Stamp,
+    StreamFault,
+    StreamLost,
+)
 from tests.sim.talk import Talk
 
 SYMBOLS = {"binance": "BTC-USDT", "okx": "BTC-USDT", "bybit": "BTC-USDT", "kraken": "BTC-USD", "coinbase": "BTC-USD"}
@@ -324,3 +337,30 @@ def test_what_a_key_may_do_is_read_as_the_venue_tells_it(venue: str, given: dict
     assert rights == KeyRights(trades=trades, withdraws=given.get("withdraw", False), is_bound=is_bound)
     may_trade = not given.get("withdraw") and trades is not False and is_bound is not False
     assert (objection(venue, rights, wants_bound=True) == "") == may_trade
+
+
+@pytest.mark.parametrize("venue", list(SYMBOLS))
+def test_a_logon_that_ended_in_silence_is_found(venue: str) -> None:
+    """F80, without an order under way: a probe says nothing while all is well, then that the logon is gone; Coinbase's
+    subscribes anew."""
+    place = Place(venue)
+    [(session, line)] = [(session, line) for session, line in place._lines.items() if line.probe(Stamp(1, 1))]
+
+    def probe() -> list[Fault]:
+        place.told.clear()
+        place._send(session, place.account.probe(line, place.talk.now_ns))
+        place.wait(50)
+        assert not [report for report in place.told if isinstance(report, Garbled | StreamLost)]
+        return [report.fault for report in place.told if isinstance(report, StreamFault)]
+
+    assert probe() == probe() == []
+    place.talk.strike("expire_session", match={"private": True})
+    place.wait(1000)
+    faults = probe()
+    if venue == "coinbase":
+        assert faults == []
+        place.facts.clear()
+        key = place.order(place.price("asks", "0.5"), tif="gtc")
+        assert [fact for fact in place.about(key) if isinstance(fact, Acked)]
+    else:
+        assert [(fault.category, fault.means) for fault in faults] == [("auth", "session")]
