@@ -23,10 +23,12 @@ T = TypeVar("T")
 
 
 class Secrets(Protocol):
-    """The encrypted store; get raises KeyError for what is not there. Both may take a disk's time."""
+    """The encrypted store; get raises KeyError for what is not there, to forget that is nothing. All may take a disk's
+    time."""
 
     def get(self, name: str) -> bytes: ...
     def put(self, name: str, value: bytes) -> object: ...
+    def forget(self, name: str) -> object: ...
 
 
 class Keeper(Protocol):
@@ -120,7 +122,10 @@ class Book:
             return kid, [SigningKeysRotated(kid=kid, was=was)]
 
         await self.change(work)
-        self.keys = {one.kid: self.keys[one.kid] for one in self.state.signing}
+        over = set(self.keys) - {one.kid for one in self.state.signing}
+        for each in over:
+            del self.keys[each]
+            await asyncio.to_thread(self.secrets.forget, name_of_signing_key(each))
         return kid
 
     def believed_keys(self) -> dict[str, bytes]:

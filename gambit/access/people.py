@@ -91,7 +91,9 @@ class People:
 
     async def drop_second_factor(self, user_id: str) -> User:
         """For somebody who lost theirs; their sessions end."""
-        return await self._changed(user_id, "password", second_factor="off", code_step=-1)
+        user = await self._changed(user_id, "password", second_factor="off", code_step=-1)
+        await asyncio.to_thread(self.book.secrets.forget, name_of_second_factor(user_id))
+        return user
 
     async def _changed(self, user_id: str, reason: str, **fields: object) -> User:
         def work(state: State) -> tuple[User, list[Fact]]:
@@ -131,6 +133,7 @@ class People:
     async def remove_second_factor(self, user_id: str) -> None:
         """Logins need no code any more; the door has asked for a fresh authentication."""
         await self._with(user_id, second_factor="off", code_step=-1)
+        await asyncio.to_thread(self.book.secrets.forget, name_of_second_factor(user_id))
 
     async def _with(self, user_id: str, **fields: object) -> None:
         def work(state: State) -> tuple[None, list[Fact]]:
@@ -177,6 +180,7 @@ class People:
             return None, [_key_fact(key, "revoked")]
 
         await self.book.change(work)
+        await asyncio.to_thread(self.book.secrets.forget, name_of_api_key(key_id))
 
 
 def _key_fact(key: ApiKey, status: str) -> ApiKeyChanged:

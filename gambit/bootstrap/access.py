@@ -1,5 +1,6 @@
 """Access as a daemon has it: the state file and the vault of its state directory."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -34,6 +35,11 @@ class VaultSecrets:
         """Raises VaultError."""
         with self._lock:
             self._opened().put(name, value)
+
+    def forget(self, name: str) -> None:
+        """Raises VaultError."""
+        with self._lock, contextlib.suppress(NoSecret):
+            self._opened().remove(name)
 
     def _opened(self) -> Vault:
         if self._vault is None:

@@ -1,10 +1,11 @@
 """The HTTP door wired to a daemon: the routes over the daemon's table of methods, and access behind them."""
 
+import asyncio
 import inspect
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gambit.access.access import Access
 from gambit.access.permissions import Principal
@@ -23,6 +24,8 @@ from gambit.web.routing import Routing
 from gambit.web.server import Answer, BindError, WebServer
 from gambit.web.services import Services, Versions
 
+SWEEP_SEC: Final = 60.0
+
 
 class DoorError(Exception):
     """The HTTP door cannot be opened as it is configured or kept; nothing was changed."""
@@ -31,8 +34,17 @@ class DoorError(Exception):
 class WebDoor:
     """The server of a daemon, with what has to be open before it listens."""
 
-    def __init__(self, config: Config, access: Access, replays: Replays, server: WebServer | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        access: Access,
+        replays: Replays,
+        server: WebServer | None,
+        warn: Callable[[str], object],
+    ) -> None:
         self.config = config
+        self._warn = warn
+        self._sweeper: asyncio.Task[None] | None = None
         self.access = access
         self.server = server
         self._replays = replays
@@ -50,9 +62,22 @@ class WebDoor:
             raise DoorError(f"the vault has no {error.args[0]} any more: {text}") from error
         except (BindError, StateFileError, ValueError) as error:
             raise DoorError(str(error)) from error
+        self._sweeper = asyncio.create_task(self._sweep(), name="access: sessions that are over")
+
+    async def _sweep(self) -> None:
+        """Sessions whose time is over end by themselves."""
+        while True:
+            await asyncio.sleep(SWEEP_SEC)
+            try:
+                await self.access.logins.sweep()
+            except OSError as error:
+                self._warn(f"sessions that are over could not be taken away: {error}")
 
     async def close(self) -> None:
         """Nobody is let in any more."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
         if self.server is not None:
             await self.server.close()
 
@@ -86,6 +111,8 @@ def build_web(
         health=health,
         ready=lambda: () if daemon().is_ready else (daemon().unready() or ["starting"]),
         metrics=registry.render,
+        mono_ns=clock.mono_ns,
+        observe=_observer(registry),
         audit=lambda fact: daemon().parts.ledger.fact(fact),
         quality=lambda: quality(daemon()),
         settled=settled,
@@ -97,7 +124,18 @@ def build_web(
     pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
     api = config.api
     server = WebServer(pipeline, api.host, api.port, sockets=sockets) if api.enabled else None
-    return WebDoor(config, access, replays, server)
+    return WebDoor(config, access, replays, server, lambda text: log.warning(text))
+
+
+def _observer(registry: Registry) -> Callable[[str, int, int], None]:
+    """Requests by route and status, and how long all of them took."""
+    requests, taken = registry["gambit_api_requests_total"], registry["gambit_api_request_seconds"].histogram()
+
+    def observe(route: str, status: int, ns: int) -> None:
+        requests.of(route, str(status)).add()
+        taken.observe(ns)
+
+    return observe
 
 
 def tls_of(config: Config) -> ssl.SSLContext | None:

@@ -71,6 +71,7 @@ def _head(status: dict[str, Any], paint: Paint) -> list[str]:
         ["journal", f"record {journal.get('head', 0):,}", "store", f"{store.get('lag_records', 0):,} behind"],
         ["memory", quantities.size(status.get("rss_bytes", 0)), "CPU", f"{status.get('cpu_share', 0):.0%} of a core"],
         ["dead letters", f"{status.get('dead_letters', 0):,}", "metrics", status.get("metrics_address") or "-"],
+        ["dashboard", status.get("web_address") or "-", "", ""],
     ]
     whose = paint.faint(f"process {status['pid']}, up {up}")
     return [

@@ -58,6 +58,7 @@ class _Turn:
         self.address = counted_as(request.remote or "")
         self.who: Principal | None = None
         self.verdict: Verdict | None = None
+        self.named = "none"
         self.body: bytes | None = None
 
     async def read(self) -> bytes:
@@ -80,6 +81,7 @@ class Pipeline:
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer."""
+        begun_ns = self.services.mono_ns()
         turn = _Turn(request, self.services.access.book.new_id())
         try:
             response = await self._answered(turn)
@@ -93,6 +95,7 @@ class Pipeline:
         except Exception as error:
             self.services.on_defect(f"{request.method} {request.path} failed", error)
             response = self._refusal(turn, Problem(500, "defect", "a defect in gambit; it has been reported"))
+        self.services.observe(turn.named, response.status, self.services.mono_ns() - begun_ns)
         return self._dressed(turn, response)
 
     # ---- in order ----
@@ -106,11 +109,13 @@ class Pipeline:
             return self._preflight(turn, list(methods))
         if path in self.files and found is None and turn.request.method in ("GET", "HEAD"):
             self._count(turn, None, FILES)
+            turn.named = "file"
             return _file(turn.request, self.files[path])
         if found is None:
             self._count(turn, None)
             raise _unrouted(list(methods))
         route, words = found
+        turn.named = route.named
         try:
             await self._identify(turn, route)
             self._authorise(turn, route)

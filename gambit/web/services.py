@@ -43,6 +43,8 @@ class Services:
     settled: Callable[[], Awaitable[None]] = _at_once
     versions: Versions = Versions()
     cors_origins: frozenset[str] = frozenset()
+    mono_ns: Callable[[], int] = lambda: 0
+    observe: Callable[[str, int, int], object] = lambda _route, _status, _ns: None  # route, status, how long it took
     on_defect: Callable[[str, BaseException], object] = lambda _what, _error: None
     limiter: Limiter = field(default_factory=Limiter)
 

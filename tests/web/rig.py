@@ -68,6 +68,10 @@ class Memory:
         """Keep a secret."""
         self.values[name] = value
 
+    def forget(self, name: str) -> None:
+        """Keep it no longer."""
+        self.values.pop(name, None)
+
 
 class Reply(NamedTuple):
     """An answer, read."""

@@ -189,4 +189,5 @@ async def test_a_machine_signs_its_requests():
         assert (await signed(door, key, secret, "GET", target)).status == 200
         token = await door.token(Role.ADMIN)
         assert (await door.ask("DELETE", f"/auth/api-keys/{key}", token)).status == 204
+        assert not any(key in name for name in memory.values)
         assert (await signed(door, key, secret, "GET", target)).status == 401

@@ -171,6 +171,10 @@ async def test_s04_keys_rotate_with_an_overlap():
         fresh = {"iat": now, "nbf": now, "exp": now + 60, "auth_time": now}
         assert await first.status(forged(first.header, first.claims | fresh, first.key)) == 401
         assert await third.status(forged(third.header, third.claims | fresh, third.key)) == 200
+        await door.access.book.rotate()
+        kept = {name for name in door.memory.values if name.startswith("jwt/")}
+        assert kept == {name_of_signing_key(kid) for kid in door.access.book.keys}
+        assert name_of_signing_key(first.header["kid"]) not in kept
 
 
 async def test_s05_a_reused_refresh_token_ends_its_session():
