@@ -47,6 +47,7 @@ from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
 from gambit.runtime.sampler import Row, Sampler, columns
+from gambit.runtime.shelf import Shelf
 from gambit.runtime.soundness import MB, Soundness
 from gambit.runtime.status import FeedSettings
 from gambit.runtime.stream import Observer
@@ -305,6 +306,7 @@ def _feeds(
         observer=observer,
         pulse=hot.pulse,
         warn=lambda text: log.warning(text),
+        shelf=Shelf(Path(config.daemon.state_dir), lambda text: log.warning(text)),
     )
 
 

@@ -33,6 +33,7 @@ from gambit.runtime.process import (
 )
 from gambit.runtime.progress import Progress
 from gambit.runtime.signals import Signals
+from gambit.runtime.soundness import MB
 from gambit.runtime.starts import Starts, is_safe_mode_due
 from gambit.runtime.tracing import Tracing
 from gambit.vault import Redactor
@@ -84,6 +85,7 @@ async def run_daemon(
         daemon = build(config, clock, logs.logger(), options, reload=reloading.reload)
         if is_safe_mode_due(crashes):
             daemon.safe_mode(f"{crashes} crashes within a minute: no orders; `gambit resume` ends it")
+        _can_change(reloading, daemon)
         async with _Around(daemon, config, clock, notifier, logs, reloading, progress, usable):
             await daemon.run(lambda: _ready(daemon, notifier, on_ready))
         starts.ended_well()
@@ -133,6 +135,14 @@ def without_secrets(error: BaseException, redactor: Redactor) -> None:
         seen.add(id(one))
         one.args = tuple(redactor.text(each) if isinstance(each, str) else each for each in one.args)
         one = one.__cause__ or one.__context__
+
+
+def _can_change(reloading: Reloading, daemon: Daemon) -> None:
+    """What the daemon's parts read anew each time they need it."""
+    keeping, soundness = daemon.parts.keeping, daemon.parts.soundness
+    days, low = "journal.retention_days", "daemon.disk_low_mb"
+    reloading.can_change(days, lambda fresh: setattr(keeping, "retention_days", fresh.journal.retention_days))
+    reloading.can_change(low, lambda fresh: setattr(soundness, "low_bytes", fresh.daemon.disk_low_mb * MB))
 
 
 def _ready(daemon: Daemon, notifier: Notifier, on_ready: Ready) -> None:
@@ -195,8 +205,14 @@ class _Around:
                 name="watchdog",
             ),
         ]
-        if self.config.daemon.busy_poll:
-            self._is_hot = True
+        self._heat(self.config)
+        self.reloading.can_change("daemon.busy_poll", self._heat)
+
+    def _heat(self, config: Config) -> None:
+        """Poll without sleeping, or stop doing so."""
+        was_hot, self._is_hot = self._is_hot, config.daemon.busy_poll
+        if self._is_hot and not was_hot:
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._spin, loop)
 
     def _spin(self, loop: asyncio.AbstractEventLoop) -> None:

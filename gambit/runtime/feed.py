@@ -25,6 +25,7 @@ from gambit.runtime.http import Http
 from gambit.runtime.lateness import FeedLag, VenueClock
 from gambit.runtime.line import Line
 from gambit.runtime.session import Session
+from gambit.runtime.shelf import Shelf
 from gambit.runtime.status import FeedSettings, FeedStatus
 from gambit.runtime.stream import Observer, Stream
 from gambit.runtime.supervision import Supervisor
@@ -63,16 +64,34 @@ class Feed:
     # ---- bringing up ----
 
     async def learn(self) -> None:
-        """Fetch the venue's instrument list. Without one, spellings and rules go by what is known otherwise."""
+        """Fetch the venue's instrument list. Without one, spellings and rules go by the last one that was kept, else by
+        what is known otherwise."""
         spellings = [spelling for line in self.lines for spelling in line.spellings]
         call = self.venue.rules_call(spellings) if spellings else self.venue.instruments_call()
         try:
             answer = await self.gateway.fetch(call, patience_sec=LEARN_SEC)
         except CallFailed as error:
-            self.feeds.warn(f"{error}; {self.name} goes on without an instrument list")
             self.gateway.is_degraded = True
+            await self._learn_from_before(error)
             return
         self.take_snapshot(answer)
+        shelf = self.feeds.shelf
+        if shelf is not None and not answer.is_degraded and call == self.venue.instruments_call():
+            await asyncio.to_thread(shelf.keep, self.name, answer.url, answer.body, self.now_ns())
+
+    async def _learn_from_before(self, error: CallFailed) -> None:
+        """The list that an earlier run kept, once."""
+        if self.feeds.market.venue(self.name).catalog.has_list:
+            return  # what this run has learned is no older
+        shelf = self.feeds.shelf
+        kept = None if shelf is None else await asyncio.to_thread(shelf.last, self.name, self.settings.rest)
+        if kept is None:
+            self.feeds.warn(f"{error}; {self.name} goes on without an instrument list")
+            return
+        label, body = kept
+        hours = (self.now_ns() - label.fetched_ns) / SEC / 3600
+        self.feeds.warn(f"{error}; {self.name} goes on with the instrument list of {hours:.1f} hours ago")
+        self.take_snapshot(Answer(label.url, body, is_degraded=True))
 
     async def keep_learning(self) -> None:
         """Rules of instruments change: once an hour, sooner while the venue does not answer."""
@@ -254,7 +273,8 @@ class Feeds:
     """All venues.
 
     `pulse` is called after each socket read and whenever books changed otherwise; `on_death(name, error)` hears of a
-    task that ended by itself; `warn` takes a line for the log; `sleep` waits by the clock's time.
+    task that ended by itself; `warn` takes a line for the log; `sleep` waits by the clock's time; `shelf` keeps
+    instrument lists from run to run.
     """
 
     def __init__(
@@ -271,6 +291,7 @@ class Feeds:
         pulse: Callable[[], None] = lambda: None,
         warn: Callable[[str], None] = lambda _: None,
         tls: ssl.SSLContext | None = None,
+        shelf: Shelf | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.market = market
@@ -281,6 +302,7 @@ class Feeds:
         self.observer = observer or Observer()
         self.pulse = pulse
         self.warn = warn
+        self.shelf = shelf
         self.tls = tls or ssl.create_default_context()
         self.sleep = sleep
         self.supervisor = Supervisor(on_death)

@@ -62,6 +62,7 @@ class Keeping:
         self.standing: Callable[[], Standing | None] = lambda: None  # what the records have led to; for the desk to set
         self.snapshot_seq = journal.head  # of the last snapshot; for the desk to set
         self._snapshot_ns = clock.mono_ns()
+        self.retention_days = config.journal.retention_days  # may change
         self._config = config
         self._clock = clock
         self._report = report
@@ -89,10 +90,10 @@ class Keeping:
     async def retire_on(self) -> None:
         """For ever: delete journal segments that are old enough and that neither the store nor a start needs; once an
         hour, or when a start would have much to replay, sign a checkpoint and keep a snapshot. Raises JournalFailed."""
-        keep_ns = self._config.journal.retention_days * DAY_NS
         while True:
             needless = min(self.store.applied, self.snapshots.covered_seq)
-            await asyncio.to_thread(self.journal.retire, needless, self._clock.now_ns() - keep_ns)
+            since_ns = self._clock.now_ns() - self.retention_days * DAY_NS
+            await asyncio.to_thread(self.journal.retire, needless, since_ns)
             while not self._is_snapshot_due():
                 await asyncio.sleep(LOOK_EVERY_S)
             await self.keep_standing()

@@ -50,7 +50,7 @@ def free_bytes(folder: Path) -> int:
 class Soundness:
     """`reasons` has what is wrong as of the last look, by part; `free` the bytes that are left, -1 when nobody knows.
 
-    `low_bytes` is how little room is too little; 0: never.
+    `low_bytes` is how little room is too little, and may change; 0: never.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Soundness:
         self.reasons: dict[str, str] = {}
         self.free = -1
         self._folder = folder
-        self._low_bytes = low_bytes
+        self.low_bytes = low_bytes
         self._store = store
         self._journal = journal
         self._recording = recording
@@ -111,6 +111,6 @@ class Soundness:
         except OSError as error:
             self.free = -1
             return f"{self._folder}: {error.strerror or error}"
-        if self.free >= self._low_bytes:
+        if self.free >= self.low_bytes:
             return ""
         return f"{self.free / MB:.1f} MB are left on the disk of {self._folder}; when it is full nothing trades"

@@ -35,6 +35,20 @@ def test_what_can_change_does_and_the_rest_is_named(tmp_path: Path) -> None:
     assert found.reload() == {**expected, "changed": ()}
 
 
+def test_what_a_part_can_change_is_put_in_force(tmp_path: Path) -> None:
+    """Once, with the value of the file; what it was is forgotten."""
+    path = tmp_path / "gambit.toml"
+    path.write_text("")
+    found, _, _ = reloading(path)
+    put: list[bool] = []
+    found.can_change("daemon.busy_poll", lambda fresh: put.append(fresh.daemon.busy_poll))
+    path.write_text("[daemon]\nbusy_poll = true\ndisk_low_mb = 7\n")
+    assert found.reload() == {"changed": ("daemon.busy_poll",), "needs_restart": ("daemon.disk_low_mb",)}
+    assert found.reload() == {"changed": (), "needs_restart": ("daemon.disk_low_mb",)}
+    assert put == [True]
+    assert found.config.daemon.busy_poll
+
+
 def test_a_wrong_configuration_changes_nothing(tmp_path: Path) -> None:
     """Every problem is told with its place; the old settings stay."""
     path = tmp_path / "gambit.toml"
