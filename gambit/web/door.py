@@ -18,13 +18,14 @@ from gambit.access.permissions import RULES, SCOPES_OF_CHANNEL, Principal
 from gambit.surface import guests
 from gambit.web import origins, talk
 from gambit.web.fanout import Connection, Fanout, bound_buffers
-from gambit.web.frames import MESSAGE_BYTES_MAX, Guard, text_frame
+from gambit.web.frames import MESSAGE_BYTES_MAX, PING_FRAME, Guard, text_frame
 from gambit.web.hub import Filter, Hub, encoded
 from gambit.web.pipeline import HEADERS
 from gambit.web.problem import CHALLENGE, MEDIA, Problem, unauthenticated
 
 AUTH_SEC: Final = 5.0
-PING_SEC: Final = 20.0  # a peer that says nothing is asked, and has half as long to answer
+PING_SEC: Final = 4.0  # a peer that says nothing for so long is asked,
+PONG_SEC: Final = 4.0  # and has so long to answer; who does not read does not answer
 EXPIRING_SEC: Final = 60  # so long before the end a client is told to renew
 CONNECTIONS_MAX: Final = 4000
 STRIKES_MAX: Final = 10  # messages that make no sense
@@ -52,10 +53,12 @@ class Admission(Protocol):
 class Member(Connection):
     """A connection and who is behind it."""
 
-    def __init__(self, ws: "GuardedSocket", request: web.BaseRequest, who: Principal | None) -> None:
+    def __init__(self, ws: "GuardedSocket", guard: Guard, request: web.BaseRequest, who: Principal | None) -> None:
         assert request.transport is not None  # noqa: S101 - the upgrade has just been answered on it
         super().__init__(request.transport)
         self.ws = ws
+        self.guard = guard
+        self.is_asked = False  # whether it still lives
         self.who = who
         self.strikes = 0
         self.is_warned = False
@@ -114,16 +117,16 @@ class Door:
         except Problem as problem:
             headers = {**HEADERS, **problem.headers, "Content-Type": MEDIA}
             return web.Response(body=problem.body(request.path, ""), status=problem.status, headers=headers)
+        guard = Guard(self._mono_ns)
         ws = GuardedSocket(
-            Guard(self._mono_ns),
-            heartbeat=PING_SEC,
+            guard,
             autoping=False,
             compress=False,
             max_msg_size=MESSAGE_BYTES_MAX,
             timeout=2.0,
         )
         await ws.prepare(request)
-        member = Member(ws, request, who)
+        member = Member(ws, guard, request, who)
         sock: sockets.socket | None = member.transport.get_extra_info("socket")  # type: ignore[attr-defined]
         if sock is not None:
             bound_buffers(sock)
@@ -268,6 +271,7 @@ class Door:
         """Whether a member may stay."""
         if not isinstance(connection, Member) or connection.who is None:
             return
+        self._look_alive(connection)
         who = connection.who
         if not self.admission.is_good(who):
             connection.end(LOG_IN_AGAIN, "the token ran out or the session ended")
@@ -276,6 +280,16 @@ class Door:
             if left_sec < EXPIRING_SEC:
                 connection.is_warned = True
                 connection.say(encoded({"op": "expiring", "in_sec": round(left_sec)}))
+
+    def _look_alive(self, member: Member) -> None:
+        silent_sec = (self._mono_ns() - member.guard.heard_ns) / SECOND_NS
+        if silent_sec < PING_SEC:
+            member.is_asked = False
+        elif not member.is_asked:
+            member.is_asked = True
+            member.write(PING_FRAME)
+        elif silent_sec > PING_SEC + PONG_SEC:
+            self.fanout.cut(member, f"nothing was heard for {silent_sec:.0f} s")
 
 
 class GuardedSocket(web.WebSocketResponse):

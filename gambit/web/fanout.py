@@ -116,6 +116,8 @@ class Fanout:
 
     def cut(self, connection: Connection, reason: str) -> None:
         """Say 1013 and why behind what still waits, and give that a moment to be read."""
+        if connection.is_cut:
+            return
         self.cut_count += 1
         connection.transport.write(close_frame(TRY_AGAIN_LATER, reason))
         connection.is_cut = True

@@ -15,6 +15,7 @@ SECOND_NS: Final = 1_000_000_000
 
 TEXT: Final = 0x1
 CLOSE: Final = 0x8
+PING_FRAME: Final = b"\x89\x00"
 PROTOCOL_ERROR: Final = 1002
 POLICY_VIOLATION: Final = 1008
 TOO_BIG: Final = 1009
@@ -40,18 +41,21 @@ def _head(opcode: int, size: int) -> bytes:
 
 
 class Guard:
-    """Walks along the heads of a client's frames. Remembers a head that is not whole, and nothing of the payload."""
+    """Walks along the heads of a client's frames. Remembers a head that is not whole, and nothing of the payload; and
+    when something was heard last."""
 
     def __init__(self, now_ns: Callable[[], int]) -> None:
+        self.heard_ns = now_ns()
         self._now_ns = now_ns
         self._head = bytearray()
         self._to_skip = 0
         self._fragments = 0
         self._allowance = float(FRAMES_AT_ONCE)
-        self._filled_ns = now_ns()
+        self._filled_ns = self.heard_ns
 
     def feed(self, data: bytes) -> tuple[int, str] | None:
         """The next bytes; the close code and the reason where the client may not go on."""
+        self.heard_ns = self._now_ns()
         place = 0
         while place < len(data):
             if self._to_skip:

@@ -1,9 +1,13 @@
 """The dashboard in a browser, against a real daemon on simulated exchanges: what a person sees and does."""
 
+import decimal
+import functools
+import random
 import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -83,12 +87,13 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-async def logged_in(watched: Watched, daemon: Daemon, role: Role) -> None:
-    """By a one-use link."""
+async def logged_in(watched: Watched, daemon: Daemon, role: Role) -> str:
+    """By a one-use link; gives the user's id."""
     access = daemon.parts.access
     user = await access.people.add(f"{role.value}@desk.example", PASSWORD, role)
     await watched.page.goto(f"{daemon.parts.web_address()}/#ticket={access.logins.ticket(user.user_id)}")
     await watched.page.wait_for_selector("#desk", state="visible")
+    return user.user_id
 
 
 async def test_a_trader_logs_in_watches_halts_and_the_page_survives_a_restart(tmp_path: Path) -> None:
@@ -210,7 +215,7 @@ async def test_a_viewer_sees_no_orders_and_no_buttons(tmp_path: Path) -> None:
         async with running(config) as (daemon, _):
             watched = await opened(chromium)
             page = watched.page
-            await logged_in(watched, daemon, Role.VIEWER)
+            user_id = await logged_in(watched, daemon, Role.VIEWER)
             await watched.says("#p-feeds .count", "5 of 5 up")
             for hidden in ("#halt", "#reduce", "#resume", "#p-orders", "#p-plans", "#p-account", "#p-opportunities"):
                 assert await page.locator(hidden).is_hidden(), hidden
@@ -218,3 +223,29 @@ async def test_a_viewer_sees_no_orders_and_no_buttons(tmp_path: Path) -> None:
             await watched.says("#notice", "a part broke, says a test")
             await watched.says("#state-name", "HALTED")
             await watched.is_clean()
+            await _decimals_are_exact(page)
+            await daemon.parts.access.people.set_status(user_id, "suspended")
+            await page.wait_for_selector("#login", state="visible")
+
+
+async def _decimals_are_exact(page: Page) -> None:
+    """What the page makes of decimal texts is what decimal arithmetic makes of them."""
+    context = decimal.Context(prec=80, rounding=decimal.ROUND_HALF_UP)
+    chance = random.Random(7)
+    texts = [
+        f"{chance.choice(['', '-'])}{chance.randrange(10**k)}.{chance.randrange(10**k):0{k}d}" for k in range(1, 16)
+    ]
+    found = await page.evaluate(
+        """async (texts) => {
+            const m = await import("/decimal.js");
+            return texts.map((t, i) => [m.fixed(t, 2), m.times(t, texts[0]), m.sum(texts.slice(0, i + 1)), m.sign(t)]);
+        }""",
+        texts,
+    )
+    for place, (text, (fixed, product, total, sign)) in enumerate(zip(texts, found, strict=True)):
+        exact = Decimal(text)
+        plain = fixed.replace("\N{THIN SPACE}", "").replace("\N{MINUS SIGN}", "-")
+        assert Decimal(plain) == exact.quantize(Decimal("0.01"), context=context), text
+        assert Decimal(product) == context.multiply(exact, Decimal(texts[0])), text
+        assert Decimal(total) == functools.reduce(context.add, map(Decimal, texts[: place + 1])), text
+        assert sign == exact.compare(Decimal(0)), text

@@ -276,7 +276,10 @@ async def test_s25_who_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
 
 async def test_s25_a_silent_peer_is_asked_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A half-open connection answers no ping and is gone; one that answers stays."""
-    monkeypatch.setattr(door, "PING_SEC", 0.4)
+    monkeypatch.setattr(door, "PING_SEC", 0.2)
+    monkeypatch.setattr(door, "PONG_SEC", 0.3)
+    monkeypatch.setattr(fanout, "LOOK_SEC", 0.05)
+    monkeypatch.setattr(fanout, "CUT_SEC", 0.1)
     async with Standing() as standing, standing.client(standing.tokens.issue("ann")) as client:
         _, writer = await standing.raw(standing.tokens.issue("gone"))
         answering = asyncio.create_task(client.until(op="pong"))
