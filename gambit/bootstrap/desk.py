@@ -120,7 +120,12 @@ def live_ports(
         instruments = list(market.venues[venue].catalog.by_symbol.values())
         language = order_language(venue, keys[venue], instruments)
         ports[venue] = AccountPort(
-            Account(language, instruments, prefix=config.execution.key_prefix),
+            Account(
+                language,
+                instruments,
+                prefix=config.execution.key_prefix,
+                offset_ns=partial(feeds.clock_offset_ns, venue),
+            ),
             feeds.gateway(venue),
             TRANSPORTS[config.daemon.transport](clock.now_ns),
             clock,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +103,7 @@ def rehearsed(scenarios: "Sequence[Scenario]", make: "type", *, is_quiet: bool) 
     """Play them on uvloop, each result told as it comes; on a terminal also what is being played."""
     import uvloop
 
+    logging.getLogger().addHandler(logging.NullHandler())  # libraries' complaints about faults are no news
     paint = Paint.for_stdout()
     is_live = sys.stderr.isatty() and not is_quiet
 

@@ -18,6 +18,7 @@ from gambit.config import Config
 from gambit.config.loading import load_layers
 from gambit.drills.clocks import Time
 from gambit.drills.scenario import Broken, Setting
+from gambit.drills.truth import Truth, Witness
 from gambit.engine.desk import Desk
 from gambit.events import read
 from gambit.journal import Record
@@ -77,8 +78,13 @@ async def until(what: Callable[[], object], patience_sec: float = PATIENCE_SEC, 
 
 
 def config_for(server: Server, state_dir: Path, setting: Setting, *settings: str) -> Config:
-    """A daemon's settings on these exchanges: low thresholds, free ports, a state folder of its own."""
+    """A daemon's settings on these exchanges, checked."""
     state_dir.mkdir(mode=0o700, exist_ok=True, parents=True)
+    return load_layers(None, {}, lines_for(server, state_dir, setting, *settings)).config
+
+
+def lines_for(server: Server, state_dir: Path, setting: Setting, *settings: str) -> list[str]:
+    """The same as lines of TOML: low thresholds, free ports, a state folder of its own; the last of a key counts."""
     names = ", ".join(f'"{symbol}"' for symbol in setting.symbols)
     lines = [
         f'daemon.state_dir = "{state_dir}"',
@@ -89,13 +95,12 @@ def config_for(server: Server, state_dir: Path, setting: Setting, *settings: str
         "engine.min_liquidity_depth = 1000",
         *(LIVE if setting.is_live else ()),
         *setting.settings,
-        *settings,
     ]
     for venue in server.world.exchanges:
         entry = server.entry(venue)
         lines += [f'venues.{venue}.ws_url = "{entry["ws"]}"', f'venues.{venue}.rest_url = "{entry["rest"]}"']
         lines += [f'venues.{venue}.ws_private_url = "{entry["ws_private"]}"', f"venues.{venue}.taker_fee_bps = 1"]
-    return load_layers(None, {}, lines).config
+    return list({line.partition(" = ")[0]: line for line in [*lines, *settings]}.values())
 
 
 def keys_of(server: Server) -> dict[str, Keys]:
@@ -118,6 +123,9 @@ class Ground:
         self.config = config_for(server, folder / "state", setting)
         self.twin = self._twin()
         self.daemon: Daemon
+        self.truth = None if setting.is_live else Truth(server)
+        self.witness: Witness | None = None
+        self._witnessing: asyncio.Task[None] | None = None
         self._run: asyncio.Task[None] | None = None
 
     # ---- the daemon's lives ----
@@ -139,17 +147,28 @@ class Ground:
             self._run.result()
         if not ready.is_set():
             raise Broken("the daemon did not become ready")
+        if self.truth is not None:
+            self.witness = Witness(self.truth, self.daemon)
+            self._witnessing = asyncio.create_task(self._witness(self.witness), name="a drill's witness")
         if self.setting.is_live:
             await until(self.is_trading_possible, why="private streams and balances")
             self.dealing.arm("a drill")
 
     async def stop(self) -> None:
         """A clean end."""
+        if self._witnessing is not None:
+            self._witnessing.cancel()
         if self._run is not None:
             self.daemon.stop("the drill is over")
             run, self._run = self._run, None
             async with asyncio.timeout(PATIENCE_SEC):
                 await run
+
+    async def _witness(self, witness: Witness) -> None:
+        """For ever, often enough that no tick is overrun."""
+        while True:
+            witness.look()
+            await asyncio.sleep(LOOK_SEC)
 
     async def restart(self, *settings: str) -> None:
         """A clean end and another life on the same state."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from gambit.drills import oracle
 from gambit.drills.ground import orders_of, until
-from gambit.drills.registry import DESK, drill
+from gambit.drills.registry import DESK, PATIENT, drill
 from gambit.drills.scenario import Setting
 from gambit.drills.stage import PLACE, PRIVATE, QUERY, Stage
 from gambit.events.orders import Filled, OrderIntended, PlanMade
@@ -23,11 +23,6 @@ PAIR: Final = Setting(
     venues=DESK.venues,
     symbols=("BTC-USDT", "ETH-USDT"),
     settings=("risk.max_balance_difference = 1000000000",),
-)
-PATIENT: Final = Setting(
-    name="a long doubt",
-    venues=DESK.venues,
-    settings=("execution.flat_deadline_ms = 30000", "execution.naked_budget_quote_sec = 1000000"),
 )
 ATTEMPTS_MOST: Final = 5  # execution.compensation_attempts
 

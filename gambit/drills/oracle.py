@@ -6,6 +6,7 @@ journal alone. Each check raises Broken with the invariant's name and what was s
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -28,7 +29,9 @@ from gambit.events.orders import (
     Unsent,
 )
 from gambit.journal import Record
+from gambit.sim.exchange import Exchange
 
+KEY_CHARACTERS: Final = 18  # of a client order id
 DIFFERENT: Final = 5  # differences told at most
 ENDED: Final = {"filled", "canceled", "expired", "failed"}
 
@@ -69,10 +72,22 @@ def orders_have_intents(ground: Ground, records: Sequence[Record]) -> int:
             count += 1
             if key not in intended:
                 found.append(f"{venue} {key} has no intent")
-            elif exchange.offset_ns == 0 and intended[key] > order["arrived_ns"]:
+        for key, ts_ns in arrivals(exchange, prefix).items():
+            if intended.get(key, ts_ns) > ts_ns:
                 found.append(f"{venue} {key} arrived before its intent was written")
     broken("I01", found)
     return count
+
+
+def arrivals(exchange: Exchange, prefix: str) -> dict[str, int]:
+    """When each key first reached a venue in a create, whatever the venue's own clock says."""
+    key = re.compile(rf"{re.escape(prefix)}[0-9a-z]{{{KEY_CHARACTERS - len(prefix)}}}")
+    found: dict[str, int] = {}
+    for entry in exchange.ledger.requests:
+        if entry["action"] == "place":
+            for name in key.findall(entry["text"]):
+                found.setdefault(name, entry["ts_ns"])
+    return found
 
 
 def creates_are_sent_once(ground: Ground, records: Sequence[Record]) -> int:

@@ -13,6 +13,20 @@ LIMIT_SEC: Final = 120.0
 
 DESK: Final = Setting(name="desk", venues=("binance", "okx", "bybit", "kraken", "coinbase"))
 
+PATIENT: Final = Setting(
+    name="a long doubt",
+    venues=DESK.venues,
+    settings=("execution.flat_deadline_ms = 30000", "execution.naked_budget_quote_sec = 1000000"),
+)
+MARKET: Final = Setting(
+    name="market",
+    venues=DESK.venues,
+    symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT"),
+    settings=("engine.min_spread_bps = 30",),  # venues never are so far apart by themselves
+    is_live=False,
+    pace=4,
+)
+
 
 def drill(name: str, setting: Setting | None = DESK, limit_sec: float = LIMIT_SEC) -> Callable[[Play], Play]:
     """Make a coroutine function the drill of a scenario: it takes a Stage, or a Bench where there is no setting."""

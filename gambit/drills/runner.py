@@ -11,14 +11,22 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from gambit.drills import fills, imbalance, unknown
+from gambit.drills import books, crashes, fills, imbalance, sessions, times, unknown
 from gambit.drills.catalogue import NOT_APPLICABLE, SCENARIOS
 from gambit.drills.ground import Ground, ground, until
 from gambit.drills.registry import DRILLS
 from gambit.drills.scenario import Bench, Broken, Drill, Ended, Result, Scenario, Setting
 from gambit.drills.stage import Stage
 
-PLAYED: Final = (unknown, fills, imbalance)  # importing a group's module registers its drills
+PLAYED: Final = (
+    unknown,
+    fills,
+    imbalance,
+    books,
+    sessions,
+    times,
+    crashes,
+)  # importing a group's module registers its drills
 NOT_BUILT: Final = "no drill plays this yet"
 QUIET_SEC: Final = 20.0
 

@@ -12,8 +12,10 @@ from typing import Any, Final
 from gambit.drills import oracle
 from gambit.drills.ground import ACCOUNT, Ground, orders_of, until
 from gambit.drills.scenario import Bench, Broken
+from gambit.drills.truth import differs
 from gambit.events.orders import OrderIntended
 from gambit.journal import Record
+from gambit.runtime.daemon import Daemon
 from gambit.sim.exchange import Exchange
 from gambit.sim.verbs import Fault, FaultOrder
 
@@ -25,6 +27,11 @@ BOUNDS: Final = ("count", "for_ms", "skip", "probability")
 PLACE: Final = {"action": "place"}
 QUERY: Final = {"action": "query"}
 PRIVATE: Final = {"private": True}
+
+
+def same(daemon: Daemon, exchange: Exchange, symbol: str) -> Callable[[], bool]:
+    """Whether a book is the venue's."""
+    return lambda: not differs(daemon, exchange, symbol)
 
 
 class Stage(Bench):
@@ -135,6 +142,54 @@ class Stage(Bench):
         """What the log warned of since the drill began."""
         log = self.ground.log
         return [*log.of("warning", self.lines_at), *log.of("error", self.lines_at)]
+
+    # ---- books ----
+
+    async def over(self, patience_sec: float = 30.0) -> None:
+        """Every fault fired and is spent, and every book is synced again."""
+        await until(lambda: all(fault.fired for _, fault in self.struck), patience_sec, "every fault fires")
+        await until(
+            lambda: all(f.is_spent(exchange.now_ns) for exchange, f in self.struck), patience_sec, "all is over"
+        )
+        await until(self.ground.is_synced, patience_sec, "every book is synced again")
+
+    async def books_are_true(self) -> None:
+        """I08, I14, I24: nothing was decided from a bad book, books equal the venues', and the daemon is well and not
+        deaf: a venue that leaves the others is found."""
+        ground, witness = self.ground, self.ground.witness
+        if witness is None:
+            raise Broken("this ground has no witness")
+        await self._books_equal()
+        witness.look()
+        self.need(not witness.lies, f"I08: {witness.lies[:3]}")
+        self.need(not witness.lost, f"I14: {witness.lost} ticks were overrun")
+        self.need(not ground.raised, f"I08: {ground.raised[:1]}")
+        errors = ground.log.of("error", self.lines_at)
+        self.need(not errors and not ground.daemon.problems, f"I24: {errors} {ground.daemon.problems}")
+        self.need(ground.daemon.parts.switch.state == "ACTIVE", f"I24: {ground.daemon.parts.switch.kept.reason}")
+        self.count(ticks=witness.ticks)
+        witness.ticks = 0
+        ends_ns = ground.now_ns() + 2_500_000_000
+        self.shift(next(iter(ground.exchanges)), 90.0, 1000)
+        await until(lambda: ground.raised, why="a real opportunity is found")
+        board = ground.daemon.parts.readings.board
+        await until(lambda: ground.now_ns() > ends_ns and not board.open, why="it is over again")
+        ground.raised.clear()
+
+    async def _books_equal(self) -> None:
+        """With the exchanges held still and everything told, both sides have the same levels."""
+        ground = self.ground
+        ground.time.hold(True)
+        try:
+            for exchange in ground.exchanges.values():
+                for symbol in exchange.books:
+                    exchange.flush(symbol)
+                ground.server._flush(exchange)
+            for exchange in ground.exchanges.values():
+                for symbol in exchange.books:
+                    await until(same(ground.daemon, exchange, symbol), 5.0, f"I08: {exchange.venue} {symbol} is true")
+        finally:
+            ground.time.hold(False)
 
     # ---- what must hold ----
 

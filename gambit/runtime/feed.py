@@ -381,6 +381,12 @@ class Feeds:
         without one."""
         return next(feed.gateway for feed in self.feeds if isinstance(feed, Feed) and feed.name == venue)
 
+    def clock_offset_ns(self, venue: str) -> int:
+        """A venue's clock minus ours, as far as it was measured; 0 where it was not."""
+        now_ns = self.clock.now_ns()
+        offsets = [feed.clock.offset(now_ns) for feed in self.feeds if feed.name == venue]
+        return next((offset.offset_ns for offset in offsets if offset is not None), 0)
+
     def statuses(self) -> list[FeedStatus]:
         """How each venue's feed is, as of the last look at the books."""
         now_ns = self.clock.now_ns()

@@ -16,7 +16,8 @@ from gambit.sim.jsontree import Literal, dump, parse
 from gambit.sim.market import Event
 from gambit.sim.verbs import Fault, Faults
 
-TEXT_VERBS = ("gap", "dup", "reorder", "checksum", "freeze", "poison")
+TEXT_VERBS = ("gap", "dup", "reorder", "checksum", "freeze", "poison", "microseconds")
+MILLISECONDS = re.compile(r"(?<![\d.])1[5-9]\d{11}(?![\d.])")
 CHECKSUM = re.compile(r'(,?)"checksum":(-?\d+)')
 
 
@@ -93,6 +94,8 @@ class Delivery:
         fault = fire("checksum", now_ns, facts) if '"checksum"' in text else None
         if fault is not None:
             text = with_checksum(text, str(fault.args.get("how", "bad")))
+        if fire("microseconds", now_ns, facts):
+            text = MILLISECONDS.sub(r"\g<0>000", text)
         fault = fire("poison", now_ns, facts)
         if fault is not None:
             text = poisoned(text, fault, self._rng)
@@ -165,7 +168,14 @@ class SessionFaults:
             return []
         if self._faults.fire("freeze", now_ns, session.facts, unless=_is_not_socket):
             return []
-        return frames
+        due, session.due = session.due, []
+        fault = self._faults.fire("late", now_ns, session.facts) if frames else None
+        if fault is not None:
+            session.due_ns = max(session.due_ns, now_ns + int(fault.number_arg("ms", 1000) * MILLI_NS))
+        if session.due_ns <= now_ns:
+            return due + frames
+        self._at(session.due_ns, lambda _ts_ns: session.arrive(frames))
+        return due
 
 
 def with_checksum(text: str, how: str) -> str:

@@ -184,8 +184,8 @@ class Session:
     """One WebSocket connection as the exchange sees it; a dialect may derive its own with more to remember."""
 
     __slots__ = (
-        "account", "channels", "facts", "held", "is_closed", "is_mute", "number", "opened_ns", "out", "outbox", "path",
-        "query",
+        "account", "channels", "due", "due_ns", "facts", "held", "is_closed", "is_mute", "number", "opened_ns", "out",
+        "outbox", "path", "query",
     )  # fmt: skip
 
     def __init__(self, request: Request, now_ns: int) -> None:
@@ -196,6 +196,8 @@ class Session:
         self.account: Account | None = None  # set by a login
         self.channels: dict[str, Channel] = {}
         self.out: list[Frame] = []  # to be sent
+        self.due: list[Frame] = []  # was late, and leaves now
+        self.due_ns = 0  # when the last of what is late leaves
         self.outbox: dict[int, Session] = {}  # the exchange's, of sessions that have something to be sent
         self.is_closed = False
         self.is_mute = False  # the connection is a black hole from now on
@@ -228,6 +230,11 @@ class Session:
         frames, self.held = self.held or [], None
         for frame in frames:
             self.send(frame)
+
+    def arrive(self, frames: list[Frame]) -> None:
+        """Frames that were late are on time now."""
+        self.due += frames
+        self.outbox[self.number] = self
 
     def cut(self, code: int, reason: str = "") -> None:
         """Close the connection whatever is kept back; code 1006 without a close frame."""

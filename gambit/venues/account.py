@@ -16,7 +16,7 @@ is answered by nothing; the desk asks again. Requests have nonces that grow with
 as no two processes share a key.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -123,10 +123,17 @@ class Job(msgspec.Struct):
 
 
 class Account:
-    """See above. `prefix` is that of our client order ids; everything else on the account is foreign."""
+    """See above. `prefix` is that of our client order ids; everything else on the account is foreign. `offset_ns` gives
+    the venue's clock minus ours as far as it was measured: what is sent is stamped with the venue's time (F87)."""
 
     def __init__(
-        self, language: OrderLanguage, instruments: Iterable[Instrument], *, prefix: str, account: str = MAIN_ACCOUNT
+        self,
+        language: OrderLanguage,
+        instruments: Iterable[Instrument],
+        *,
+        prefix: str,
+        account: str = MAIN_ACCOUNT,
+        offset_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         self.language = language
         self.account = account
@@ -139,6 +146,7 @@ class Account:
         self._known: dict[str, Known] = {}
         self._keys: dict[str, str] = {}  # the venue's id -> ours
         self._nonce = 0
+        self._offset_ns = offset_ns
 
     @property
     def instruments(self) -> list[Instrument]:
@@ -292,7 +300,7 @@ class Account:
 
     def _stamp(self, now_ns: int) -> Stamp:
         self._nonce = max(self._nonce + 1, now_ns // NS_A_US)
-        return Stamp(now_ns, self._nonce)
+        return Stamp(now_ns + self._offset_ns(), self._nonce)
 
     def _wait(self, request: RestRequest | Frame, job: Job, turn: Turn) -> None:
         self.pending[request.asked.nonce] = request.asked

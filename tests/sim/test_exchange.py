@@ -259,6 +259,25 @@ def test_burst_disconnect_half_open():
     assert client.heard[other.number][-1] == Close(1012)
 
 
+def test_late_and_microseconds():
+    """late keeps every frame for so long and its order; microseconds writes times a thousandfold."""
+    client = Client()
+    session = client.connect(query="streams=btcusdt@depth@100ms")
+    client.pass_ms(100)
+    client.texts(session)
+    client.strike("late", args={"ms": 500}, for_ms=1000)
+    client.pass_ms(400)
+    assert client.texts(session) == []
+    client.pass_ms(1600)
+    ids = [json.loads(text)["data"]["u"] for text in client.texts(session)]
+    assert len(ids) >= 15
+    assert ids == sorted(ids)
+    client.strike("microseconds", count=1)
+    client.pass_ms(200)
+    times = [json.loads(text)["data"]["E"] for text in client.texts(session)]
+    assert len(str(times[0])) == len(str(times[-1])) + 3
+
+
 def test_refuse():
     """Neither connections nor requests are taken."""
     client = Client()

@@ -376,6 +376,17 @@ def test_tokens() -> None:
     assert at_binance().ask_token(NOW_NS).requests == []
 
 
+def test_what_is_sent_bears_the_venues_time() -> None:
+    """A venue half a minute ahead gets its own time; what is told of the request has ours (F87)."""
+    found = at_binance()
+    found._offset_ns = lambda: 30 * 10**9
+    request = only(found.carry_out(QueryOrder(venue="binance", key="gb1", query_id=1, symbol="BTC-USDT"), NOW_NS))
+    assert isinstance(request, RestRequest)
+    assert f"timestamp={NOW_NS // 10**6 + 30_000}" in request.path + request.body.decode()
+    turn = read(found, request, {"code": -2013, "msg": "Order does not exist."}, 400)
+    assert [fact.asked_ns for fact in turn.facts if isinstance(fact, OrderMissing)] == [NOW_NS]
+
+
 def test_nonces_grow_whatever_the_clock_does() -> None:
     """With the time, and by one where it stands still or steps back."""
     found = at_kraken()

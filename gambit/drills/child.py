@@ -1,0 +1,45 @@
+"""A daemon as a process of its own: ``python -m gambit.drills.child FILE``, where FILE is its configuration.
+
+It is `gambit run` with the keys of simulated exchanges, which come as JSON on its standard input, and it arms itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from gambit.bootstrap import Options
+from gambit.bootstrap.running import run_daemon
+from gambit.config import load_layers
+from gambit.journal import JournalError
+from gambit.runtime.daemon import Daemon
+from gambit.runtime.process import ProcessError
+from gambit.venues.orders import Keys
+
+REFUSED = 1
+
+
+def main(path: Path, keys: dict[str, Keys]) -> int:
+    """Run it to its end; a start that is refused says why on standard error and gives 1."""
+    config = load_layers(path, {}, ()).config
+
+    def on_ready(daemon: Daemon) -> None:
+        if keys:
+            daemon.parts.dealing.arm("a drill")
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(run_daemon(config, os.environ, Options(keys=keys), on_ready=on_ready))
+    except (ProcessError, JournalError) as error:
+        click.echo(f"gambit: {error}", err=True)
+        return REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), msgspec.json.decode(sys.stdin.buffer.readline(), type=dict[str, Keys])))
