@@ -17,8 +17,7 @@ VERBS = (
     "delay", "hold", "drop_request", "drop_reply", "http", "close_after_read", "dup", "reorder", "partial", "reject",
     "late_fill", "bust", "overfill", "strip_id", "gap", "checksum", "freeze", "cross", "poison", "burst", "disconnect",
     "half_open", "refuse", "expire_session", "limit", "filters", "status", "fee", "clock", "rights", "maintenance",
-    "half_open", "refuse", "expire_session", "limit", "filters", "status", "fee", "clock", "maintenance", "late",
-    "microseconds",
+    "late", "microseconds",
 )  # fmt: skip
 NUMBERS = ("ms", "after_ms", "share", "seconds", "offset_ms", "rate", "times")  # arguments that are numbers
 STANDING = ("filters", "status", "fee", "clock", "rights")  # these change how the venue stands, at once
