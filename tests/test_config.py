@@ -147,7 +147,8 @@ ws_url = "wss://user:very-secret@example.org"
         f'{file}:1: symbols[1] = "eth-usdt" is not a symbol: BASE-QUOTE[-SUFFIX], upper case',
         f"{file}:3: engine.window_size_sec = 99 is outside 1..30",
         f'{file}:8: engine.groups[0].members[1] = "binance-usdm:BTC" is not a book: venue:BASE-QUOTE[-SUFFIX]',
-        f"{file}:11: telegram.token is not a known key; this table has no keys yet",
+        f"{file}:11: telegram.token does not say where the secret is: secret:NAME (`gambit credentials add`), env:NAME "
+        "or file:PATH; secrets stay out of the configuration",
         f"{file}:13: venues.okx.window_size_sec is not a known key; it belongs in [engine]",
         f"{file}:14: venues.okx.ws_url holds credentials; {CREDENTIALS_ADVICE}",
     ]

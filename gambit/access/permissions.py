@@ -120,6 +120,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "user.enable": _told(Scope.ADMIN, fresh=True),
     "user.passwd": _told(Scope.ADMIN, fresh=True),
     "user.link": _told(Scope.ADMIN, local=True),
+    "user.link_telegram": _told(Scope.ADMIN, local=True),
     "user.rotate_keys": _told(Scope.ADMIN, fresh=True),
     "dlq.list": Rule(Scope.ADMIN, is_local=True),
     "dlq.show": Rule(Scope.ADMIN, is_local=True),

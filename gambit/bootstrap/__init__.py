@@ -19,6 +19,7 @@ from gambit.access.access import Access
 from gambit.bootstrap.access import build_access
 from gambit.bootstrap.alert_handlers import alert_handlers
 from gambit.bootstrap.alerting import Alerting, build_alerting
+from gambit.bootstrap.bot import build_bot, link_handlers
 from gambit.bootstrap.commands import handlers
 from gambit.bootstrap.credentials import Credentials, accounts, tell_changes
 from gambit.bootstrap.dashboard import Dashboard, build_dashboard
@@ -120,7 +121,7 @@ def build(
     switch, dealing = _order_path(config, clock, hot.market, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
     table = handlers(lambda: daemon, registry, letters, reload) | alert_handlers(lambda: daemon, alerting, registry)
-    table |= key_handlers(lambda: daemon, options)
+    table |= key_handlers(lambda: daemon, options) | link_handlers(lambda: daemon)
     control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     access = _access(config, clock, log, ledger, options)
@@ -148,7 +149,7 @@ def build(
             ports=lambda: ports(config, clock, log, hot.market, dealing, feeds, options, ledger),
             switch=switch,
             servers=(control, scrape, web, dashboard),
-            beside=_beside(config, registry, ledger, keeping, clock, log, alerting, options),
+            beside=_beside(config, registry, ledger, keeping, clock, log, alerting, options, access, table, hot.pulse),
             recorder=recorder,
             soundness=_soundness(config, keeping, recorder, log),
             started=_started(config, dealing),
@@ -171,12 +172,22 @@ def _beside(
     log: Log,
     alerting: Alerting,
     options: Options,
+    access: Access,
+    table: Mapping[str, Handler],
+    pulse: Pulse,
 ) -> list[Beside]:
-    """The alerts and who tells people of them."""
-    secrets = Secrets(Path(config.daemon.state_dir), environ_of(options), clock.now_ns, options.vault)
+    """The alerts, who tells people of them, and the bot where there is one."""
+    learn = (options.redactor or Redactor()).learn
+    secrets = Secrets(Path(config.daemon.state_dir), environ_of(options), clock.now_ns, options.vault, learn)
     if options.vault is not None:
         alerting.secrets_due = partial(secrets_due, options.vault)
-    return [build_post(config, registry, ledger, keeping, clock, log, alerting, secrets), alerting]
+    beside: list[Beside] = [build_post(config, registry, ledger, keeping, clock, log, alerting, secrets), alerting]
+    bot = build_bot(config, access, table, ledger, clock, log, secrets) if config.telegram.enabled else None
+    if bot is not None:
+        alerting.tellers.append(bot.on_alert)
+        pulse.listeners = [*pulse.listeners, bot.on_signal]
+        beside.append(bot)
+    return beside
 
 
 def _ledger(journal: Journal, clock: Clock, options: Options) -> Ledger:

@@ -70,6 +70,7 @@ class Alerting:
         self.engine = engine
         self.post: Post | None = None
         self.secrets_due: Callable[[int], Iterable[str]] = lambda _now_ns: ()
+        self.tellers: list[Callable[[dict[str, Any]], None]] = []  # each hears every event
         self.on_turn: list[Callable[[int], None]] = []
         self._registry = registry
         self._ledger = ledger
@@ -170,7 +171,10 @@ class Alerting:
             if isinstance(fact, AlertRaised):
                 self._raised(fact, now_ns)
             if isinstance(fact, AlertRaised | AlertResolved | AlertReminded):
-                self._publish(worded(fact, now_ns))
+                event = worded(fact, now_ns)
+                self._publish(event)
+                for tell in self.tellers:
+                    tell(event)
             if self.post is not None:
                 self.post.poke()
 

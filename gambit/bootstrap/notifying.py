@@ -22,11 +22,10 @@ from gambit.runtime.daemon import Log
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.surface.metrics import Registry
-from gambit.vault import Vault, VaultError
+from gambit.vault import Vault, VaultError, resolve
 
 BOT_API = "https://api.telegram.org"
-BOT_TOKEN = "vault:telegram/bot_token"  # noqa: S105 - where it is, not what it is
-SECRET_FILE_BYTES = 64 * 1024
+BOT_TOKEN = "secret:telegram/bot_token"  # noqa: S105 - where it is, not what it is
 
 
 class ChannelError(ValueError):
@@ -34,33 +33,36 @@ class ChannelError(ValueError):
 
 
 class Secrets:
-    """Resolves `env:NAME`, `file:PATH` and `vault:NAME`; the vault is opened when it is first wanted."""
+    """Resolves references of the configuration; the vault is opened when it is first wanted, and `learn` hears every
+    secret, so that no line of the log repeats one."""
 
     def __init__(
-        self, state_dir: Path, environ: Mapping[str, str], now_ns: Callable[[], int], vault: Vault | None = None
+        self,
+        state_dir: Path,
+        environ: Mapping[str, str],
+        now_ns: Callable[[], int],
+        vault: Vault | None = None,
+        learn: Callable[[str], object] = lambda _secret: None,
     ) -> None:
         self._environ = environ
         self._state_dir = state_dir
         self._now_ns = now_ns
         self._vault = vault
+        self._learn = learn
 
-    def get(self, reference: str) -> str:
-        """Raises ChannelError."""
-        kind, _, name = reference.partition(":")
+    def text(self, reference: str) -> str:
+        """The secret that a reference means. Raises ChannelError."""
         try:
-            if kind == "env":
-                found = self._environ[name]
-            elif kind == "file":
-                with Path(name).expanduser().open("rb") as file:
-                    found = file.read(SECRET_FILE_BYTES).decode().strip()
-            else:
-                self._vault = self._vault or Vault.open(self._state_dir, self._environ, self._now_ns)
-                found = self._vault.get(name).decode()
-        except (KeyError, OSError, UnicodeDecodeError, VaultError) as error:
-            raise ChannelError(f"{reference}: there is no such secret ({type(error).__name__})") from error
-        if not found:
-            raise ChannelError(f"{reference}: the secret is empty")
+            found = resolve(reference, self, self._environ)
+        except (VaultError, OSError) as error:
+            raise ChannelError(f"{reference}: {error}") from error
+        self._learn(found)
         return found
+
+    def get(self, name: str) -> bytes:
+        """Of the vault. Raises VaultError."""
+        self._vault = self._vault or Vault.open(self._state_dir, self._environ, self._now_ns)
+        return self._vault.get(name)
 
 
 def secrets_due(vault: Vault, now_ns: int) -> list[str]:
@@ -107,18 +109,18 @@ def open_channel(wanted: NotifyChannel, secrets: Secrets, now_ns: Callable[[], i
     poster = Poster(allow_private=wanted.allow_private, timeout_sec=timeout_sec)
     match wanted.kind:
         case "slack":
-            return Slack(poster, secrets.get(wanted.url))
+            return Slack(poster, secrets.text(wanted.url))
         case "webhook":
-            secret = secrets.get(wanted.secret).encode()
+            secret = secrets.text(wanted.secret).encode()
             if len(secret) < SECRET_BYTES_MIN:
                 raise ChannelError(f"{wanted.secret}: a webhook's secret has at least {SECRET_BYTES_MIN} bytes")
-            return Webhook(poster, secrets.get(wanted.url), secret, now_ns)
+            return Webhook(poster, secrets.text(wanted.url), secret, now_ns)
         case "telegram":
-            token = secrets.get(wanted.secret or BOT_TOKEN)
+            token = secrets.text(wanted.secret or BOT_TOKEN)
             return Telegram(poster, wanted.url or BOT_API, token, wanted.chat_id)
         case "apprise":
-            return Apprise(secrets.get(wanted.url), timeout_sec)
-    password = secrets.get(wanted.password) if wanted.password else ""
+            return Apprise(secrets.text(wanted.url), timeout_sec)
+    password = secrets.text(wanted.password) if wanted.password else ""
     server = Server(
         host=wanted.host, port=wanted.port, tls=wanted.tls, user=wanted.user, password=password,
         timeout_sec=timeout_sec, allow_private=wanted.allow_private,

@@ -19,7 +19,7 @@ ROLES = ("viewer", "trader", "admin")
 
 @click.group("user")
 def users() -> None:
-    """Users of dashboard, API and bot: add, list, role, disable, enable, passwd, link, rotate-keys."""
+    """Users of dashboard, API and bot: add, list, role, disable, enable, passwd, link, link-telegram, rotate-keys."""
 
 
 def _asked(method: str, config_path: Path | None, overrides: tuple[str, ...], **params: Any) -> Any:
@@ -181,6 +181,16 @@ def link(user: str, config_path: Path | None, overrides: tuple[str, ...], as_jso
     row = ask(place, "user.link", user=user)
     address = ask(place, "status").get("web_address", "")
     _show({**row, "address": address}, as_json=as_json, text=f"{address}/#ticket={row['ticket']}")
+
+
+@users.command("link-telegram")
+@click.argument("user")
+@with_config
+@with_json
+def link_telegram(user: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print a code that links a Telegram account to a user, once, within ten minutes: /start CODE to the bot."""
+    row = ask(place_of_running(config_path, overrides), "user.link_telegram", user=user)
+    _show(row, as_json=as_json, text=f"{row['email']} says to the bot, within ten minutes: /start {row['code']}")
 
 
 @users.command("rotate-keys")

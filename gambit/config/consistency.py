@@ -37,6 +37,9 @@ def inconsistencies(config: Config) -> Iterator[Finding]:
     yield from _aliases(config)
     yield from _order_path(config)
     yield from _api(config.api)
+    yield from _channels(config)
+    yield from _address(("telegram", "base_url"), config.telegram.base_url, ("https", "http"))
+    yield from _reference(("telegram", "token"), config.telegram.token)
 
 
 def _weights(config: Config) -> Iterator[Finding]:
@@ -178,7 +181,6 @@ def _is_blackout(text: str) -> bool:
 
 
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-REFERENCE = re.compile(r"(env|file|vault):.+")
 NEEDS = {
     "email": ("host", "sender", "to"),
     "slack": ("url",),
@@ -202,5 +204,4 @@ def _channels(config: Config) -> Iterator[Finding]:
                 yield (*path, key), f"is missing: {channel.kind} needs it"
         secrets = ("secret", "password") if channel.kind == "telegram" else ("url", "secret", "password")
         for key in secrets:
-            if getattr(channel, key) and REFERENCE.fullmatch(getattr(channel, key)) is None:
-                yield (*path, key), "holds a secret itself; name where it is: env:NAME, file:PATH or vault:NAME"
+            yield from _reference((*path, key), getattr(channel, key))

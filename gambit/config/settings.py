@@ -437,11 +437,20 @@ class MetricsSettings(Section, frozen=True, kw_only=True):
 
 
 class TelegramSettings(Section, frozen=True, kw_only=True):
-    """The Telegram bot."""
+    """The Telegram bot. Who is not on both lists has no effect; an empty list is nobody."""
+
+    enabled: Annotated[bool, Rule("Whether the bot runs (it needs the extra `telegram`).")] = False
+    users: Annotated[tuple[int, ...], Rule("Telegram's ids of the people who may speak to it.")] = ()
+    chats: Annotated[tuple[int, ...], Rule("Ids of the private chats it listens in: the same as the people's.")] = ()
+    token: Annotated[
+        str, Rule("Reference to the bot's token: `env:NAME`, `file:PATH`. Empty: `secret:telegram/bot_token`.")
+    ] = ""
+    base_url: Annotated[str, Rule("The Bot API. Empty: Telegram's own.")] = ""
+    timeout_sec: Annotated[Decimal, within("0.1", "120", "Longest time a call may take.", "s")] = Decimal(10)
 
 
 class NotifyChannel(Section, frozen=True, kw_only=True):
-    """One way to people. What is secret is a reference: `env:NAME`, `file:PATH` or `vault:NAME`."""
+    """One way to people. What is secret is a reference: `env:NAME`, `file:PATH` or `secret:NAME`."""
 
     name: Annotated[str, Rule("Its name, `a-z0-9_-`.")]
     kind: Annotated[Literal["email", "slack", "telegram", "webhook", "apprise"], Rule("What it is.")]
@@ -458,7 +467,7 @@ class NotifyChannel(Section, frozen=True, kw_only=True):
         str, Rule("Slack, webhook, apprise: a reference to its address. Telegram: the Bot API, empty for its own.")
     ] = ""
     secret: Annotated[
-        str, Rule("Reference to the webhook's shared secret, the bot's token (default `vault:telegram/bot_token`).")
+        str, Rule("Reference to the webhook's shared secret, the bot's token (default `secret:telegram/bot_token`).")
     ] = ""
     chat_id: Annotated[str, Rule("Telegram: the chat.")] = ""
     host: Annotated[str, Rule("E-mail: the server.")] = ""

@@ -227,6 +227,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "user.enable": UserName,
     "user.passwd": UserPassword,
     "user.link": UserName,
+    "user.link_telegram": UserName,
     "user.rotate_keys": Nothing,
     "arm": Nothing,
     "disarm": Reason,

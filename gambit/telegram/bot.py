@@ -1,0 +1,180 @@
+"""The bot at work: it polls, asks the table, answers, and tells those who wished it. Telegram's slowness is its own.
+
+What was taken in is on disk before anything is done about it, so that a kill between the two does nothing, and never
+something twice.
+"""
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from gambit.surface.control import Caller, Handler
+from gambit.surface.methods import PARAMS, Opportunities
+from gambit.surface.rpc import RpcError
+from gambit.telegram import words
+from gambit.telegram.core import Core
+from gambit.telegram.keeping import Kept
+from gambit.telegram.rim import Api, ApiError
+from gambit.telegram.update import Action, Nod, Note, Run, Say
+
+POLL_SEC: Final = 25
+WAIT_FIRST_SEC: Final = 1.0
+WAIT_MOST_SEC: Final = 30.0
+QUEUE_MAX: Final = 200
+TRIES: Final = 3
+
+
+class Bot:
+    """`handlers` is the one table; `save` keeps what has to be kept, durably, and may take a disk's time (it raises
+    OSError); `audit` writes a note down."""
+
+    name = "telegram"
+
+    def __init__(
+        self, core: Core, api: Api, handlers: Mapping[str, Handler], *, now_ns: Callable[[], int],
+        save: Callable[[Kept], None], audit: Callable[[Note], object], warn: Callable[..., object],
+        poll_sec: int = POLL_SEC,
+    ) -> None:  # fmt: skip
+        self.core = core
+        self.dropped = 0
+        self._api = api
+        self._handlers = handlers
+        self._now_ns = now_ns
+        self._save = save
+        self._audit = audit
+        self._warn = warn
+        self._poll_sec = poll_sec
+        self._queue: deque[Say] = deque()
+        self._wake = asyncio.Event()
+
+    def begin(self) -> None:
+        """Nothing: what was kept is in the core already."""
+
+    def end(self) -> None:
+        """Nothing: what was taken in is kept."""
+
+    async def run(self) -> None:
+        """For ever: poll, and push beside it."""
+        pushing = asyncio.create_task(self._push(), name="telegram push")
+        try:
+            await self._poll()
+        finally:
+            pushing.cancel()
+            await asyncio.gather(pushing, return_exceptions=True)
+            await self._api.close()
+
+    async def _poll(self) -> None:
+        wait = WAIT_FIRST_SEC
+        while True:
+            try:
+                found = await self._api.updates(self.core.kept.update_id + 1, self._poll_sec)
+            except ApiError as error:
+                self._warn("Telegram cannot be asked", error=str(error))
+                await asyncio.sleep(max(wait, error.wait_sec))
+                wait = min(WAIT_MOST_SEC, wait * 2)
+                continue
+            wait = WAIT_FIRST_SEC
+            for update in found:
+                actions = self.core.on_update(update, self._now_ns())
+                if await self._kept():
+                    await self._carry_out(actions)
+
+    async def _kept(self) -> bool:
+        """Whether what was taken in is on disk; what is not has no effect."""
+        try:
+            await asyncio.to_thread(self._save, self.core.kept)
+        except OSError as error:
+            self._warn("the bot's state is not on disk; the update has no effect", error=str(error))
+            return False
+        return True
+
+    async def _carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Note():
+                    self._audit(action)
+                case Nod():
+                    await self._tried(self._api.nod, action)
+                case Say():
+                    await self._tried(self._api.say, action)
+                case Run():
+                    for said in await self._asked(action):
+                        await self._tried(self._api.say, said)
+
+    async def _asked(self, run: Run) -> list[Say]:
+        """Ask the table; what it refuses is told in its words."""
+        who = self.core.principal(run.user_id)
+        if who is None:
+            return []
+        caller = Caller.by_network(who)
+        try:
+            if run.command == "confirm_order":
+                plans = await self._call("plans", {"open_only": True, "limit": 1000}, caller)
+                wrong = self.core.too_large(run, plans)
+                if wrong:
+                    return _says(self.core.refused(run, wrong))
+            results = [await self._call(method, params, caller) for method, params in run.methods]
+        except RpcError as error:
+            return _says(self.core.refused(run, error.message))
+        except Exception as error:  # a defect of ours is told as one, and the bot goes on
+            self._warn("a command failed", command=run.command, error=repr(error))
+            return _says(self.core.refused(run, "a defect in gambit; the log has the details"))
+        said = _says(self.core.answered(run, results, self._now_ns()))
+        if run.is_deed:
+            await self._kept()
+        return said
+
+    async def _call(self, method: str, params: Mapping[str, Any], caller: Caller) -> Any:
+        answer = self._handlers[method](msgspec.convert(dict(params), PARAMS[method]), caller)
+        return msgspec.to_builtins(await answer if inspect.isawaitable(answer) else answer)
+
+    async def _tried(self, send: Callable[[Any], Any], what: Say | Nod) -> None:
+        """Some tries; a message that does not arrive is told of and lost."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                await send(what)
+            except ApiError as error:
+                if attempt == TRIES:
+                    self._warn("a message did not reach Telegram", error=str(error))
+                    return
+                await asyncio.sleep(max(0.2 * attempt, error.wait_sec))
+            else:
+                return
+
+    # ---- being told ----
+
+    def on_alert(self, event: Mapping[str, Any]) -> None:
+        """An alert's event, for those who wished to hear of it."""
+        self._put(self.core.on_alert(event))
+
+    def on_signal(self, event: Mapping[str, Any]) -> None:
+        """A signal: the best that lasts goes to those who wished it, in two parts."""
+        if event["event"] != "raised":
+            return
+        for chat_id in self.core.wants_signals(self._now_ns()):
+            rows: Any = self._handlers["opportunities"](Opportunities(open_only=True, limit=1), Caller(-1, -1))
+            if rows:
+                self._put([Say(chat_id=chat_id, html=words.cut(words.signal(rows[0], self._now_ns())))])
+
+    def _put(self, messages: list[Say]) -> None:
+        self._queue += messages
+        while len(self._queue) > QUEUE_MAX:
+            self._queue.popleft()
+            self.dropped += 1
+        if messages:
+            self._wake.set()
+
+    async def _push(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                await self._tried(self._api.say, self._queue.popleft())
+
+
+def _says(actions: list[Action]) -> list[Say]:
+    return [action for action in actions if isinstance(action, Say)]
