@@ -10,6 +10,7 @@ from gambit.config.settings import VenueSettings
 from gambit.events.operation import AccountHeld, AccountReleased, CredentialAdded, CredentialRemoved, CredentialRotated
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.daemon import Daemon
+from gambit.runtime.generic_port import GenericPort
 from gambit.runtime.ledger import Ledger
 from gambit.surface.control import Caller
 from gambit.surface.methods import VenueName
@@ -32,7 +33,8 @@ def keys_of(config: Config, vault: Vault, environ: Mapping[str, str]) -> dict[st
     for name, venue in config.venues.items():
         keys = _of_venue(name, venue, vault, environ) if venue.enabled else None
         if keys is not None:
-            check(name, keys)
+            if not venue.adapter.startswith("ccxt"):
+                check(name, keys)
             found[name] = keys
     return found
 
@@ -125,11 +127,11 @@ def accounts(daemon: Daemon) -> list[dict[str, Any]]:
     return [
         {"venue": venue, "up": port.is_up, "reason": port.reason, "held": held.cause if (held := _held(port)) else ""}
         for venue, port in daemon.parts.dealing.ports.items()
-        if isinstance(port, AccountPort)
+        if isinstance(port, AccountPort | GenericPort)
     ]
 
 
-def _held(port: AccountPort) -> AccountHeld | None:
+def _held(port: AccountPort | GenericPort) -> AccountHeld | None:
     return port.admission.held
 
 
@@ -156,17 +158,19 @@ class Credentials:
             raise Refused(str(error)) from error
         tried = []
         for venue, port in daemon.parts.dealing.ports.items():
-            if not isinstance(port, AccountPort) or params.venue not in (None, venue):
+            if not isinstance(port, AccountPort | GenericPort) or params.venue not in (None, venue):
                 continue
             if self._try_again(daemon, port, keys.get(venue), f"user {caller.uid}"):
                 tried.append(venue)
         return {"tried": tried}
 
-    def _try_again(self, daemon: Daemon, port: AccountPort, keys: Keys | None, by: str) -> bool:
+    def _try_again(self, daemon: Daemon, port: AccountPort | GenericPort, keys: Keys | None, by: str) -> bool:
         is_new = keys is not None and keys != port.keys
         if not is_new and _held(port) is None:
             return False
-        if is_new and keys is not None:
+        if isinstance(port, GenericPort):
+            port.release(keys if is_new else None)
+        elif is_new and keys is not None:
             port.release(order_language(port.name, keys, port.account.instruments), keys)
         else:
             port.release()

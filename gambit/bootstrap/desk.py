@@ -18,6 +18,8 @@ from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Log
 from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
+from gambit.runtime.generic import account_client
+from gambit.runtime.generic_port import GenericPort
 from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
@@ -25,7 +27,7 @@ from gambit.runtime.moment import Moments
 from gambit.runtime.sweeper import Open, Place
 from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.watchdog import Watchdog
-from gambit.runtime.wiring import WORTH, execution, limits, paper_terms
+from gambit.runtime.wiring import WORTH, execution, feed_settings, limits, paper_terms
 from gambit.venues.account import Account
 from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
 from gambit.venues.orders import Keys
@@ -104,9 +106,9 @@ def live_ports(
     feeds: Feeds,
     keys: Mapping[str, Keys],
     ledger: Ledger,
-) -> dict[str, AccountPort]:
-    """A port to every venue whose keys are known, through the gateway that its feed uses. Raises ValueError for keys
-    that cannot sign."""
+) -> dict[str, AccountPort | GenericPort]:
+    """A port to every venue whose keys are known, through the gateway that its feed uses, or over ccxt. Raises
+    ValueError for keys that cannot sign."""
 
     def held(fact: AccountHeld) -> None:
         log.error("no orders go to an account", venue=fact.venue, cause=fact.cause, reason=fact.reason)
@@ -114,8 +116,9 @@ def live_ports(
 
     ports: dict[str, AccountPort] = {}
     guard = build_watchdog(config, clock, log, dealing, ports, feeds) if config.execution.watchdog else None
+    generic = generic_ports(config, clock, log, market, dealing, feeds, keys, held, ledger)
     for venue in market.venues:
-        if venue not in keys or venue not in LANGUAGES:
+        if venue not in keys or venue not in LANGUAGES or venue in generic:
             continue
         instruments = list(market.venues[venue].catalog.by_symbol.values())
         language = order_language(venue, keys[venue], instruments)
@@ -149,6 +152,41 @@ def live_ports(
         )
     if guard is not None and ports:
         feeds.supervisor.start("watchdog", guard.run())
+    return {**ports, **generic}
+
+
+def generic_ports(
+    config: Config,
+    clock: Clock,
+    log: Log,
+    market: Market,
+    dealing: Dealing,
+    feeds: Feeds,
+    keys: Mapping[str, Keys],
+    held: Callable[[AccountHeld], None],
+    ledger: Ledger,
+) -> dict[str, GenericPort]:
+    """The accounts at exchanges without an adapter here."""
+    ports = {}
+    for settings in feed_settings(config):
+        venue = settings.venue.name
+        if not settings.adapter or venue not in keys or venue not in market.venues:
+            continue
+        log.warning("orders go over ccxt, the slow way, and no watchdog cancels them", venue=venue)
+        ports[venue] = GenericPort(
+            venue,
+            account_client(settings, keys[venue]),
+            {symbol: each.spelling for symbol, each in market.venues[venue].catalog.by_symbol.items()},
+            clock,
+            deliver=dealing.on_facts,
+            reconcile=partial(dealing.reconcile, venue),
+            start=lambda name, work: feeds.supervisor.start(name, work, may_end=True),
+            why_not=dealing.why_not,
+            warn=lambda text: log.warning(text),
+            on_held=held,
+            redact=lambda text: ledger.redact(text.encode()).decode(errors="replace"),
+            keys=keys[venue],
+        )
     return ports
 
 

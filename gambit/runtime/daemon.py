@@ -20,6 +20,7 @@ from gambit.runtime.account_port import AccountPort
 from gambit.runtime.clock import Clock
 from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
+from gambit.runtime.generic_port import GenericPort
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.operations import Readings
@@ -173,7 +174,7 @@ class Daemon:
                 ports = parts.ports()
                 parts.dealing.open(ports)
                 for venue, port in ports.items():
-                    if isinstance(port, AccountPort):
+                    if isinstance(port, AccountPort | GenericPort):
                         self._supervisor.start(f"account {venue}", port.run())
                 self._supervisor.start("dealing", parts.dealing.run())
                 self._state = "safe_mode" if self.is_safe_mode else "running"
@@ -325,6 +326,9 @@ class Daemon:
             await asyncio.gather(*(port.close() for port in accounts))
         await self.parts.feeds.stop()
         await self._supervisor.stop()
+        for port in self.parts.dealing.ports.values():
+            if isinstance(port, GenericPort):
+                await port.close()
         await self.parts.dealing.let_go()
         await self.parts.http.close()
 

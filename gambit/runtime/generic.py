@@ -19,10 +19,16 @@ from gambit.runtime.health import SYNCED, State
 from gambit.runtime.lateness import FeedLag, VenueClock
 from gambit.runtime.status import FeedError, FeedSettings, FeedStatus
 from gambit.venues.generic import LISTING, book_frame, listing
+from gambit.venues.orders import Keys
 
 if TYPE_CHECKING:
     from gambit.runtime.feed import Feeds
 
+OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {  # that keep an order call one request, of the kind that is meant
+    "bybit": {"enableUnifiedAccount": True, "enableUnifiedMargin": False},
+    "okx": {"createOrder": "privatePostTradeOrder"},
+    "coinbase": {"fetchBalance": "v3PrivateGetBrokerageAccounts", "fetchTime": "v3PublicGetBrokerageTime"},
+}
 LEVELS: Final = 50  # a side, where `depth` says nothing
 SILENCE_SEC: Final = 60.0
 POLL_SEC: Final = 1.0  # where the library has no stream of books
@@ -264,6 +270,18 @@ def _client(settings: FeedSettings) -> Any:
     client.urls["api"] = _redirected(client.urls["api"], settings.ws, settings.rest)
     if settings.is_testnet:
         client.set_sandbox_mode(True)
+    return client
+
+
+def account_client(settings: FeedSettings, keys: Keys) -> Any:
+    """The same for an account: it repeats and waits for nothing by itself, and gives numbers as the exchange wrote
+    them. Raises FeedError."""
+    client = _client(settings)
+    client.apiKey, client.secret, client.password = keys.key, keys.secret, keys.passphrase
+    client.number = str
+    client.enableRateLimit = False
+    client.options |= {"fetchMargins": False, "fetchCurrencies": False, "maxRetriesOnFailure": 0}
+    client.options |= OPTIONS.get(client.id, {})
     return client
 
 

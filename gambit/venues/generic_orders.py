@@ -1,0 +1,162 @@
+"""Orders in the words of a library that knows many exchanges (ccxt): what its rows and errors mean here. Pure.
+
+The library's classes of errors are no safe sign: it calls time-outs of one exchange invalid orders, and refusals of
+another just errors. A create or cancel counts as refused only where the exchange's own words do, or the class is one
+that none of the known traps has; whatever else was raised leaves it unknown (docs/order-entry.md, "Three outcomes").
+Numbers come as the exchange's text.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from gambit.events.orders import MAIN_ACCOUNT, BalanceRead, Filled, ForeignOrderSeen, FoundAs, synthetic_exec_id
+from gambit.model import Category, Side
+from gambit.venues.orders import Fault, Means
+
+ZERO: Final = Decimal(0)
+NS_A_MS: Final = 1_000_000
+# Codes after which nobody knows, whatever the class (venues' error tables: time-outs, internal errors, overload).
+UNKNOWN_CODES: Final = frozenset({
+    "-1000", "-1001", "-1006", "-1007", "-1008", "50004", "50013", "50026", "51054", "51149", "51412", "10000", "10016",
+    "170001", "170007", "170032", "170035", "170146", "170147",
+})  # fmt: skip
+UNKNOWN_WORDS: Final = re.compile(
+    r"duplicate|time[d ]*-?out|EService|Internal error|unavailable|overload|busy|try again|maintenance", re.IGNORECASE
+)
+CODES: Final = re.compile(r'"(?:code|sCode|retCode|err_code|error_code)"\s*:\s*"?(-?\d+)')
+# Kraken's, which the library mostly calls just an error.
+REFUSED_WORDS: Final = re.compile(
+    r"EOrder:(Cost minimum|Order minimum|Insufficient|Tick size|Invalid price|Post only|Orders limit|Scheduled)"
+)
+DENIED_WORDS: Final = re.compile(r"EAPI:Invalid (key|signature)|EGeneral:Permission denied")
+# Raised before anything is sent: the library itself would not.
+UNSENT: Final = frozenset({"ArgumentsRequired", "NotSupported", "BadSymbol"})
+REFUSED: Final = frozenset({"InsufficientFunds", "InvalidOrder", "OrderImmediatelyFillable", "OrderNotFillable"})
+DENIED: Final = frozenset({"AuthenticationError", "PermissionDenied", "AccountNotEnabled", "AccountSuspended"})
+CATEGORIES: Final = (
+    ("DDoSProtection", Category.RATE_LIMIT),
+    ("RateLimitExceeded", Category.RATE_LIMIT),
+    ("ExchangeNotAvailable", Category.VENDOR_5XX),
+    ("InvalidNonce", Category.AUTH),
+    ("AuthenticationError", Category.AUTH),
+    ("NetworkError", Category.TRANSIENT_NETWORK),
+    ("OrderNotFound", Category.PERMANENT_4XX),
+    ("BadRequest", Category.PERMANENT_4XX),
+    ("NotSupported", Category.PERMANENT_4XX),
+    ("InvalidOrder", Category.PERMANENT_4XX),
+    ("InsufficientFunds", Category.PERMANENT_4XX),
+)
+FOUND_AS: Final[Mapping[str, FoundAs]] = {
+    "open": "open",
+    "closed": "filled",
+    "canceled": "canceled",
+    "cancelled": "canceled",
+    "canceling": "open",
+    "expired": "expired",
+    "rejected": "rejected",
+}
+
+
+def fault_of(classes: Collection[str], text: str) -> Fault:
+    """What an error of the library means: `classes` are the names of its class and of those it is one of, `text` is
+    what it says, the exchange's answer in it. `is_definite`: an order call certainly was not carried out."""
+    codes = CODES.findall(text)
+    category = next((category for name, category in CATEGORIES if name in classes), Category.DATA_INCONSISTENCY)
+    if DENIED_WORDS.search(text):
+        category = Category.AUTH
+    code = next((code for code in codes if code not in ("0", "1", "2", "200")), next(iter(classes), "error"))
+    means: Means = "clock" if "InvalidNonce" in classes else "missing" if "OrderNotFound" in classes else "other"
+    is_certain = not UNSENT.isdisjoint(classes) or (_is_refusal(classes, text) and not _is_doubtful(codes, text))
+    return Fault(
+        category=category, code=code, text=text[:300], is_definite=is_certain, execution_unknown=not is_certain,
+        means=means,
+    )  # fmt: skip
+
+
+def _is_refusal(classes: Collection[str], text: str) -> bool:
+    by_class = not (REFUSED | DENIED).isdisjoint(classes) and "OrderNotFound" not in classes
+    return by_class or any(words.search(text) for words in (REFUSED_WORDS, DENIED_WORDS))
+
+
+def _is_doubtful(codes: Collection[str], text: str) -> bool:
+    return not UNKNOWN_CODES.isdisjoint(codes) or UNKNOWN_WORDS.search(text) is not None
+
+
+class Seen:
+    """An order as a row of the library tells it."""
+
+    __slots__ = ("client_id", "cum_qty", "found_as", "price", "qty", "side", "spelling", "venue_id")
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self.venue_id = str(row.get("id") or "")
+        self.client_id = str(row.get("clientOrderId") or "")
+        self.spelling = str(row.get("symbol") or "")
+        self.found_as = FOUND_AS.get(str(row.get("status") or ""))
+        self.cum_qty = number(row.get("filled"))
+        self.qty = number(row.get("amount"))
+        self.price = number(row.get("price"))
+        self.side: Side | None = row["side"] if row.get("side") in ("buy", "sell") else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it ended, and the row says with how much."""
+        return self.found_as not in (None, "open") and self.cum_qty is not None
+
+    def foreign(self, venue: str, symbol: str) -> ForeignOrderSeen | None:
+        """As an open order of the account; None where the row does not say enough."""
+        if self.side is None:
+            return None
+        return ForeignOrderSeen(
+            venue=venue, symbol=symbol, side=self.side, qty=self.qty or ZERO, price=self.price or ZERO,
+            venue_order_id=self.venue_id, client_id=self.client_id, is_open=self.found_as == "open",
+        )  # fmt: skip
+
+
+def filled(venue: str, symbol: str, key: str, row: Mapping[str, Any]) -> Filled | None:
+    """An execution; None where the row lacks what counts."""
+    qty, price, side = number(row.get("amount")), number(row.get("price")), row.get("side")
+    if not qty or not price or side not in ("buy", "sell"):
+        return None
+    fees = [each for each in (row.get("fees") or [row.get("fee") or {}]) if each.get("cost") is not None]
+    fee = sum((number(each["cost"]) or ZERO for each in fees), ZERO)
+    exec_ns = int(row.get("timestamp") or 0) * NS_A_MS
+    venue_id = str(row.get("order") or "")
+    exec_id = str(row.get("id") or "") or synthetic_exec_id(key or venue_id, exec_ns, qty, price, qty)
+    return Filled(
+        key=key, venue=venue, symbol=symbol, side=side, exec_id=exec_id, qty=qty, price=price, fee=fee,
+        fee_asset=str(fees[0].get("currency") or "") if fees else symbol.split("-")[1], venue_order_id=venue_id,
+        exec_ns=exec_ns,
+    )  # fmt: skip
+
+
+def balances(venue: str, query_id: int, asked_ns: int, answer: Mapping[str, Any]) -> BalanceRead:
+    """All balances; what the row calls used is what open orders hold."""
+    free = _amounts(answer.get("free") or {})
+    return BalanceRead(
+        venue=venue, query_id=query_id, asked_ns=asked_ns, free=free, locked=_amounts(answer.get("used") or {}),
+        account=MAIN_ACCOUNT,
+    )  # fmt: skip
+
+
+def _amounts(rows: Mapping[str, Any]) -> dict[str, Decimal]:
+    return {asset: amount for asset, value in rows.items() if (amount := number(value)) is not None}
+
+
+def number(value: object) -> Decimal | None:
+    """The exact number of a text; None where there is none."""
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+def by_client_id(rows: Iterable[Mapping[str, Any]], key: str, venue_id: str = "") -> Seen | None:
+    """The order of this id among rows."""
+    for row in rows:
+        seen = Seen(row)
+        if seen.client_id == key or (venue_id and seen.venue_id == venue_id):
+            return seen
+    return None

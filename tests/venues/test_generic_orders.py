@@ -1,0 +1,79 @@
+"""What a library's errors and rows mean: refused only where that is certain, exact numbers, nothing guessed."""
+
+from decimal import Decimal
+
+import pytest
+
+from gambit.model import Category
+from gambit.venues.generic_orders import Seen, by_client_id, fault_of, filled, number
+
+ERROR = ("ExchangeError", "BaseError", "Exception")
+NETWORK = ("NetworkError", "OperationFailed", "BaseError", "Exception")
+
+
+@pytest.mark.parametrize(
+    ("classes", "text", "is_definite"),
+    [
+        (("InsufficientFunds", *ERROR), 'binance {"code":-2010,"msg":"Account has insufficient balance"}', True),
+        (("InvalidOrder", *ERROR), 'binance {"code":-1013,"msg":"Filter failure: LOT_SIZE"}', True),
+        (("InvalidOrder", *ERROR), 'binance {"code":-2010,"msg":"Duplicate order sent."}', False),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170146,"retMsg":"Order creation timeout."}', False),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170147,"retMsg":"Order cancellation timeout."}', False),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170141,"retMsg":"Invalid client order id"}', True),
+        (("InvalidNonce", *NETWORK), 'binance {"code":-1021,"msg":"outside of the recvWindow"}', False),
+        (("DDoSProtection", *NETWORK), 'binance {"code":-1003,"msg":"Too many requests"}', False),
+        (("RateLimitExceeded", "DDoSProtection", *NETWORK), 'okx {"code":"50011"}', False),
+        (("ExchangeNotAvailable", *NETWORK), "kraken 520", False),
+        (("OnMaintenance", "ExchangeNotAvailable", *NETWORK), "kraken cancel_only mode", False),
+        (("RequestTimeout", *NETWORK), 'binance {"code":-1007}', False),
+        (("OperationFailed", "BaseError"), 'binance {"code":-1006}', False),
+        (ERROR, 'binance {"code":-1008,"msg":"Server is currently overloaded"}', False),
+        (ERROR, 'okx {"code":"1","data":[{"sCode":"51149","sMsg":"Order timed out."}]}', False),
+        (ERROR, 'bybit {"retCode":10016,"retMsg":"Internal System Error"}', False),
+        (ERROR, 'kraken {"error":["EOrder:Tick size check failed"]}', True),
+        (ERROR, 'kraken {"error":["EAPI:Invalid signature"]}', True),
+        (ERROR, 'kraken {"error":["EService:Deadline elapsed"]}', False),
+        (ERROR, 'coinbase {"error":"INTERNAL"}', False),
+        (("AuthenticationError", *ERROR), 'coinbase {"error":"unauthorized"}', True),
+        (("OrderNotFound", "InvalidOrder", *ERROR), 'okx {"sCode":"51603"}', False),
+        (("BadSymbol", "BadRequest", *ERROR), "binance does not have market symbol X/Y", True),
+        (("KeyError", "LookupError", "Exception"), "a defect of the library", False),
+    ],
+)
+def test_only_a_positive_refusal_refuses(classes: tuple[str, ...], text: str, is_definite: bool) -> None:
+    """The traps of the library's classes, one by one; whatever is not certain leaves a create unknown."""
+    fault = fault_of(classes, text)
+    assert (fault.is_definite, fault.execution_unknown) == (is_definite, not is_definite)
+    assert not fault.retryable or not fault.execution_unknown
+
+
+def test_what_is_the_keys_fault() -> None:
+    """A wrong signature is, by Kraken's words; a wrong clock is not."""
+    assert fault_of(ERROR, '{"error":["EAPI:Invalid signature"]}').category is Category.AUTH
+    clock = fault_of(("InvalidNonce", *NETWORK), '{"code":-1021}')
+    assert (clock.category, clock.means, clock.code) == (Category.AUTH, "clock", "-1021")
+
+
+def test_rows() -> None:
+    """Texts stay exact; a row that does not say how an order is says nothing."""
+    row = {"id": "7", "clientOrderId": "gb1", "status": "canceled", "filled": "0.10000000", "symbol": "BTC/USDT"}
+    seen = Seen(row)
+    assert (seen.cum_qty, seen.found_as, seen.is_over) == (Decimal("0.10000000"), "canceled", True)
+    assert not Seen(row | {"filled": None}).is_over
+    assert not Seen(row | {"status": None}).is_over
+    assert by_client_id([{"id": "6"}, row], "gb1") is not None
+    assert by_client_id([row], "gb2") is None
+    assert number("nan") is number(None) is number("x") is None
+    trade = {
+        "id": "9", "order": "7", "amount": "0.1", "price": "64006.22", "side": "buy", "timestamp": 1_700_000_000_123,
+        "fee": {"cost": "0.0000100", "currency": "BTC"},
+    }  # fmt: skip
+    fill = filled("gate", "BTC-USDT", "gb1", trade)
+    assert fill is not None
+    assert (fill.qty, fill.price, fill.fee, fill.fee_asset, fill.exec_ns) == (
+        Decimal("0.1"), Decimal("64006.22"), Decimal("0.0000100"), "BTC", 1_700_000_000_123_000_000,
+    )  # fmt: skip
+    assert filled("gate", "BTC-USDT", "gb1", trade | {"price": None}) is None
+    nameless = filled("gate", "BTC-USDT", "gb1", trade | {"id": None})
+    assert nameless is not None
+    assert nameless.exec_id.startswith("s")
