@@ -20,6 +20,7 @@ IDLE_SEC: Final = 20.0  # to send the head of a request, or until the next one c
 TAKE_SEC: Final = 30.0  # to take an answer
 LINGER_SEC: Final = 1.0  # what is left of a body that nobody wants is swallowed for so long, so that the answer arrives
 FIELD_BYTES_MAX: Final = 16 * 1024  # of a header; a token that is too long is refused as one, not as bad HTTP
+HANDSHAKE_SEC: Final = 10.0  # of TLS
 SWEEP_SEC: Final = 5.0
 CLOSE_SEC: Final = 2.0
 FULL: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
@@ -84,7 +85,10 @@ class WebServer:
         loop = asyncio.get_running_loop()
         host, port = self._place
         try:
-            self._server = await loop.create_server(self._protocol, host, port, ssl=self._tls)
+            patience = None if self._tls is None else HANDSHAKE_SEC
+            self._server = await loop.create_server(
+                self._protocol, host, port, ssl=self._tls, ssl_handshake_timeout=patience
+            )
         except OSError as error:
             await runner.cleanup()
             raise BindError(

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from gambit.access.records import REFRESH_KEY, name_of_signing_key
 from gambit.access.refusal import Refusal
 from gambit.access.tokens import ACCESS_SEC, IDLE_NS, REFRESH_NS, Claims
 from gambit.events.access import RefreshReused, SessionEnded
+from tests.web.killed import campaign
 from tests.web.rig import CHEAP, PASSWORD, SECOND_NS, START_NS, Clock, Memory, Rig, rig
 
 NOW = START_NS // SECOND_NS
@@ -354,3 +356,9 @@ def test_refresh_tokens_are_kept_hashed():
     assert hashlib.sha256(tokens["refresh_token"].encode()).hexdigest().encode() in raw
     assert PASSWORD.encode() not in raw
     assert Claims.__struct_config__.forbid_unknown_fields
+
+
+async def test_s07_a_process_that_is_killed(tmp_path: Path):
+    """Killed at any moment while it renews: the state can be read, and no token has two living successors."""
+    outcomes = await campaign(tmp_path, 2, seed=3)
+    assert set(outcomes) <= {"renewed", "over"}
