@@ -49,6 +49,7 @@ def surroundings(config_path: Path | None, overrides: Sequence[str]) -> Iterator
     yield _files()
     yield _clock()
     yield from _extras()
+    yield _pages()
     yield _systemd()
 
 
@@ -124,6 +125,15 @@ def _extras() -> Iterator[Finding]:
         is_there = importlib.util.find_spec(module) is not None
         found = f"{'there' if is_there else 'absent'}: {EXTRA_USES[module]}"
         yield Finding(f"extra {extra}", found, is_there, f"pip install 'gambit[{extra}]'", is_needed=False)
+
+
+def _pages() -> Finding:
+    """The libraries of the dashboard and of the API's pages, fetched when gambit was set up."""
+    from gambit.web import vendor
+
+    text = "charts and the API's pages are there" if vendor.is_complete() else "charts and the API's pages are missing"
+    advice = "`python -m gambit.web.vendor` fetches their two libraries; everything else works without them"
+    return Finding("dashboard", text, vendor.is_complete(), advice, is_needed=False)
 
 
 def _systemd() -> Finding:

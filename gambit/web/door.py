@@ -28,6 +28,7 @@ PING_SEC: Final = 4.0  # a peer that says nothing for so long is asked,
 PONG_SEC: Final = 4.0  # and has so long to answer; who does not read does not answer
 EXPIRING_SEC: Final = 60  # so long before the end a client is told to renew
 CONNECTIONS_MAX: Final = 4000
+STRANGERS_MAX: Final = 200  # of them whose token has not come yet
 STRIKES_MAX: Final = 10  # messages that make no sense
 UNREAD_BYTES_MAX: Final = 512 * 1024  # answers a client may leave unread
 POLICY_VIOLATION: Final = 1008
@@ -149,6 +150,9 @@ class Door:
             raise Problem(400, "query", "this address takes no query; a token goes into Authorization or a message")
         if len(self.members) >= self._connections_max:
             raise Problem(503, "full", f"{self._connections_max} are connected already")
+        is_stranger = "Authorization" not in request.headers
+        if is_stranger and sum(member.who is None for member in self.members) >= STRANGERS_MAX:
+            raise Problem(503, "full", f"{STRANGERS_MAX} connections have not said who they are yet")
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None

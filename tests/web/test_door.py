@@ -312,3 +312,13 @@ async def test_too_many_connections_are_refused(monkeypatch: pytest.MonkeyPatch)
             assert answer.status == 503
         await client.ws.send_str(json.dumps({"op": "ping"}))
         await client.until(op="pong")
+
+
+async def test_strangers_take_no_place_of_those_who_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections without a token yet are few; with one there is room."""
+    monkeypatch.setattr(door, "STRANGERS_MAX", 1)
+    async with Standing() as standing, standing.client():
+        async with standing.session.get(standing.url, headers=_upgrade()) as answer:
+            assert answer.status == 503
+        async with standing.client(standing.tokens.issue("ann")) as client:
+            await client.until(op="welcome")

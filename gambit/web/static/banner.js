@@ -18,7 +18,7 @@ const FIGURES = [
   ["Frames/s", () => [count(model.system?.frames_per_sec)], null],
   ["Books synced", synced, null],
   ["Frame → signal p99", () => [duration(model.system?.latency.tick_to_signal?.p99_ns)], null],
-  ["Loop lag p99", () => [duration(model.system?.loop_lag_p99_ns)], null],
+  ["Loop lag p99", () => [duration(model.system?.loop_lag_p99_ns || null)], null],
 ];
 
 let cells;

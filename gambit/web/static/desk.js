@@ -13,6 +13,8 @@ const TONE = {
   failed: "bad", aborted: "bad", unhedged: "bad", position: "bad", dust: "warn", compensated: "warn", unknown: "warn",
 };
 
+const ENDS = { nothing: "not traded", flat: "flat", dust: "flat, dust left", position: "position left" };
+
 let plans;
 let orders;
 let positions;
@@ -24,7 +26,7 @@ export function mount(actions) {
     [
       { name: "Plan", class: "p3 mono", cell: (row) => [short(row.plan_id), "p3 mono", row.plan_id] },
       { name: "Symbol", cell: (row) => [row.symbol, "strong"] },
-      { name: "Venues", class: "p2", cell: (row) => (row.venues ?? []).join(" → ") },
+      { name: "Venues", class: "p2 tight", cell: (row) => [(row.venues ?? []).join(" → "), "", (row.venues ?? []).join(" → ")] },
       { name: "Notional", class: "num", cell: (row) => money(row.total_quote_amount, 0, "num") },
       { name: "Expected", class: "num p2", cell: (row) => money(row.expected_profit, 2, "num p2") },
       { name: "Result", class: "num", cell: result },
@@ -71,15 +73,19 @@ export function render() {
   for (const id of ["p-plans", "p-orders", "p-account"]) $(id).hidden = false;
   const planRows = newest(model.plans).filter((row) => passes(row.symbol, ...(row.venues ?? [])));
   planRows.sort((a, b) => waits(b) - waits(a));
-  plans.show(planRows.slice(0, ROWS), (row) => row.plan_id, (row) => (waits(row) ? "ask" : ""));
+  plans.show(planRows.slice(0, ROWS), (row) => row.plan_id, {
+    classOf: (row) => (waits(row) ? "ask" : ""),
+    isKnown: model.began.has("plan.status"),
+  });
   const waiting = planRows.filter(waits).length;
   setText($("p-plans").querySelector(".count"), waiting ? `${waiting} wait for approval` : "");
   const orderRows = newest(model.orders).filter((row) => passes(row.symbol, row.venue, row.side, row.status));
-  orders.show(orderRows.slice(0, ROWS), (row) => row.order_id);
+  orders.show(orderRows.slice(0, ROWS), (row) => row.order_id, { isKnown: model.began.has("order.status") });
   const live = orderRows.filter((row) => !OVER.has(row.status)).length;
   setText($("p-orders").querySelector(".count"), live ? `${live} live` : "");
   const account = model.account;
-  positions.show((account?.positions ?? []).filter((row) => passes(row.symbol)), (row) => row.symbol);
+  const held = (account?.positions ?? []).filter((row) => passes(row.symbol));
+  positions.show(held, (row) => row.symbol, { isKnown: account !== null });
   const fees = Object.entries(account?.pnl.fees ?? {}).map(([asset, amount]) => `${plain(amount, 6)} ${asset}`);
   setText($("fees"), fees.length ? `Fees paid: ${fees.join(", ")}` : "");
 }
@@ -126,8 +132,10 @@ function planStatus(row) {
       h("button", { class: "small", onclick: () => act.reject(row) }, "Reject"),
     );
   }
-  const word = chip(row.end ?? row.status);
-  if (row.stopped) word.title = String(row.stopped);
+  const isIdle = row.end === "nothing";
+  const word = h("span", { class: `chip ${isIdle ? "" : (TONE[row.end ?? row.status] ?? "busy")}` }, ENDS[row.end] ?? row.status);
+  if (isIdle && row.stopped) word.textContent = `${row.stopped}`.replaceAll("_", " ");
+  if (row.stopped) word.title = `${row.stopped}`;
   return word;
 }
 

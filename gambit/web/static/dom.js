@@ -31,7 +31,8 @@ export class Table {
     this.columns = columns;
     this.rows = new Map();
     this.body = h("tbody");
-    this.emptyText = h("p", { class: "empty" }, empty);
+    this.empty = empty;
+    this.emptyText = h("p", { class: "empty" }, "loading…");
     const head = columns.map((column) =>
       h("th", { class: column.class ?? "", scope: "col", title: column.title }, column.name),
     );
@@ -39,7 +40,9 @@ export class Table {
     this.element = h("div", {}, this.table, this.emptyText);
   }
 
-  show(items, keyOf, classOf = () => "") {
+  // What is shown; `isKnown` is false until the daemon has said what there is.
+  show(items, keyOf, { classOf = () => "", isKnown = true } = {}) {
+    setText(this.emptyText, isKnown ? this.empty : "loading…");
     this.emptyText.hidden = items.length > 0;
     this.table.hidden = items.length === 0;
     const keys = new Set();

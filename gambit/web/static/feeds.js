@@ -9,8 +9,8 @@ const STAGES = {
   tick_to_order: "Frame → order sent",
   scan: "Read a frame",
   book: "Move the book",
-  pairs: "Compare venues",
-  total: "Frame → book",
+  engine: "Compare venues",
+  frame: "Whole frame",
 };
 const TONE = { up: "good", syncing: "warn", degraded: "warn", down: "bad", given_up: "bad" };
 
@@ -50,7 +50,9 @@ export function render() {
   const system = model.system;
   if (system) {
     const rows = system.venues.filter((row) => passes(row.venue));
-    feeds.show(rows, (row) => row.venue, (row) => (row.state === "down" || row.state === "given_up" ? "hurt" : ""));
+    feeds.show(rows, (row) => row.venue, {
+      classOf: (row) => (row.state === "down" || row.state === "given_up" ? "hurt" : ""),
+    });
     const up = system.venues.filter((row) => row.state === "up").length;
     setText($("p-feeds").querySelector(".count"), `${up} of ${system.venues.length} up`);
     const stages = Object.entries(system.latency).map(([stage, numbers]) => ({ stage, ...numbers }));

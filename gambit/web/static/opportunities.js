@@ -38,7 +38,10 @@ export function render() {
     .filter((row) => passes(row.symbol, row.venue_buy, row.venue_sell))
     .sort((a, b) => b.score - a.score || b.net_bps - a.net_bps)
     .slice(0, 12);
-  table.show(rows, (row) => row.raw_signal_id, (row) => (row.degraded ? "dim" : ""));
+  table.show(rows, (row) => row.raw_signal_id, {
+    classOf: (row) => (row.degraded ? "dim" : ""),
+    isKnown: model.began.has("arb.signals"),
+  });
   setText($("p-opportunities").querySelector(".count"), model.signals.size ? `${model.signals.size} open` : "");
 }
 
