@@ -30,6 +30,7 @@ STOP_SEC = 30.0
 TURN_SEC = 0.01
 SETTINGS = (
     'execution.mode = "live"',
+    "execution.watchdog = false",  # it would outlive a daemon that is killed, and its exchanges
     "engine.min_spread_bps = 5",
     "engine.min_liquidity_depth = 1000",
     "risk.trades_per_hour = 0",
