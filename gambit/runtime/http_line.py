@@ -7,9 +7,10 @@ connection's end. Whatever is not understood ends the connection, and the reques
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Final, cast
+from typing import Final
 from urllib.parse import urlsplit
 
 from gambit.runtime.backoff import SEC, Backoff
@@ -17,6 +18,7 @@ from gambit.runtime.http import MAX_BODY_BYTES, HttpAnswer, HttpError
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 OPEN_SEC: Final = 10.0
+READ_BYTES: Final = 64 * 1024
 WITHOUT_BODY: Final = (204, 304)
 COMMON: Final = "User-Agent: gambit\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
 
@@ -75,10 +77,9 @@ class HttpLine:
             await asyncio.sleep(backoff.failed(self._mono_ns() - begun_ns) / SEC)
 
     async def _once(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(OPEN_SEC):
-                _, wire = await loop.create_connection(_Wire, self._host, self._port, ssl=self._tls)
+                wire = await self._open()
         except (OSError, TimeoutError):
             return  # no order leaves over it meanwhile; whoever sends takes the ordinary way, which says why
         self._wire = wire
@@ -88,27 +89,40 @@ class HttpLine:
             self._wire = None
             wire.end("gambit is stopping")
 
+    async def _open(self) -> "_Wire":
+        sock = await _connected(self._host, self._port)
+        try:
+            tls = None if self._tls is None else _Tls(self._tls, self._host)
+            if tls is not None:
+                await tls.shake_hands(sock)
+            return _Wire(sock, tls)
+        except BaseException:
+            sock.close()
+            raise
 
-class _Wire(asyncio.Protocol):
-    """One connection and the answer it is reading."""
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[None] = loop.create_future()
-        self._new_answer = loop.create_future
-        self._transport: asyncio.Transport | None = None
+class _Wire:
+    """One connection and the answer it is reading: a socket of our own, for a transport of the loop keeps what is
+    written until the loop's turn is over, and market data may be in that turn."""
+
+    def __init__(self, sock: socket.socket, tls: "_Tls | None") -> None:
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._sock: socket.socket | None = sock
+        self._tls = tls
         self._answer: asyncio.Future[HttpAnswer] | None = None
         self._data = bytearray()
+        self._unsent = b""
+        self._loop.add_reader(sock, self._readable)
 
     @property
     def is_free(self) -> bool:
-        return self._transport is not None and self._answer is None and not self._transport.is_closing()
+        return self._sock is not None and self._answer is None and not self._unsent
 
     def ask(self, data: bytes) -> "asyncio.Future[HttpAnswer]":
-        answer: asyncio.Future[HttpAnswer] = self._new_answer()
+        answer: asyncio.Future[HttpAnswer] = self._loop.create_future()
         self._answer = answer
-        if self._transport is not None:
-            self._transport.write(data)
+        self._send(data if self._tls is None else self._tls.sealed(data))
         return answer
 
     def end(self, reason: str) -> None:
@@ -116,27 +130,51 @@ class _Wire(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             answer.set_exception(HttpError(reason, sent=True))
-        if self._transport is not None:
-            self._transport.abort()
-
-    # ---- called by the loop ----
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._data += data
-        self._look(is_over=False)
-
-    def eof_received(self) -> bool:
-        self._look(is_over=True)
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.end(f"the connection was lost{f': {error}' if error else ''}")
-        self._transport = None
-        if not self.ended.done():
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+            sock.close()
             self.ended.set_result(None)
+
+    def _send(self, data: bytes) -> None:
+        """As much as the kernel takes now, the rest as soon as it takes more."""
+        if self._sock is None or not data:
+            return
+        try:
+            taken = self._sock.send(data)
+        except BlockingIOError:
+            taken = 0
+        except OSError as error:
+            self.end(f"the connection was lost: {error}")
+            return
+        was_waiting, self._unsent = bool(self._unsent), data[taken:]
+        if self._unsent and not was_waiting:
+            self._loop.add_writer(self._sock, self._writable)
+        elif was_waiting and not self._unsent:
+            self._loop.remove_writer(self._sock)
+
+    def _writable(self) -> None:
+        self._send(self._unsent)
+
+    def _readable(self) -> None:
+        if self._sock is None:
+            return
+        try:
+            data = self._sock.recv(READ_BYTES)
+            is_over = not data
+            if self._tls is not None:
+                data, is_over = self._tls.opened(data)
+                self._send(self._unsent + self._tls.due())
+        except BlockingIOError:
+            return
+        except OSError as error:  # TLS's own errors are some too
+            self.end(f"the connection was lost: {error}")
+            return
+        self._data += data
+        self._look(is_over=is_over)
+        if is_over:
+            self.end("the connection was lost")
 
     def _look(self, *, is_over: bool) -> None:
         """Whether the answer is whole."""
@@ -156,6 +194,79 @@ class _Wire(asyncio.Protocol):
             waiting.set_result(answer)
         if is_last:
             self.end("the venue ended it")
+
+
+class _Tls:
+    """What TLS makes of bytes, without a socket. Raises ssl.SSLError, which is an OSError."""
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    async def shake_hands(self, sock: socket.socket) -> None:
+        """With the other end."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                self._session.do_handshake()
+                is_done = True
+            except ssl.SSLWantReadError:
+                is_done = False
+            await loop.sock_sendall(sock, self.due())
+            if is_done:
+                return
+            data = await loop.sock_recv(sock, READ_BYTES)
+            if not data:
+                raise ConnectionResetError("cut during the TLS handshake")
+            self._incoming.write(data)
+
+    def sealed(self, data: bytes) -> bytes:
+        """As it goes over the wire."""
+        self._session.write(data)
+        return self.due()
+
+    def opened(self, data: bytes) -> tuple[bytes, bool]:
+        """What the other end says, and whether it has said all; `data` is empty when its socket is closed."""
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        parts: list[bytes] = []
+        while True:
+            try:
+                part = self._session.read(READ_BYTES)
+            except ssl.SSLWantReadError:
+                return b"".join(parts), False
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b"".join(parts), True
+            if not part:
+                return b"".join(parts), True
+            parts.append(part)
+
+    def due(self) -> bytes:
+        """What TLS itself has to say."""
+        return self._outgoing.read()
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """A socket to one of a host's addresses. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, address)
+        except OSError as error:
+            sock.close()
+            failure = error
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure or OSError(f"{host} has no address")
 
 
 def read_answer(data: bytes, *, is_over: bool) -> tuple[HttpAnswer, int, bool] | None:

@@ -114,7 +114,7 @@ async def cut(account: Account, daemon: Process, file: Path, chance: random.Rand
     return None if not fresh else (f"{sorted(fresh)[0][0]} {line.decode().split()[1]}", mode)
 
 
-async def ended(account: Account, folder: Path, where: tuple[str, str] | None) -> Ended:
+async def ended(account: Account, folder: Path, where: tuple[str, str]) -> Ended:
     """The next life's end of it: flat by the ledgers, with nothing live; or halted with an alarm."""
     begun = time.perf_counter()
     path = folder / "state" / "gambit.sock"
@@ -125,7 +125,7 @@ async def ended(account: Account, folder: Path, where: tuple[str, str] | None) -
         is_over = not plans
         is_halted = state == "HALTED" or alarmed(folder, "scope.halted")
         if (is_flat and is_over) or (is_halted and alarmed(folder, "plan.unhedged")):
-            return Ended(*(where or ("", "")), is_flat, is_halted, time.perf_counter() - begun)
+            return Ended(*where, is_flat, is_halted, time.perf_counter() - begun)
         assert time.perf_counter() - begun < END_SEC, (where, state, plans, await account.naked_quote())
         await asyncio.sleep(0.1)
 
@@ -165,14 +165,15 @@ async def lives(folder: Path, cuts: list[Ended], chance: random.Random) -> None:
         while len(cuts) < CUTS:
             async with life(path, file) as daemon:
                 where = await cut(account, daemon, file, chance)
+            if where is None:
+                return  # nothing is to be closed; what is in doubt at a venue without a window stays so
             async with life(path, file) as daemon:
                 found = await ended(account, folder, where)
                 daemon.terminate()
                 _, said = await daemon.communicate()
                 assert daemon.returncode == 0, said.decode()
-            if where is not None:
-                cuts.append(found)
-                print(found, flush=True)
+            cuts.append(found)
+            print(found, flush=True)
             if found.is_halted:
                 return
 

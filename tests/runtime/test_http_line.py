@@ -1,14 +1,20 @@
 """A warm connection: a request leaves within the call, its answer is read however it is cut, and nothing else is."""
 
 import asyncio
+import socket
+import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
+import uvloop
 
 from gambit.runtime.http import HttpAnswer, HttpError
 from gambit.runtime.http_line import MAX_HEAD_BYTES, HttpLine, NotHttp, read_answer
+from gambit.sim.certificate import make_certificate
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n" + b'{"ok": 1}'
 CHUNKS = b'HTTP/1.1 400 Bad Request\r\ntransfer-encoding: chunked\r\n\r\n5;x=y\r\n{"ok"\r\n4\r\n: 1}\r\n0\r\n\r\n'
@@ -62,8 +68,9 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]
 
 
 @asynccontextmanager
-async def line_to(serve: Serve) -> AsyncIterator[HttpLine]:
-    """A line to a server of our own, connected."""
+async def line_to(serve: Serve, folder: Path | None = None) -> AsyncIterator[HttpLine]:
+    """A line to a server of our own, connected; over TLS where there is a folder for its certificate."""
+    at_server, at_client = certified(folder) if folder is not None else (None, None)
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -71,9 +78,9 @@ async def line_to(serve: Serve) -> AsyncIterator[HttpLine]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    line = HttpLine(f"http://127.0.0.1:{port}", time.monotonic_ns, lambda: 0.0)
+    server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=at_server)
+    port, scheme = server.sockets[0].getsockname()[1], "http" if folder is None else "https"
+    line = HttpLine(f"{scheme}://localhost:{port}", time.monotonic_ns, lambda: 0.0, at_client)
     running = asyncio.create_task(line.run())
     try:
         async with asyncio.timeout(PATIENCE_SEC):
@@ -91,7 +98,19 @@ async def free(line: HttpLine) -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_requests_leave_within_the_call_one_after_the_other() -> None:
+def certified(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context with a certificate made for this run, and that of a client who trusts it."""
+    certificate, key = make_certificate(time.time_ns())
+    file = folder / "both.pem"
+    file.write_bytes(certificate + key)
+    at_server, at_client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    at_server.load_cert_chain(file)
+    at_client.load_verify_locations(cadata=certificate.decode())
+    return at_server, at_client
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_requests_leave_within_the_call_one_after_the_other(tmp_path: Path, is_secure: bool) -> None:
     """Over one connection; a second one has no place while the first has no answer."""
     heard: list[bytes] = []
 
@@ -102,7 +121,7 @@ async def test_requests_leave_within_the_call_one_after_the_other() -> None:
             await writer.drain()
             writer.write(LENGTH[20:])
 
-    async with line_to(serve) as line:
+    async with line_to(serve, tmp_path if is_secure else None) as line:
         for k in range(3):
             answer = line.send("POST", "/orders?a=b", {"Key": f"k{k}"}, b"body")
             assert not line.is_free
@@ -112,6 +131,56 @@ async def test_requests_leave_within_the_call_one_after_the_other() -> None:
     assert [text.partition(b"\r\n")[0] for text in heard] == [b"POST /orders?a=b HTTP/1.1"] * 3
     assert b"\r\nKey: k2\r\n" in heard[2]
     assert b"\r\nContent-Length: 4\r\n\r\nbody" in heard[2]
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+async def test_a_request_larger_than_the_kernel_takes_at_once(tmp_path: Path, is_secure: bool) -> None:
+    """The rest follows; nothing is lost and nothing comes twice."""
+    body = bytes(range(256)) * 40_000
+    heard: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            heard.append(await reader.readexactly(len(body)))
+            writer.write(LENGTH)
+            await writer.drain()
+
+    async with line_to(serve, tmp_path if is_secure else None) as line:
+        for _ in range(2):
+            assert (await line.send("POST", "/", {}, body)).status == 200
+    assert heard == [body, body]
+
+
+def test_the_bytes_are_out_when_the_call_returns() -> None:
+    """On the daemon's own loop too, whose transports keep them until its turn is over."""
+    arrived = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            if connection.recv(1000).startswith(b"POST /orders "):
+                arrived.set()
+            connection.recv(1000)
+
+    async def main(port: int) -> bool:
+        line = HttpLine(f"http://127.0.0.1:{port}", time.monotonic_ns, lambda: 0.0)
+        running = asyncio.create_task(line.run())
+        async with asyncio.timeout(PATIENCE_SEC):
+            await free(line)
+        answer = line.send("POST", "/orders", {}, b"")
+        found = arrived.wait(PATIENCE_SEC)  # the loop stands still meanwhile
+        running.cancel()
+        await asyncio.gather(running, answer, return_exceptions=True)
+        return found
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            found = runner.run(main(listening.getsockname()[1]))
+        thread.join()
+    assert found
 
 
 @pytest.mark.parametrize("said", [b"", LENGTH[:-1], b"garbage\r\n\r\n"])
