@@ -268,6 +268,11 @@ class Desk:
         """Whether every fact it took for true was given out: a call that broke off in the middle gave none."""
         return self._is_whole and not self._decision.facts
 
+    def broken_off(self) -> Decision:
+        """What a call that raised had taken for true by then: it is the state, so it has to be in the journal too. Its
+        creates are not to be carried out."""
+        return self._end()
+
     def _begin(self, now_ns: int) -> None:
         self._is_whole = self.is_whole
         self._decision = Decision([], [])
@@ -300,8 +305,8 @@ class Desk:
             self._before_closed(fact)
         elif isinstance(fact, Unhedged):
             self._before_unhedged(fact)
-        self._decision.facts.append(fact)
-        self._decision.facts += self.standing.apply(fact, self._now_ns)
+        moves = self.standing.apply(fact, self._now_ns)
+        self._decision.facts += [fact, *moves]
         match fact:
             case OrderIntended(adopted=False):
                 self._decision.commands.append(PlaceOrder(fact))

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -175,7 +176,7 @@ class Dealing:
 
     def begin(self, started: DaemonStarted) -> None:
         """This run's first fact; then whatever was under way before is taken up."""
-        self._carry_out(self.desk.begin(started, self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.begin, started))
 
     def open(self, ports: Mapping[str, Port]) -> None:
         """The venues can be reached: balances are asked for, and signals are considered from now on."""
@@ -200,7 +201,7 @@ class Dealing:
         while self._raised and self._considered < SIGNALS_A_TURN:
             self._considered += 1
             event = self._raised.popleft()
-            decision = self.desk.consider(of_signal(event), self._moment(), self.clock.now_ns())
+            decision = self._ask(self.desk.consider, of_signal(event))
             self._carry_out(decision, frame_ns=event["recv_ns"])
 
     def _next_turn(self) -> None:
@@ -218,32 +219,32 @@ class Dealing:
         for fact in facts:
             if isinstance(fact, Sent | Unsent):
                 self._time(fact)
-            self._carry_out(self.desk.on_fact(fact, self._moment(), self.clock.now_ns()))
+            self._carry_out(self._ask(self.desk.on_fact, fact))
 
     def set_trading(self, to: str, reason: str, by: str) -> None:
         """ACTIVE, REDUCING or HALTED, by whoever may."""
-        decision = self.desk.set_trading(Trading(to), reason, by, self._moment(), self.clock.now_ns())
+        decision = self._ask(self.desk.set_trading, Trading(to), reason, by)
         self._carry_out(decision, is_told=True)
 
     def approve(self, plan: str, by: str) -> None:
         """Raises KeyError for a plan that does not wait."""
-        self._carry_out(self.desk.approve(plan, by, self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.approve, plan, by))
 
     def reject(self, plan: str, by: str) -> None:
         """Raises KeyError for a plan that does not wait."""
-        self._carry_out(self.desk.reject(plan, by, self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.reject, plan, by))
 
     def cancel(self, key: str, by: str) -> None:
         """Raises KeyError for an order that is not live."""
-        self._carry_out(self.desk.cancel(key, by, self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.cancel, key, by))
 
     def arm(self, by: str) -> None:
         """Live orders may leave."""
-        self._carry_out(self.desk.arm(by, self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.arm, by))
 
     def disarm(self, by: str, reason: str) -> None:
         """Live orders may not leave any more."""
-        self._carry_out(self.desk.disarm(by, reason, self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.disarm, by, reason))
 
     def marks(self) -> Mapping[str, Decimal]:
         """Price of each asset in the currency of account, as of now."""
@@ -252,8 +253,7 @@ class Dealing:
     def reconcile(self, only: str = "", *, is_routine: bool = False) -> None:
         """Ask every venue for its executions and balances; the desk compares them with its own."""
         for venue in [only] if only else self.ports:
-            decision = self.desk.reconcile(venue, self._moment(), self.clock.now_ns(), is_routine=is_routine)
-            self._carry_out(decision)
+            self._carry_out(self._ask(partial(self.desk.reconcile, is_routine=is_routine), venue))
 
     # ---- time ----
 
@@ -262,19 +262,29 @@ class Dealing:
         due_ns = self.clock.mono_ns() + RECONCILE_NS
         while True:
             self._wake.clear()
-            now_ns = self.clock.now_ns()
-            for port in self.ports.values():
-                self.on_facts(port.on_time(self._moment(), now_ns))
-            self._carry_out(self.desk.on_time(self._moment(), now_ns))
-            wait_sec = self._wait_sec()
-            if self.clock.mono_ns() >= due_ns:
+            is_due = self.clock.mono_ns() >= due_ns
+            if is_due:
                 due_ns = self.clock.mono_ns() + RECONCILE_NS
-                self.reconcile(is_routine=True)
+            try:
+                wait_sec = self._turn(is_due=is_due)
+            except Exception as error:  # nobody trades any more; what is open is still asked about, and later again
+                self.on_defect("the desk's time", error)
+                await asyncio.sleep(IDLE_SEC)
+                continue
             try:
                 async with asyncio.timeout(wait_sec):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    def _turn(self, *, is_due: bool) -> float:
+        """One turn of run(); how long to wait for the next, in seconds."""
+        for port in self.ports.values():
+            self.on_facts(port.on_time(self._moment(), self.clock.now_ns()))
+        self._carry_out(self._ask(self.desk.on_time))
+        if is_due:
+            self.reconcile(is_routine=True)
+        return self._wait_sec()
 
     def _wait_sec(self) -> float:
         now_ns = self.clock.now_ns()
@@ -296,6 +306,20 @@ class Dealing:
             await asyncio.wait(self._sending)
 
     # ---- carrying out ----
+
+    def _ask(self, call: Callable[..., Decision], *about: object) -> Decision:
+        """A call of the desk. One that breaks off raises, after what it took for true by then was written down: the
+        desk goes on from there, and so has the next life to; creates of it are not sent (I24)."""
+        try:
+            return call(*about, self._moment(), self.clock.now_ns())
+        except Exception:
+            broken = self.desk.broken_off()
+            creates = [command for command in broken.commands if isinstance(command, PlaceOrder)]
+            broken.commands = [command for command in broken.commands if command not in creates]
+            self._carry_out(broken)
+            for command in creates:
+                self.on_facts(_unsent(command, "the desk broke off while it decided this"))
+            raise
 
     def _carry_out(self, decision: Decision, *, is_told: bool = False, frame_ns: int = 0) -> None:
         commands = [command for command in decision.commands if not isinstance(command, Notify)]

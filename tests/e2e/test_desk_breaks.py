@@ -1,0 +1,76 @@
+"""The desk raises in the middle of a decision (a failpoint): trading halts, nothing it had begun leaves, questions are
+still asked, an alert is raised, and the journal has what the desk took for true, so that the next life starts (I24)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gambit.bootstrap import Options
+from gambit.engine import desk as of_desk
+from gambit.sim.world import Scenario
+from tests.e2e.journals import entries
+from tests.e2e.live import config_for, exchanges, running, until
+from tests.e2e.test_live_trading import SETTINGS, keys_of
+from tests.e2e.test_two_daemons import armed, keys_at
+
+SYMBOL = "BTC-USDT"
+CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
+PATIENCE_SEC = 40.0
+
+
+@pytest.mark.parametrize("where", ["with an intent", "in time"])
+async def test_a_desk_that_breaks_off_halts_and_is_whole_in_the_next_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """The failpoint raises behind the first intent of a plan, or at every passing of time."""
+    real, struck = of_desk.next_facts, list[str]()
+
+    def breaking(trade: Any, around: Any) -> Any:
+        found = real(trade, around)
+        if trade.keys and not struck:
+            struck.append(trade.made.plan_id)
+            raise RuntimeError("a failpoint")
+        return found
+
+    def breaking_in_time(*_: Any) -> Any:
+        struck.append("time")
+        raise RuntimeError("a failpoint")
+
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        options = Options(keys=keys_of(server))
+        async with running(config, options) as (daemon, _):
+            await armed(server, daemon)
+            dealing = daemon.parts.dealing
+            if where == "in time":
+                monkeypatch.setattr(dealing.desk, "_overdue_orders", breaking_in_time)
+                await until(lambda: len(struck) > 2, PATIENCE_SEC)  # time goes on passing
+            else:
+                monkeypatch.setattr(of_desk, "next_facts", breaking)
+                server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 2000)
+                await until(lambda: struck, PATIENCE_SEC)
+            await until(lambda: daemon.parts.switch.state == "HALTED", PATIENCE_SEC)
+            assert any("a failpoint" in problem for problem in daemon.problems)
+            assert keys_at(server) == []
+            heard = dealing.desk.inquiry.read_ns("okx", SYMBOL)
+            dealing.reconcile()
+            await until(lambda: balances_heard(tmp_path / "state") > 0, PATIENCE_SEC)
+            assert heard is None or dealing.desk.inquiry.read_ns("okx", SYMBOL) is not None
+            daemon.problems.clear()
+        monkeypatch.undo()
+        kinds = [entry.kind for entry in entries(tmp_path / "state")]
+        assert "alert.raised" in kinds
+        assert where == "in time" or ("order.intended" in kinds and "order.sent" not in kinds)
+        async with running(config, options) as (daemon, _):
+            assert daemon.parts.switch.state == "HALTED"
+            await until(lambda: daemon.parts.dealing.desk.is_flat, PATIENCE_SEC)
+            assert daemon.parts.dealing.is_whole
+            assert daemon.problems == []
+
+
+def balances_heard(state_dir: Path) -> int:
+    """Balances that venues told after the halt."""
+    facts = list(entries(state_dir))
+    halted = max((one.seq for one in facts if one.kind == "state.changed"), default=1 << 60)
+    return sum(one.kind == "balance.read" and one.seq > halted for one in facts)
