@@ -54,7 +54,7 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 3  # of the state and of the rules that lead to it; goes into every digest
+VERSION: Final = 4  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
 
 
@@ -67,7 +67,7 @@ class Keep(NamedTuple):
     digests those of other rules."""
 
     rest_ns: int = 2 * MINUTE_NS
-    episodes: int = 1000
+    episodes: int = 250
 
 
 KEEP: Final = Keep()

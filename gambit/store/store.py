@@ -24,6 +24,7 @@ from gambit.store.records import Follower, Ledger
 from gambit.store.samples import Columns, Samples
 
 RECORDS_MAX: Final = 4096  # of one transaction
+BATCHES_MAX: Final = 1500  # then the file is opened anew: DuckDB keeps some 20 KB of memory for each until it is closed
 SNAPSHOTS_KEPT: Final = 2
 DAMAGED_KEPT: Final = 2
 HOUSEKEEPING_S: Final = 3600.0
@@ -72,6 +73,7 @@ class Store:
         self.applied = 0  # the last record in the database
         self.problem: str | None = None
         self.rebuilds = 0
+        self.openings = 0  # how often the file was opened
         self.unprojected = 0
         self._folders = folders
         self._ledger = ledger
@@ -191,8 +193,9 @@ class Store:
         if not path.exists() and self._mark() is not None:
             self._report(f"{path}: the database is gone; it is made again from the journal")
             self._put_aside("damaged")  # its log, if that is still there, belongs to no file any more
-        if path.exists() and is_worth_it(path):
+        if self.openings == 0 and path.exists() and is_worth_it(path):
             compact(path)
+        self.openings += 1
         database = Database(path)
         try:
             yield database
@@ -207,13 +210,16 @@ class Store:
                 )
 
     def _serve(self, database: Database) -> None:
+        """Until the end, or until the file is due to be closed and opened again (BATCHES_MAX)."""
         follower = self._followed(database)
         is_ours = os.stat(self._folders.database).st_ino
         try:
+            batches = 0
             while True:
                 is_last = self._is_stopping
                 records = follower.read(RECORDS_MAX)
                 if records:
+                    batches += 1
                     database.apply(records, follower.hash)
                     self.applied = follower.seq
                     self._set_mark(follower.seq)
@@ -225,6 +231,8 @@ class Store:
                 self.unprojected, self.problem, self._failures = database.unprojected, None, 0
                 self._answer(database)
                 if is_last and not records:
+                    return
+                if batches >= BATCHES_MAX and not is_last:
                     return
                 self._wake.wait(self._batch_s)
                 self._wake.clear()

@@ -575,7 +575,7 @@ def test_snapshots_are_the_state() -> None:
     talk.tell(fill(buy, "b1", "20"), fill(sell, "s1", "20"))
     assert talk.facts(PlanClosed)[-1].end == "flat"
     other = back.snapshot()
-    other.state = other.state.replace(b'"version":3', b'"version":9')
+    other.state = other.state.replace(b'"version":4', b'"version":9')
     with pytest.raises(ValueError, match="version 9"):
         Standing.restored(other)
 

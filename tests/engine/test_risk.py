@@ -1,5 +1,6 @@
 """The gates: each one fails on its own cause, all of them are always recorded."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,18 @@ def test_every_gate_is_explained() -> None:
     table = page.split("## The gates")[1].split("##")[0]
     rows = [cell for row in table.splitlines() if row.startswith("| `") for cell in [row.split("|")[1]]]
     assert [name.strip("` ,") for cell in rows for name in cell.split()] == GATE_NAMES
+
+
+def test_the_gates_do_not_count_the_whole_day() -> None:
+    """With ten thousand plans of each of fifty symbols behind it, a check costs what it costs without any (F114)."""
+    times = [NOW_NS - DAY_NS + 1 + k * 8_000_000_000 for k in range(10_000)]
+    many = replace(LIMITS, trades_per_day=0, trades_per_hour=0)
+    subject, here = plan(), world()
+    spent: dict[bool, list[int]] = {True: [], False: []}
+    for _ in range(30):
+        for is_busy, seconds in spent.items():
+            own = held(planned_ns={f"C{k}-USDT": times for k in range(50)} if is_busy else {})
+            begun = time.thread_time_ns()
+            check(subject, own, many, here, NOW_NS)
+            seconds.append(time.thread_time_ns() - begun)
+    assert min(spent[True]) < 2 * min(spent[False])

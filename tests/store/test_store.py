@@ -430,3 +430,18 @@ def test_a_retention_that_cannot_be_is_refused(folders: Folders, ledger: Ledger,
     """Tables whose rows change later have no day to leave by."""
     with pytest.raises(ValueError, match=rf"store.retention.{table}"):
         Store(folders, ledger, batch_ns=1, retention={table: 3}, now_ns=lambda: 0, report=print)
+
+
+def test_a_file_that_was_written_often_is_opened_anew(
+    start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB's memory grows by transactions and goes when it is closed: nothing is lost or doubled by that."""
+    monkeypatch.setattr("gambit.store.store.BATCHES_MAX", 2)
+    running = start()
+    for number in range(8):
+        ledger.append("signal.raised", **signal(number))
+        assert running.rows("SELECT count(*) FROM facts") == [(number + 1,)]
+    assert running.store.openings >= 4
+    assert running.store.rebuilds == 0
+    assert running.rows("SELECT count(*) FROM arbitrage_opportunity") == [(8,)]
+    assert running.reports == []
