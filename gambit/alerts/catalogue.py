@@ -315,6 +315,22 @@ KEEPING: Final = (
 
 OUTSIDE: Final = (
     Rule(
+        rule_id="api_slow",
+        severity="medium",
+        message="the HTTP door answers after {value}",
+        watches=_above("gambit_api_request_seconds", 0.65, how="p95", window_sec=300),
+        for_sec=300,
+        unit="s",
+    ),
+    Rule(
+        rule_id="ws_round_trip",
+        severity="medium",
+        message="a peer of the WebSocket answers after {value}",
+        watches=_above("gambit_ws_round_trip_seconds", 0.35, how="p95", window_sec=300),
+        for_sec=60,
+        unit="s",
+    ),
+    Rule(
         rule_id="delivery_failing",
         severity="medium",
         message="{value} of the alerts to {channel} do not arrive",

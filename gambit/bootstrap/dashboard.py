@@ -128,6 +128,7 @@ def build_dashboard(
         audit=audit,
         settled=settled,
     )
+    door.on_round_trip = registry["gambit_ws_round_trip_seconds"].histogram().observe
     updates = Updates(hub, pictures, head=lambda: journal.head, safe=lambda: journal.synced, ts=rfc3339)
     supervisor = Supervisor(lambda name, error: daemon().on_death(name, error))
     dashboard = Dashboard(door, updates, ticks, lags, clock, supervisor)

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,13 @@ from gambit.access.access import Access
 from gambit.access.permissions import Principal
 from gambit.access.statefile import StateFileError
 from gambit.config import Config
+from gambit.notify.signing import SECRET_BYTES_MIN, Verifier
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon, Log
 from gambit.runtime.recorder import config_hash
 from gambit.surface.control import Caller, Handler
 from gambit.surface.metrics import Registry
+from gambit.vault import VaultError, resolve
 from gambit.web import assets
 from gambit.web.pipeline import Pipeline
 from gambit.web.replays import Replays
@@ -41,8 +44,10 @@ class WebDoor:
         replays: Replays,
         server: WebServer | None,
         warn: Callable[[str], object],
+        services: Services,
     ) -> None:
         self.config = config
+        self._services = services
         self._warn = warn
         self._sweeper: asyncio.Task[None] | None = None
         self.access = access
@@ -54,6 +59,7 @@ class WebDoor:
         try:
             await self.access.book.open()
             self._replays.open()
+            self._services.webhooks = await asyncio.to_thread(self._verifier)
             if self.server is not None:
                 self.server.secure(tls_of(self.config))
                 await self.server.start()
@@ -63,6 +69,19 @@ class WebDoor:
         except (BindError, StateFileError, ValueError) as error:
             raise DoorError(str(error)) from error
         self._sweeper = asyncio.create_task(self._sweep(), name="access: sessions that are over")
+
+    def _verifier(self) -> Verifier | None:
+        """What believes webhooks; None where none are taken, or a secret is missing, which is told."""
+        secrets = self.access.book.secrets
+        try:
+            found = [resolve(one, secrets, os.environ).encode() for one in self.config.api.webhook_secrets]
+        except (VaultError, KeyError, OSError) as error:
+            self._warn(f"webhooks are not taken: {error}")
+            return None
+        short = [one for one in found if len(one) < SECRET_BYTES_MIN]
+        if short:
+            self._warn(f"webhooks are not taken: a secret has less than {SECRET_BYTES_MIN} bytes")
+        return Verifier(found) if found and not short else None
 
     async def _sweep(self) -> None:
         """Sessions whose time is over end by themselves."""
@@ -124,7 +143,7 @@ def build_web(
     pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
     api = config.api
     server = WebServer(pipeline, api.host, api.port, sockets=sockets) if api.enabled else None
-    return WebDoor(config, access, replays, server, lambda text: log.warning(text))
+    return WebDoor(config, access, replays, server, lambda text: log.warning(text), services)
 
 
 def _observer(registry: Registry) -> Callable[[str, int, int], None]:

@@ -38,6 +38,8 @@ def inconsistencies(config: Config) -> Iterator[Finding]:
     yield from _order_path(config)
     yield from _api(config.api)
     yield from _channels(config)
+    for i, reference in enumerate(config.api.webhook_secrets):
+        yield from _reference(("api", "webhook_secrets", i), reference)
     yield from _address(("telegram", "base_url"), config.telegram.base_url, ("https", "http"))
     yield from _reference(("telegram", "token"), config.telegram.token)
 

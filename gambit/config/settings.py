@@ -427,6 +427,9 @@ class ApiSettings(Section, frozen=True, kw_only=True):
         bool, Rule("Listen without TLS on an address that others reach; only behind something that has TLS.")
     ] = False
     cors_origins: Annotated[tuple[str, ...], Rule("Origins whose pages may call it.")] = ()
+    webhook_secrets: Annotated[
+        tuple[str, ...], Rule("References to the secrets of inbound webhooks, the newest first. Empty: none are taken.")
+    ] = ()
 
 
 class MetricsSettings(Section, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ KEEPING: Final = (
 OUTSIDE: Final = (
     _counter("gambit_api_requests_total", "Requests to the HTTP door, by route and status.", "route", "status"),
     _seconds("gambit_api_request_seconds", "Request to the HTTP door to its answer.", (), SLOW),
+    _seconds("gambit_ws_round_trip_seconds", "Question to a peer of the WebSocket to its answer.", (), SLOW),
     _gauge("gambit_ws_subscribers", "Subscribers of the streams, over WebSocket and control socket."),
     _counter("gambit_ws_conflated_total", "Messages that a newer one replaced before a slow subscriber read them."),
     _counter("gambit_ws_cut_total", "Subscribers cut because they did not read."),

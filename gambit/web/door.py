@@ -60,6 +60,7 @@ class Member(Connection):
         self.ws = ws
         self.guard = guard
         self.is_asked = False  # whether it still lives
+        self.asked_ns = 0
         self.who = who
         self.strikes = 0
         self.is_warned = False
@@ -94,6 +95,7 @@ class Door:
         self.admission = admission
         self.fanout = Fanout(hub, mono_ns, self._look)
         self.members: set[Member] = set()
+        self.on_round_trip: Callable[[int], None] = lambda _ns: None  # ns from a question to a peer to its answer
         self._now_ns = now_ns
         self._mono_ns = mono_ns
         self._allowed = allowed_origins
@@ -185,6 +187,8 @@ class Door:
                 await member.ws.close(code=1003, message=b"text only")
             elif message.type is not WSMsgType.PONG:
                 return
+            elif member.is_asked:
+                self.on_round_trip(self._mono_ns() - member.asked_ns)
 
     async def _first_word(self, member: Member) -> None:
         message = await member.ws.receive()
@@ -290,7 +294,7 @@ class Door:
         if silent_sec < PING_SEC:
             member.is_asked = False
         elif not member.is_asked:
-            member.is_asked = True
+            member.is_asked, member.asked_ns = True, self._mono_ns()
             member.write(PING_FRAME)
         elif silent_sec > PING_SEC + PONG_SEC:
             self.fanout.cut(member, f"nothing was heard for {silent_sec:.0f} s")

@@ -181,6 +181,8 @@ class Pipeline:
             cookie=self._cookie(request),
             is_secure=request.secure,
             is_loopback=_is_loopback(request),
+            raw=raw,
+            headers={name.lower(): value for name, value in request.headers.items()},
         )
 
     def _cookie(self, request: web.BaseRequest) -> str:

@@ -49,6 +49,8 @@ class Ask:
     cookie: str  # the refresh cookie, empty without one
     is_secure: bool
     is_loopback: bool
+    raw: bytes = b""  # the body as it came
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case; the last of several
 
     @property
     def principal(self) -> Principal:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gambit import __version__
-from gambit.web import alerts, auth, control, desk, health, market, people
+from gambit.web import alerts, auth, control, desk, health, hooks, market, people
 from gambit.web.manual import manual_routes
 from gambit.web.route import Route
 
@@ -15,5 +15,6 @@ DECLARED: Final[tuple[Route, ...]] = (
     *desk.ROUTES,
     *control.ROUTES,
     *alerts.ROUTES,
+    *hooks.ROUTES,
 )
 ROUTES: Final[tuple[Route, ...]] = (*DECLARED, *manual_routes(DECLARED, __version__))

@@ -7,6 +7,7 @@ from typing import Any
 from gambit.access.access import Access
 from gambit.access.permissions import Principal
 from gambit.events.operation import Audited
+from gambit.notify.signing import Verifier
 from gambit.surface.rpc import Refused
 from gambit.web.limits import Limiter
 from gambit.web.problem import Problem
@@ -46,6 +47,7 @@ class Services:
     mono_ns: Callable[[], int] = lambda: 0
     observe: Callable[[str, int, int], object] = lambda _route, _status, _ns: None  # route, status, how long it took
     on_defect: Callable[[str, BaseException], object] = lambda _what, _error: None
+    webhooks: Verifier | None = None  # None: none are taken
     limiter: Limiter = field(default_factory=Limiter)
 
     async def call(self, method: str, params: Any, who: Principal) -> Any:

@@ -202,6 +202,22 @@ CASES: list[Case] = [
     ),
 ]  # fmt: skip
 
+CASES += [
+    Case(
+        rule_id,
+        {
+            bucket(metric, "0.3"): "0x100",
+            bucket(metric, "0.5"): "0+5x100",
+            bucket(metric, "1.0"): "0+20x100",
+            bucket(metric, "+Inf"): "0+20x100",
+        },
+        30, fires_sec, {}, summary,
+    )
+    for rule_id, metric, fires_sec, summary in (
+        ("api_slow", "gambit_api_request_seconds", 420, "the HTTP door answers after 966.7ms"),
+        ("ws_round_trip", "gambit_ws_round_trip_seconds", 240, "a peer of the WebSocket answers after 966.7ms"),
+    )
+]  # fmt: skip
 CASES.append(
     Case(
         "delivery_slow",

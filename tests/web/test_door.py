@@ -275,12 +275,14 @@ async def test_s25_who_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_s25_a_silent_peer_is_asked_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A half-open connection answers no ping and is gone; one that answers stays."""
+    """A half-open connection answers no ping and is gone; one that answers stays, and how long that took is told."""
+    trips_ns: list[int] = []
     monkeypatch.setattr(door, "PING_SEC", 0.2)
     monkeypatch.setattr(door, "PONG_SEC", 0.3)
     monkeypatch.setattr(fanout, "LOOK_SEC", 0.05)
     monkeypatch.setattr(fanout, "CUT_SEC", 0.1)
     async with Standing() as standing, standing.client(standing.tokens.issue("ann")) as client:
+        standing.door.on_round_trip = trips_ns.append
         _, writer = await standing.raw(standing.tokens.issue("gone"))
         answering = asyncio.create_task(client.until(op="pong"))
         while len(standing.door.members) == 2:
@@ -290,6 +292,8 @@ async def test_s25_a_silent_peer_is_asked_and_given_up(monkeypatch: pytest.Monke
         assert left.who.name == "ann"
         await client.say(op="ping", t=1)
         await answering
+        assert trips_ns
+        assert min(trips_ns) > 0
         writer.close()
 
 
