@@ -31,7 +31,7 @@ SOURCES := $(KERNELS) $(wildcard gambit/_core/*.pxd gambit/_core/*.h) setup.py
 # A kernel whose compiled form is gone makes the stamp worthless, and so does another flavour in place.
 GONE := $(strip $(foreach kernel,$(KERNELS),$(if $(wildcard $(kernel:.pyx=.*.so)),,$(kernel))))
 
-# The two libraries of the pages, from the npm registry; without it everything else works and a next start tries again.
+# What the dashboard draws charts with, from the npm registry; without it everything else works, a next start tries again.
 ASSETS := gambit/web/static/vendor/complete
 
 PLACED := $(shell cat build/in-place 2>/dev/null)

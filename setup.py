@@ -1,4 +1,4 @@
-"""Compiles the kernels of gambit/_core and has the pages' libraries fetched; everything else is in pyproject.toml.
+"""Compiles the kernels of gambit/_core and has the dashboard's library fetched; everything else is in pyproject.toml.
 
 Four builds, told apart by the environment, each with its own folder under build/ so that going from one to
 another compiles nothing twice:
@@ -117,12 +117,12 @@ class BuildCore(build_ext):
 
 
 class BuildPages(build_py):
-    """build_py that has the pages' two libraries fetched before it looks for what belongs to the package."""
+    """build_py that has the dashboard's library fetched before it looks for what belongs to the package."""
 
     def run(self) -> None:
         """Fetch, then build."""
         if runpy.run_path("gambit/web/vendor.py")["main"]():
-            raise SystemExit("gambit: GAMBIT_REQUIRE_DASHBOARD is set and the dashboard's libraries cannot be had")
+            raise SystemExit("gambit: GAMBIT_REQUIRE_DASHBOARD is set and the dashboard's library cannot be had")
         super().run()
 
 

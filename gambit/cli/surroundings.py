@@ -128,11 +128,11 @@ def _extras() -> Iterator[Finding]:
 
 
 def _pages() -> Finding:
-    """The libraries of the dashboard and of the API's pages, fetched when gambit was set up."""
+    """What the dashboard draws charts with, fetched when gambit was set up."""
     from gambit.web import vendor
 
-    text = "charts and the API's pages are there" if vendor.is_complete() else "charts and the API's pages are missing"
-    advice = "`python -m gambit.web.vendor` fetches their two libraries; everything else works without them"
+    text = "charts can be drawn" if vendor.is_complete() else "charts are missing"
+    advice = "`python -m gambit.web.vendor` fetches what draws them; everything else works without"
     return Finding("dashboard", text, vendor.is_complete(), advice, is_needed=False)
 
 

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from gambit.access.permissions import RULES
+from gambit.scorecard import Bin, Calibration, Verdict
 from gambit.surface.methods import Books, Opportunities
 from gambit.surface.rpc import Nothing
 from gambit.surface.views import BookView, Latency, OpportunityView, VenueStatus
@@ -68,6 +69,20 @@ class StatusAnswer(Answer, frozen=True, kw_only=True):
     dead_letters: int = 0
 
 
+class ScorecardAnswer(Answer, frozen=True, kw_only=True):
+    """Signals of the last days by score bin: how often they won, whether a higher score wins more often, and the score
+    as a probability. `as_of` is RFC 3339; rates are shares of 1, null where there is nothing to divide by."""
+
+    days: int
+    as_of: str
+    n: int
+    wins: int
+    bins: tuple[Bin, ...]
+    verdict: Verdict
+    reason: str
+    calibration: Calibration
+
+
 async def snapshot(services: Services, ask: Ask) -> Snapshot:
     """404 for a symbol or venue that nothing is known of."""
     query: SnapshotQuery = ask.query
@@ -111,6 +126,11 @@ async def status(services: Services, ask: Ask) -> StatusAnswer:
     return msgspec.convert({**told, "ts_ns": services.now_ns()}, StatusAnswer)
 
 
+async def scorecard(services: Services, ask: Ask) -> ScorecardAnswer:
+    """At most five minutes old."""
+    return msgspec.convert(await services.call("scorecard", Nothing(), ask.principal), ScorecardAnswer)
+
+
 ROUTES: Final = (
     Route(
         method="GET", path="/status", summary="The daemon at a glance", handle=status, rule=RULES["status"],
@@ -123,5 +143,9 @@ ROUTES: Final = (
     Route(
         method="GET", path="/arb/opportunities", summary="Opportunities, open and over", handle=opportunities,
         rule=RULES["opportunities"], query=OpportunityQuery, answer=OpportunityPage, tag="market", has_etag=True,
+    ),
+    Route(
+        method="GET", path="/arb/scorecard", summary="How often signals of each score won", handle=scorecard,
+        rule=RULES["scorecard"], answer=ScorecardAnswer, errors=(409,), tag="market",
     ),
 )  # fmt: skip

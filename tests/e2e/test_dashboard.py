@@ -149,6 +149,7 @@ async def _watch(watched: Watched) -> None:
     frames = page.locator(".figure", has_text="Frames/s").locator("b")
     await expect(frames).to_have_text(re.compile("[0-9]"), timeout=PATIENCE_MS)
     await page.wait_for_selector("#p-charts canvas")
+    await watched.says("#p-score .note", "Does a higher score win more often?")
     await page.keyboard.press("/")
     await page.keyboard.type("kraken")
     await expect(page.locator("#p-feeds tbody tr")).to_have_count(1)

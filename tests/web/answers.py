@@ -60,6 +60,11 @@ def answers() -> dict[str, Any]:
             "equity": "1", "result_today": "0", "unrealised": "0", "fees": {"USDT": "1"}, "fee_drift_bps": {},
             "dust": {}, "opportunities": 3, "funnel": {"planned": 3}, "counterfactual": {},
         },
+        "scorecard": {
+            "days": 7, "as_of": "2026-11-21T00:00:00+00:00", "n": 0, "wins": 0, "bins": [],
+            "verdict": "too few signals", "reason": "none",
+            "calibration": {"n": 0, "brier": None, "skill": None, "curve": []},
+        },
         "alerts": [ALERT],
         "alert.create": {"alert_id": "al1"},
         "alert.ack": {"done": "al1"},

@@ -39,6 +39,7 @@ async def test_the_manual_is_a_page_without_a_script():
         ("/status", "status", {}),
         ("/market/snapshot?symbol=BTC-USDT&venue=okx", "books", {"symbol": "BTC-USDT", "venue": "okx"}),
         ("/arb/opportunities?open_only=true&venue=okx", "opportunities", {"open_only": True, "venue": "okx"}),
+        ("/arb/scorecard", "scorecard", {}),
         ("/orders?status=filled&since_ns=5", "orders", {"status": "filled", "since_ns": 5}),
         ("/orders/o1", "order.show", {"order_id": "o1"}),
         ("/plans?symbol=BTC-USDT", "plans", {"symbol": "BTC-USDT"}),

@@ -9,6 +9,7 @@ import { $, setText } from "./dom.js";
 import * as feeds from "./feeds.js";
 import { may, model, take } from "./model.js";
 import * as opportunities from "./opportunities.js";
+import * as scorecard from "./scorecard.js";
 import { Stream } from "./stream.js";
 
 const VIEWS = {
@@ -19,13 +20,13 @@ const VIEWS = {
   account: [desk.render],
   "alert.raised": [feeds.renderAlerts],
 };
-const PANELS = ["p-opportunities", "p-plans", "p-orders", "p-feeds", "p-charts", "p-alerts", "p-account", "p-latency"];
+const PANELS = ["p-opportunities", "p-plans", "p-orders", "p-feeds", "p-charts", "p-alerts", "p-account", "p-score", "p-latency"];
 const KEYS = [
   ["h", "Halt all trading"],
   ["r", "Only reduce exposure"],
   ["a", "Resume trading"],
   ["/", "Filter by symbol or venue"],
-  ["1 – 8", "Go to a panel"],
+  ["1 – 9", "Go to a panel"],
   ["t", "Dark or light"],
   ["?", "This list"],
   ["Esc", "Close, or empty the filter"],
@@ -52,6 +53,7 @@ const stream = new Stream({
     model.user = welcome;
     document.documentElement.dataset.user = welcome.role;
     $("p-opportunities").hidden = !welcome.channels.includes("arb.signals");
+    scorecard.follow(api, welcome.channels.includes("arb.signals"));
     setText($("who"), `${welcome.user} · ${welcome.role}`);
     show("desk");
     draw(...everything());
@@ -88,6 +90,7 @@ async function begin() {
   opportunities.mount();
   feeds.mount();
   desk.mount(actions);
+  scorecard.mount();
   charts.describe();
   charts.mount().then(() => draw(charts.render));
   setInterval(() => draw(banner.render, banner.renderLink, opportunities.render, desk.render), 1000);
@@ -172,7 +175,7 @@ addEventListener("keydown", (event) => {
   else if (event.key === "/") $("filter").focus();
   else if (event.key === "?") tell({ title: "Keyboard", rows: KEYS });
   else if (event.key === "t") toggleTheme();
-  else if (/^[1-8]$/.test(event.key)) $(PANELS[event.key - 1]).focus();
+  else if (/^[1-9]$/.test(event.key)) $(PANELS[event.key - 1]).focus();
   else return;
   event.preventDefault();
 });
