@@ -43,12 +43,12 @@ class WebDoor:
         access: Access,
         replays: Replays,
         server: WebServer | None,
-        warn: Callable[[str], object],
+        log: Log,
         services: Services,
     ) -> None:
         self.config = config
         self._services = services
-        self._warn = warn
+        self._log = log
         self._sweeper: asyncio.Task[None] | None = None
         self.access = access
         self.server = server
@@ -68,6 +68,8 @@ class WebDoor:
             raise DoorError(f"the vault has no {error.args[0]} any more: {text}") from error
         except (BindError, StateFileError, ValueError) as error:
             raise DoorError(str(error)) from error
+        if self.server is not None and not self.access.book.state.users:
+            self._log.info("nobody can log in to the dashboard yet: `gambit user add EMAIL --role admin`")
         self._sweeper = asyncio.create_task(self._sweep(), name="access: sessions that are over")
 
     def _verifier(self) -> Verifier | None:
@@ -76,11 +78,11 @@ class WebDoor:
         try:
             found = [resolve(one, secrets, os.environ).encode() for one in self.config.api.webhook_secrets]
         except (VaultError, KeyError, OSError) as error:
-            self._warn(f"webhooks are not taken: {error}")
+            self._log.warning(f"webhooks are not taken: {error}")
             return None
         short = [one for one in found if len(one) < SECRET_BYTES_MIN]
         if short:
-            self._warn(f"webhooks are not taken: a secret has less than {SECRET_BYTES_MIN} bytes")
+            self._log.warning(f"webhooks are not taken: a secret has less than {SECRET_BYTES_MIN} bytes")
         return Verifier(found) if found and not short else None
 
     async def _sweep(self) -> None:
@@ -90,7 +92,7 @@ class WebDoor:
             try:
                 await self.access.logins.sweep()
             except OSError as error:
-                self._warn(f"sessions that are over could not be taken away: {error}")
+                self._log.warning(f"sessions that are over could not be taken away: {error}")
 
     async def close(self) -> None:
         """Nobody is let in any more."""
@@ -143,7 +145,7 @@ def build_web(
     pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
     api = config.api
     server = WebServer(pipeline, api.host, api.port, sockets=sockets) if api.enabled else None
-    return WebDoor(config, access, replays, server, lambda text: log.warning(text), services)
+    return WebDoor(config, access, replays, server, log, services)
 
 
 def _observer(registry: Registry) -> Callable[[str, int, int], None]:

@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from gambit.access.permissions import RULES
 from gambit.events.alerts import Severity
 from gambit.surface.control import Handler, Method
 from gambit.surface.rpc import Nothing
@@ -245,5 +246,6 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 
 def bind(handlers: Mapping[str, Handler]) -> dict[str, Method]:
-    """Each handler under its method's name with that method's parameters; raises KeyError for a name not above."""
-    return {name: Method(handler, PARAMS[name]) for name, handler in handlers.items()}
+    """Each handler under its method's name with that method's parameters; raises KeyError for a name not above, and for
+    one of which the permission table does not say who may."""
+    return {name: Method(handler, PARAMS[name]) for name, handler in handlers.items() if RULES[name]}

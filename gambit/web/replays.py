@@ -21,6 +21,7 @@ from gambit.web.problem import Problem
 FILE: Final = "replays.jsonl"
 KEPT_NS: Final = 24 * 3600 * 1_000_000_000
 KEPT_MAX: Final = 10_000
+LINES_MAX: Final = 4 * KEPT_MAX  # of the file; then it is written anew without what is old
 KEY: Final = re.compile(r"[!-~]{1,128}")
 
 
@@ -63,6 +64,7 @@ class Replays:
         self._known: dict[str, _Line] = {}
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}  # and how many have or want it
         self._writing = asyncio.Lock()
+        self._lines = 0
 
     def open(self) -> None:
         """Read what is kept and write it anew without what is old. A last line that a kill cut off is dropped: what it
@@ -75,10 +77,15 @@ class Replays:
             except msgspec.DecodeError:
                 continue
         self._forget()
-        fresh = self._path.with_suffix(".new")
+        self._rewrite(self._path)
+
+    def _rewrite(self, path: Path) -> None:
+        fresh = path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        _append(fresh, b"".join(msgspec.json.encode(line) + b"\n" for line in self._known.values()))
-        fresh.replace(self._path)
+        lines = list(self._known.values())
+        _append(fresh, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        fresh.replace(path)
+        self._lines = len(lines)
 
     @asynccontextmanager
     async def claim(self, scope: str, key: str, body: bytes) -> AsyncIterator[Claim]:
@@ -124,6 +131,11 @@ class Replays:
         if self._path is not None:
             async with self._writing:
                 await asyncio.to_thread(_append, self._path, msgspec.json.encode(line) + b"\n")
+                self._lines += 1
+                self._take(line)
+                if self._lines > LINES_MAX:
+                    self._forget()
+                    await asyncio.to_thread(self._rewrite, self._path)
         self._take(line)
 
     def _take(self, line: _Line) -> None:

@@ -20,6 +20,7 @@ IDLE_SEC: Final = 20.0  # to send the head of a request, or until the next one c
 TAKE_SEC: Final = 30.0  # to take an answer
 LINGER_SEC: Final = 1.0  # what is left of a body that nobody wants is swallowed for so long, so that the answer arrives
 FIELD_BYTES_MAX: Final = 16 * 1024  # of a header; a token that is too long is refused as one, not as bad HTTP
+BACKLOG: Final = 1024  # a burst of connections that overflows it is tried again by its senders, seconds later
 HANDSHAKE_SEC: Final = 10.0  # of TLS
 SWEEP_SEC: Final = 5.0
 CLOSE_SEC: Final = 2.0
@@ -87,7 +88,7 @@ class WebServer:
         try:
             patience = None if self._tls is None else HANDSHAKE_SEC
             self._server = await loop.create_server(
-                self._protocol, host, port, ssl=self._tls, ssl_handshake_timeout=patience
+                self._protocol, host, port, backlog=BACKLOG, ssl=self._tls, ssl_handshake_timeout=patience
             )
         except OSError as error:
             await runner.cleanup()

@@ -5,8 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gambit.access.permissions import Role
 from gambit.access.signatures import Signed, signature_of
+from gambit.web import replays
 from gambit.web.replays import KEPT_NS, Replays
 from tests.web.answers import answers
 from tests.web.rig import PASSWORD, SECOND_NS, Clock, Memory, Rig, audits, rig
@@ -122,6 +125,18 @@ async def test_s52_a_kill_in_between_is_told(tmp_path: Path):
         door.answers |= answers()
         told = await halted(door, await door.token(Role.ADMIN), "k1")
         assert (told.status, told.body["code"], door.calls) == (409, "unknown_outcome", [])
+
+
+async def test_s52_the_file_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """When it has too many lines it is written anew, without what is over; what is known stays."""
+    monkeypatch.setattr(replays, "LINES_MAX", 10)
+    async with rig(folder=tmp_path) as door:
+        door.answers |= answers()
+        token = await door.token(Role.ADMIN)
+        for at in range(12):
+            assert (await halted(door, token, f"k{at}")).status == 200
+        assert len((tmp_path / "replays.jsonl").read_bytes().splitlines()) < 24
+        assert (await halted(door, token, "k0")).headers["Idempotency-Replayed"] == "true"
 
 
 async def test_s52_keys_that_are_none_are_refused():
