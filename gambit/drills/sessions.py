@@ -16,6 +16,7 @@ from gambit.drills.ground import fills_of, orders_of, until
 from gambit.drills.registry import MARKET, PATIENT, drill
 from gambit.drills.scenario import Bench
 from gambit.drills.stage import PRIVATE, Stage
+from gambit.runtime.account_port import AccountPort
 from gambit.runtime.transport import LinkError, PicowsTransport
 from gambit.sim.certificate import make_certificate
 from gambit.sim.server import Server, server_context
@@ -133,8 +134,10 @@ async def limits_are_heeded(stage: Stage) -> None:
 
 @drill("F82")
 async def key_revoked(stage: Stage) -> None:
-    """OKX knows our key no more: it is left alone, the others trade, somebody is told; with the key back it trades."""
+    """OKX knows our key no more: it is left alone, the others trade, somebody is told. With the key back, and an
+    operator's word to try it again, it trades."""
     port = stage.ground.dealing.ports["okx"]
+    stage.need(isinstance(port, AccountPort), "okx is traded at over its own adapter")
     stage.strike("okx", "expire_session", revoke=True)
     await stage.trade_until("okx", lambda: not port.is_up, why="okx's stream is down")
     before = len(orders_of(stage.ground.exchanges["okx"]))
@@ -145,6 +148,9 @@ async def key_revoked(stage: Stage) -> None:
     stage.need(len(orders_of(stage.ground.exchanges["okx"])) == before, "I06: an order with a revoked key")
     stage.need(any(line.startswith("okx:") for line in stage.alarms()), "I24: nobody was told")
     stage.clear("okx")
+    if isinstance(port, AccountPort):
+        await until(lambda: port.admission.held is not None, why="okx's account is held")
+        port.release()
     await until(lambda: port.is_up, 45.0, "okx's stream stands again")
     await stage.settle()
 
