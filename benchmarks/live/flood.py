@@ -10,6 +10,7 @@ from benchmarks.live.__main__ import CONTEXT, one_venue
 from benchmarks.live.sender import Schedule, send
 from benchmarks.peers.ours import open_market
 from benchmarks.report import machine
+from gambit._core.inlet import Intake
 from gambit.engine.market import Market
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.transport import Link, PicowsTransport
@@ -81,34 +82,34 @@ def run(schedule: Schedule, *, busy: bool) -> tuple[Market, float, float]:
 
 
 class _Reader:
-    """Counts frames through the market, and times from the first to the last."""
+    """Frames go into the market as the daemon's do; counts them after each read, and takes times from first to last."""
 
     def __init__(self, market: Market, conn: int, opening: int, total: int) -> None:
         self.market = market
-        self.conn = conn
-        self.left_to_open = opening
-        self.left = total
+        self.on_message = Intake(market.hot, conn)
+        self.before = self.frames
+        self.opening = opening
+        self.total = total
         self.opened = asyncio.Event()
         self.ended: asyncio.Future[tuple[float, float]]
         self.cpu = self.wall = 0.0
 
-    def on_open(self, link: Link) -> None: ...
+    @property
+    def frames(self) -> int:
+        """All of the venue so far."""
+        return int(self.market.hot.venue_counts(0)["frames"])
 
-    def on_message(self, data: bytes, recv_ns: int) -> None:
-        self.market.on_frame(self.conn, data, recv_ns)
-        if self.left_to_open:
-            self.left_to_open -= 1
-            if not self.left_to_open:
-                self.opened.set()
-                self.cpu, self.wall = time.process_time(), time.perf_counter()
-            return
-        self.left -= 1
-        if not self.left:
-            self.ended.set_result((time.process_time() - self.cpu, time.perf_counter() - self.wall))
+    def on_open(self, link: Link) -> None: ...
 
     def on_heard(self, recv_ns: int) -> None:
         if self.market.pairs.pending[0]:
             self.market.opportunities()
+        came = self.frames - self.before
+        if came == self.opening and not self.opened.is_set():
+            self.opened.set()
+            self.cpu, self.wall = time.process_time(), time.perf_counter()
+        if came == self.opening + self.total and not self.ended.done():
+            self.ended.set_result((time.process_time() - self.cpu, time.perf_counter() - self.wall))
 
     def on_close(self, reason: str, bug: Exception | None) -> None: ...
 

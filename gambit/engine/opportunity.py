@@ -12,18 +12,35 @@ SCHEMA_VERSION = "2"
 NAMESPACE = uuid.NAMESPACE_OID
 _NAMESPACE_BYTES = NAMESPACE.bytes
 
-RAISED_NUMBERS = (
-    "spread_bps", "net_bps", "profit_quote", "qty", "buy_vwap", "sell_vwap", "liquidity", "sigma", "persistence",
-    "window_mean_bps", "window_max_bps", "impact_bps", "score",
-)  # fmt: skip
-RAISED_STATE = ("seq_buy", "seq_sell", "book_age_buy_ns", "book_age_sell_ns")
-
 
 class Listing(NamedTuple):
     """A market by its names."""
 
     venue: str
     symbol: str
+
+
+class _Route:
+    """What all events of a directed pair share; computed once."""
+
+    __slots__ = ("base", "buy", "episode_id", "key", "order", "quote", "sell", "start_ns", "symbol")
+
+    def __init__(self, symbol: str, buy: Listing, sell: Listing) -> None:
+        self.symbol = symbol
+        self.buy = buy
+        self.sell = sell
+        self.base, self.quote = buy.symbol.split("-")[:2]
+        self.key = f"{symbol}|{buy.venue}|{sell.venue}|{buy.symbol}|{sell.symbol}"
+        self.order = (symbol, buy.venue, sell.venue, buy.symbol, sell.symbol)
+        self.start_ns = -1  # of the episode that was named last
+        self.episode_id = ""
+
+    def episode(self, start_ns: int) -> str:
+        """The id of the episode that began then."""
+        if start_ns != self.start_ns:
+            self.episode_id = named_id(f"{self.key}|{start_ns}|episode")
+            self.start_ns = start_ns
+        return self.episode_id
 
 
 class Namer:
@@ -34,69 +51,78 @@ class Namer:
         self.listings = listings
         self.groups = groups
         self.ttl_sec = ttl_sec
+        self._routes: dict[tuple[int, int, int], _Route] = {}
 
     def named(self, events: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
         """Events in the order they are told: as they happened, and those of one instant by name (D14)."""
         if len(events) > 1:
             events = sorted(events, key=self._order)
-        return [self._dict(event) for event in events]
+        return [self._raised(event) if event["raised"] else self._closed(event) for event in events]
 
     def _order(self, event: Mapping[str, Any]) -> tuple[object, ...]:
-        buy, sell = self._pair(event)
         is_late = event.get("reason") != "different_coin"
         own_time = event["recv_ns"] if event.get("reason") == "stale" else 0
-        names = (self._symbol(event), buy.venue, sell.venue, buy.symbol, sell.symbol)
-        return (event["batch"], is_late, own_time, *names)
+        return (event["batch"], is_late, own_time, *self._route(event).order)
 
-    def _pair(self, event: Mapping[str, Any]) -> tuple[Listing, Listing]:
-        return self.listings[event["buy"]], self.listings[event["sell"]]
+    def _route(self, event: Mapping[str, Any]) -> _Route:
+        place = event["buy"], event["sell"], event["name"]
+        route = self._routes.get(place)
+        if route is None:
+            buy, sell, name = self.listings[place[0]], self.listings[place[1]], place[2]
+            route = self._routes[place] = _Route(buy.symbol if name == 0 else self.groups[name - 1], buy, sell)
+        return route
 
-    def _symbol(self, event: Mapping[str, Any]) -> str:
-        name: int = event["name"]
-        return self._pair(event)[0].symbol if name == 0 else self.groups[name - 1]
-
-    def _dict(self, event: Mapping[str, Any]) -> dict[str, object]:
-        buy, sell = self._pair(event)
-        symbol = self._symbol(event)
-        key = f"{symbol}|{buy.venue}|{sell.venue}|{buy.symbol}|{sell.symbol}"
-        raw_signal_id = named_id(f"{key}|{event['start_ns']}|episode")
-        if not event["raised"]:
-            return self._closed(event, symbol, buy, sell, raw_signal_id)
-        recv_ns = event["recv_ns"]
-        base, quote = buy.symbol.split("-")[:2]
+    def _raised(self, event: Mapping[str, Any]) -> dict[str, object]:
+        route = self._route(event)
+        buy, sell, recv_ns = route.buy, route.sell, event["recv_ns"]
+        raw_signal_id = route.episode(event["start_ns"])
         return {
             "event": "raised",
             "recv_ns": recv_ns,
             "ts": rfc3339(recv_ns),
-            "opp_id": named_id(f"{key}|{recv_ns}|signal"),
+            "opp_id": named_id(f"{route.key}|{recv_ns}|signal"),
             "raw_signal_id": raw_signal_id,
             "correlation_id": raw_signal_id,
-            "symbol": symbol,
+            "symbol": route.symbol,
             "symbol_buy": buy.symbol,
             "symbol_sell": sell.symbol,
-            "base_asset": base,
-            "quote_asset": quote,
+            "base_asset": route.base,
+            "quote_asset": route.quote,
             "venue_buy": buy.venue,
             "venue_sell": sell.venue,
-            **{name: event[name] for name in RAISED_NUMBERS},
+            "spread_bps": event["spread_bps"],
+            "net_bps": event["net_bps"],
+            "profit_quote": event["profit_quote"],
+            "qty": event["qty"],
+            "buy_vwap": event["buy_vwap"],
+            "sell_vwap": event["sell_vwap"],
+            "liquidity": event["liquidity"],
+            "sigma": event["sigma"],
+            "persistence": event["persistence"],
+            "window_mean_bps": event["window_mean_bps"],
+            "window_max_bps": event["window_max_bps"],
+            "impact_bps": event["impact_bps"],
+            "score": event["score"],
             "ttl_sec": self.ttl_sec,
-            **{name: event[name] for name in RAISED_STATE},
+            "seq_buy": event["seq_buy"],
+            "seq_sell": event["seq_sell"],
+            "book_age_buy_ns": event["book_age_buy_ns"],
+            "book_age_sell_ns": event["book_age_sell_ns"],
             "degraded": False,
             "data_quality": "ok",
             "schema_ver": SCHEMA_VERSION,
         }
 
-    def _closed(
-        self, event: Mapping[str, Any], symbol: str, buy: Listing, sell: Listing, raw_signal_id: str
-    ) -> dict[str, object]:
+    def _closed(self, event: Mapping[str, Any]) -> dict[str, object]:
+        route = self._route(event)
         recv_ns, start_ns = event["recv_ns"], event["start_ns"]
         return {
             "event": "closed",
             "recv_ns": recv_ns,
-            "symbol": symbol,
-            "venue_buy": buy.venue,
-            "venue_sell": sell.venue,
-            "raw_signal_id": raw_signal_id,
+            "symbol": route.symbol,
+            "venue_buy": route.buy.venue,
+            "venue_sell": route.sell.venue,
+            "raw_signal_id": route.episode(start_ns),
             "duration_ns": recv_ns - start_ns,
             "max_net_bps": event["max_net_bps"],
             "max_profit_quote": event["max_profit_quote"],
