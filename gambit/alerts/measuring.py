@@ -47,6 +47,8 @@ class Reader:
         self._labels = numbers.labels(measure.metric)
         self._bounds = numbers.bounds(measure.metric)
         check(measure, numbers)
+        is_as_it_stands = measure.how == "value" and not measure.over and not measure.only
+        self._is_plain = is_as_it_stands and self.names == self._labels  # nothing is left out, summed or divided
         self._window_ns = measure.window_sec * SECOND_NS
         self._points: deque[tuple[int, dict[Labels, list[float]]]] = deque()
 
@@ -63,6 +65,8 @@ class Reader:
         return found
 
     def _values(self) -> dict[Labels, float]:
+        if self._is_plain:
+            return dict(self.numbers.series(self.measure.metric))
         own = self._summed(self.measure.metric)
         if not self.measure.over:
             return {scope: value[0] for scope, value in own.items()}

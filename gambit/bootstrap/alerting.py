@@ -120,7 +120,7 @@ class Alerting:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            self.turn()
+            await self.turn()
             due = max(due + TICK_SEC, loop.time())
             await self._until(due)
 
@@ -137,13 +137,16 @@ class Alerting:
             pass
         self._poked.clear()
 
-    def turn(self) -> None:
-        """Look at everything once."""
-        now_ns = self._clock.now_ns()
+    async def turn(self) -> None:
+        """Look at everything once; in three pieces, for the loop has frames to read."""
         self._registry.refresh()
+        await asyncio.sleep(0)
+        now_ns = self._clock.now_ns()
         self._remind_of_secrets(now_ns)
         for look in self.on_turn:
             look(now_ns)
+        await asyncio.sleep(0)
+        now_ns = self._clock.now_ns()
         self.write(self.engine.tick(now_ns))
         if self._is_changed or now_ns - self._kept_ns > KEEP_SEC * SECOND_NS:
             self._keep(now_ns)

@@ -104,6 +104,7 @@ class Post:
         self._follower = self._journal.follow(start)
         for item in self.outbox.restore(left, self._now_ns()):
             self._on_dead(item, "", "its channel is not in the configuration any more")
+        self._write(msgspec.json.encode(self.outbox.left(self._seq)))  # a kill before the first news has a cursor too
         self._wake.set()
 
     def _read(self) -> Left:

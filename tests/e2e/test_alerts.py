@@ -3,12 +3,14 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from benchmarks.live.alerts import measure
 from gambit.bootstrap import Options
 from gambit.bootstrap.alerting import Alerting
+from gambit.journal import JournalFailed
 from gambit.notify.signing import Verifier
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
@@ -125,6 +127,22 @@ async def test_an_alert_outlives_the_daemon_and_the_channel(tmp_path: Path) -> N
             [done] = await asked(daemon, "alert.test")
             assert (done["channel"], done["ok"]) == ("hook", True)
             await until(lambda: 'gambit_alert_deliveries_total{channel="hook"} 1' in rendered(daemon))
+
+
+async def test_what_the_journal_does_not_take_is_told(tmp_path: Path) -> None:
+    """A journal that fails raises the alert that matters most: it leaves all the same, and trading halts."""
+    inbox = Inbox()
+    async with http_server(inbox) as url, exchanges(Scenario(symbols=("BTC-USDT",))) as server:
+        env = {"HOOK": f"{url}/hook", "SECRET": "0123456789abcdef"}
+        hook = '{name="hook", kind="webhook", url="env:HOOK", secret="env:SECRET", allow_private=true}'
+        config = config_for(server, tmp_path / "state", f"notify.channels = [{hook}]", symbols=("BTC-USDT",))
+        async with running(config, Options(env=env)) as (daemon, _):
+            journal = daemon.parts.keeping.journal
+            with mock.patch.object(type(journal), "failed", "the disk is full"), mock.patch.object(
+                journal, "append", side_effect=JournalFailed("the disk is full")
+            ):  # fmt: skip
+                await inbox.until(lambda: any(b"the journal takes no more records" in r[2] for r in inbox.requests))
+            assert alerting_of(daemon).engine.firing("journal_failed") == 1
 
 
 def rendered(daemon: Daemon) -> str:
