@@ -7,7 +7,7 @@ import pytest
 
 from gambit.bootstrap.reloading import Reloading, differences
 from gambit.config.loading import load
-from tests.e2e.live import Lines
+from gambit.drills.ground import Lines
 
 
 class Logs:

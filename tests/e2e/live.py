@@ -10,6 +10,7 @@ from typing import Any
 from gambit.bootstrap import Options, build
 from gambit.config import Config
 from gambit.config.loading import load_layers
+from gambit.drills.ground import Lines
 from gambit.runtime.clock import Clock, SystemClock
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
@@ -17,26 +18,6 @@ from gambit.sim.world import DIALECTS, Scenario, World
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
 PATIENCE_SEC = 20.0
-
-
-class Lines:
-    """A log that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, dict[str, Any]]] = []
-
-    def info(self, event: str, **fields: Any) -> None:
-        self.lines.append(("info", event, fields))
-
-    def warning(self, event: str, **fields: Any) -> None:
-        self.lines.append(("warning", event, fields))
-
-    def error(self, event: str, **fields: Any) -> None:
-        self.lines.append(("error", event, fields))
-
-    def of(self, level: str) -> list[str]:
-        """The events of a level."""
-        return [event for its, event, _ in self.lines if its == level]
 
 
 def config_for(server: Server, state_dir: Path, *settings: str, symbols: Sequence[str] = SYMBOLS) -> Config:
