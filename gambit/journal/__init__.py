@@ -1,6 +1,6 @@
 """The journal: every input and every intent, in order, hash-chained, before anything is done about it."""
 
-from gambit.journal.chain import Proof
+from gambit.journal.chain import Proof, prove_sealed_before
 from gambit.journal.checkpoint import Checkpoint
 from gambit.journal.frame import Record
 from gambit.journal.journal import Journal
@@ -33,6 +33,7 @@ __all__ = [
     "WrittenJournal",
     "open_journal",
     "places",
+    "prove_sealed_before",
     "read_journal",
     "verify",
 ]

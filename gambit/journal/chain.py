@@ -5,6 +5,7 @@ disk; only when that fails is it read record by record, to name the one that is 
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +50,11 @@ def prove(
     *,
     every_record: bool,
     told: Told = lambda _done, _total: None,
+    trusted_seq: int = 0,
 ) -> Proof | None:
     """Prove the journal in `folder`; None when there is none. With `every_record` nothing is left to digests, and the
-    signature of every checkpoint is checked.
+    signature of every checkpoint is checked. Segments that end before record `trusted_seq` are left for
+    `prove_sealed_before`, all but their headers.
 
     Raises JournalDamaged (JournalTruncated when the end is missing), JournalFromFuture, OSError.
     """
@@ -65,7 +68,9 @@ def prove(
     reading = _Reading(key, {stored.head.seq for stored in heads})
     done = 0
     for segment, follower, size in zip(found[:-1], found[1:], sizes, strict=False):
-        if every_record or digest(segment.path, size).digest() != follower.header.digest:
+        if follower.header.first_seq > trusted_seq and (
+            every_record or digest(segment.path, size).digest() != follower.header.digest
+        ):
             _prove_sealed(reading.read(segment), follower, size)
         done += size
         told(done, sum(sizes))
@@ -85,6 +90,27 @@ def prove(
         torn=reading.torn,
         stored_seq=max((stored.head.seq for stored in heads), default=None),
     )
+
+
+def prove_sealed_before(folder: Path, seq: int, goes_on: Callable[[], bool] = lambda: True) -> int:
+    """Prove the segments that end before a record, by their digests, while it `goes_on`; gives how many it proved. What
+    is retired meanwhile is left out. Blocks, for as long as the disk takes to read them.
+
+    Raises JournalDamaged, JournalFromFuture, OSError.
+    """
+    count = 0
+    for segment, follower in pairwise(segments(folder)):
+        if follower.header.first_seq > seq or not goes_on():
+            break
+        try:
+            size = segment.path.stat().st_size
+            is_whole = digest(segment.path, size).digest() == follower.header.digest
+        except FileNotFoundError:
+            continue
+        if not is_whole:
+            _prove_sealed(_Reading(None, set()).read(segment), follower, size)
+        count += 1
+    return count
 
 
 def _check_birth(segment: Segment) -> None:

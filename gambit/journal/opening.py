@@ -34,9 +34,15 @@ def places(state_dir: Path, second_head: str = "") -> Places:
 
 
 def open_journal(
-    at: Places, policy: Policy, now_ns: int, disk: Disk | None = None, told: Told = lambda _done, _total: None
+    at: Places,
+    policy: Policy,
+    now_ns: int,
+    disk: Disk | None = None,
+    told: Told = lambda _done, _total: None,
+    trusted_seq: int = 0,
 ) -> Journal:
-    """Open the journal, or make it. A torn end is cut off and reported in `opened.torn`. Blocks while it proves.
+    """Open the journal, or make it. A torn end is cut off and reported in `opened.torn`. Blocks while it proves: all
+    but the segments before record `trusted_seq`, which are the caller's to prove later (`prove_sealed_before`).
 
     Raises JournalInUse, JournalDamaged, JournalTruncated, JournalFromFuture, JournalError, OSError.
     """
@@ -45,7 +51,12 @@ def open_journal(
     try:
         signer = load_signer(at.key)
         proof = prove(
-            at.folder, load_public_key(public_key_file(at.key)), stored_heads(at.heads), every_record=False, told=told
+            at.folder,
+            load_public_key(public_key_file(at.key)),
+            stored_heads(at.heads),
+            every_record=False,
+            told=told,
+            trusted_seq=trusted_seq,
         )
         position = _begun(at.folder, disk, now_ns) if proof is None else _continued(at.folder, proof)
         heads = HeadFiles(at.heads)

@@ -180,6 +180,7 @@ class Daemon:
                 self._state = "safe_mode" if self.is_safe_mode else "running"
                 self._tell_ready()
                 on_ready()
+                self._supervisor.start("journal proof", parts.keeping.prove_rest(), may_end=True)
                 await self.stopping.wait()
         finally:
             self._state = "stopping"

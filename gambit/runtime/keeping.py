@@ -9,11 +9,20 @@ from typing import Any, Final
 
 from gambit.config import Config
 from gambit.engine.standing import Standing
-from gambit.journal import Journal, JournalError, JournalFailed, Places, Policy, open_journal, places
+from gambit.journal import (
+    Journal,
+    JournalError,
+    JournalFailed,
+    Places,
+    Policy,
+    open_journal,
+    places,
+    prove_sealed_before,
+)
 from gambit.runtime.backup import Sources, write_backup
 from gambit.runtime.clock import Clock
 from gambit.runtime.process import state_dir
-from gambit.runtime.snapshots import Snapshots, snapshots_folder
+from gambit.runtime.snapshots import Snapshots, newest_seq, snapshots_folder
 from gambit.store import Folders, Snapshot, Store
 from gambit.store.archive import kept_days
 
@@ -54,7 +63,13 @@ class Keeping:
     """An open journal and the store that follows it; made by `open_keeping`, before anything is traded."""
 
     def __init__(
-        self, config: Config, clock: Clock, journal: Journal, store: Store, report: Callable[[str], None]
+        self,
+        config: Config,
+        clock: Clock,
+        journal: Journal,
+        store: Store,
+        report: Callable[[str], None],
+        trusted_seq: int = 0,
     ) -> None:
         self.journal = journal
         self.store = store
@@ -66,6 +81,8 @@ class Keeping:
         self._config = config
         self._clock = clock
         self._report = report
+        self._trusted_seq = trusted_seq
+        self._is_closing = False
 
     @property
     def exports(self) -> Path:
@@ -86,6 +103,12 @@ class Keeping:
             return {**_file(snapshot), "path": str(path), "bytes": path.stat().st_size}
         finally:
             copy.unlink(missing_ok=True)
+
+    async def prove_rest(self) -> None:
+        """Prove what the start left out: the segments before its snapshot, which nothing of it was made of. Raises
+        JournalError."""
+        folder = journal_places(self._config).folder
+        await asyncio.to_thread(prove_sealed_before, folder, self._trusted_seq, lambda: not self._is_closing)
 
     async def retire_on(self) -> None:
         """For ever: delete journal segments that are old enough and that neither the store nor a start needs; once an
@@ -119,6 +142,7 @@ class Keeping:
 
     async def close(self) -> bool:
         """Sign a checkpoint, write everything; gives whether the store caught up in time. Raises JournalFailed."""
+        self._is_closing = True
         try:
             with contextlib.suppress(JournalFailed):  # closing it says so
                 await self.keep_standing()
@@ -133,7 +157,9 @@ def open_keeping(config: Config, clock: Clock, report: Callable[[str], None]) ->
     Blocks. Raises JournalError and its family, ValueError for a retention that cannot be, OSError.
     """
     kept_days(config.store.retention)  # before anything is opened
-    journal = open_journal(journal_places(config), journal_policy(config), clock.now_ns())
+    at = journal_places(config)
+    trusted_seq = newest_seq(snapshots_folder(at.folder))
+    journal = open_journal(at, journal_policy(config), clock.now_ns(), trusted_seq=trusted_seq)
     if journal.opened is not None and journal.opened.torn is not None:
         torn = journal.opened.torn
         report(f"the journal ended inside a record: {torn.dropped} bytes after byte {torn.offset} were dropped")
@@ -142,7 +168,7 @@ def open_keeping(config: Config, clock: Clock, report: Callable[[str], None]) ->
         now_ns=clock.now_ns, report=report,
     )  # fmt: skip
     store.start()
-    return Keeping(config, clock, journal, store, report)
+    return Keeping(config, clock, journal, store, report, trusted_seq)
 
 
 def sources(config: Config, database: Path) -> Sources:

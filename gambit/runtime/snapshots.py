@@ -62,6 +62,11 @@ class Found(NamedTuple):
     seq: int
 
 
+def newest_seq(folder: Path) -> int:
+    """The record that the newest snapshot of a folder says it belongs to, unproved; 0 without one."""
+    return max((int(path.stem) for path in folder.glob(f"*{ENDING}") if path.stem.isdigit()), default=0)
+
+
 class Snapshots:
     """The snapshots of one journal. `report` hears what an operator should know."""
 

@@ -16,6 +16,7 @@ from gambit.journal import (
     Policy,
     open_journal,
     places,
+    prove_sealed_before,
     verify,
 )
 from gambit.journal.frame import HASH_BYTES, HEADER_BYTES, encode_record, genesis
@@ -214,3 +215,29 @@ def test_two_writers_are_one_too_many(fill: Fill, at: Places) -> None:
 
     asyncio.run(run())
     assert reopened(at) == 0
+
+
+def test_what_a_start_left_out_is_proved_later(fill: Fill, at: Places) -> None:
+    """The segments before the trusted record open unread; a byte that changed in one of them is found by the proof that
+    follows, and one from there on at once."""
+    fill(60, SMALL)
+    found = segments(at.folder)
+    assert len(found) > 4
+    middle = found[3].header.first_seq
+    assert prove_sealed_before(at.folder, middle) == 3
+    assert prove_sealed_before(at.folder, middle, lambda: False) == 0
+    path = found[1].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
+
+    async def opened(trusted_seq: int) -> None:
+        await open_journal(at, Policy(), 0, trusted_seq=trusted_seq).close()
+
+    asyncio.run(opened(middle))
+    with pytest.raises(JournalDamaged, match=path.name):
+        prove_sealed_before(at.folder, middle)
+    assert prove_sealed_before(at.folder, found[1].header.first_seq) == 1
+    with pytest.raises(JournalDamaged, match=path.name):
+        asyncio.run(opened(found[2].header.first_seq - 1))
+    path.write_bytes(whole)
+    assert verify(at) is not None
