@@ -475,7 +475,11 @@ class AccountPort:
         return self._stream is not None and self._stream.is_ready
 
     def _ask_unknown(self) -> list[Fact]:
-        return [*(self._list_open() if "open_orders" in self.admission.unknown else []), *self._ask_rights()]
+        """Once more, unless the question is still on its way: a budget that is used up wants no second one."""
+        under_way = {asked.what for asked in self.account.pending.values()}
+        self._asked_ns = self._clock.mono_ns()
+        wants_list = "open_orders" in self.admission.unknown - under_way
+        return [*(self._list_open() if wants_list else []), *([] if "rights" in under_way else self._ask_rights())]
 
     def _ask_rights(self) -> list[Fact]:
         """What the keys may do, unless that is known or the venue does not tell."""
