@@ -16,7 +16,7 @@ import uvloop
 
 from gambit.bootstrap import Options
 from gambit.bootstrap.running import run_daemon
-from gambit.config import load_layers
+from gambit.config import Config, load_layers
 from gambit.journal import JournalError
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.process import ProcessError
@@ -27,7 +27,9 @@ REFUSED = 1
 
 def main(path: Path, keys: dict[str, Keys]) -> int:
     """Run it to its end; a start that is refused says why on standard error and gives 1."""
-    config = load_layers(path, {}, ()).config
+
+    def load() -> Config:
+        return load_layers(path, {}, ()).config
 
     def on_ready(daemon: Daemon) -> None:
         if keys:
@@ -35,7 +37,7 @@ def main(path: Path, keys: dict[str, Keys]) -> int:
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(run_daemon(config, os.environ, Options(keys=keys), on_ready=on_ready))
+            return runner.run(run_daemon(load(), os.environ, Options(keys=keys), on_ready=on_ready, load=load))
     except (ProcessError, JournalError) as error:
         click.echo(f"gambit: {error}", err=True)
         return REFUSED

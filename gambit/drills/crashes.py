@@ -151,7 +151,11 @@ async def second_instance(bench: Bench) -> None:
         await other.until_ready()
         await first.ask("reduce", {"reason": "the other one is to trade"})
         await traded(there)
-        await until(lambda: first.has_said("trading is halted: epoch"), 40.0, "the first one notices")
+        try:
+            await until(lambda: first.has_said("trading is halted: another daemon"), 40.0)
+        except Broken:
+            said = [str(line.get("event", "")) for line in first.lines if line.get("level") in ("warning", "error")]
+            raise Broken(f"I15: the first one does not notice the other; it says {said[-3:]}") from None
         status = await first.ask("status")
         bench.need(status["trading_state"] == "HALTED", f"I15: {status['trading_state']}")
 

@@ -11,23 +11,26 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from gambit.drills import books, crashes, fills, imbalance, sessions, times, unknown
-from gambit.drills.catalogue import NOT_APPLICABLE, SCENARIOS
+from gambit.drills import (
+    books,
+    crashes,
+    fills,
+    halts,
+    imbalance,
+    sessions,
+    storage,
+    strains,
+    times,
+    unknown,
+)
+from gambit.drills.catalogue import NOT_APPLICABLE, NOT_BUILT, SCENARIOS
 from gambit.drills.ground import Ground, ground, until
 from gambit.drills.registry import DRILLS
 from gambit.drills.scenario import Bench, Broken, Drill, Ended, Result, Scenario, Setting
 from gambit.drills.stage import Stage
 
-PLAYED: Final = (
-    unknown,
-    fills,
-    imbalance,
-    books,
-    sessions,
-    times,
-    crashes,
-)  # importing a group's module registers its drills
-NOT_BUILT: Final = "no drill plays this yet"
+# Importing a group's module registers its drills.
+PLAYED: Final = (unknown, fills, imbalance, books, sessions, times, crashes, storage, halts, strains)
 QUIET_SEC: Final = 20.0
 
 Told = Callable[[Result], None]
@@ -57,7 +60,7 @@ class Rehearsal:
 
     async def run(self) -> list[Result]:
         """Play them all; the results in the order of the catalogue."""
-        with tempfile.TemporaryDirectory(prefix="gambit-drill-") as folder:
+        with tempfile.TemporaryDirectory(prefix="gambit-drill-", ignore_cleanup_errors=True) as folder:
             try:
                 for scenario in self.scenarios:
                     if scenario.id not in DRILLS:
@@ -150,4 +153,4 @@ def unplayed(scenario: Scenario) -> Result:
     """Why a scenario is not played."""
     reason = NOT_APPLICABLE.get(scenario.id)
     ended = Ended.NOT_BUILT if reason is None else Ended.NOT_APPLICABLE
-    return Result(scenario=scenario, ended=ended, reason=reason or NOT_BUILT)
+    return Result(scenario=scenario, ended=ended, reason=reason or NOT_BUILT[scenario.id])

@@ -1,16 +1,17 @@
 """``python -m tests.simulation 0 2000``: a campaign; ``--mutants`` shows which planted bugs it catches,
 ``--shrink SEED`` reduces a red seed to the faults it needs, ``--twice`` holds every trace against a second run,
-``--tasks`` plays the daemon's own coroutines, which may die at any await."""
+``--tasks`` plays the daemon's own coroutines, which may die at any await, ``--large`` episodes of six venues and a
+minute of fire. A campaign ends with what it covered (I25)."""
 
 import sys
 import time
 from collections import Counter
 
-from gambit.engine.order import EDGES
+from tests.simulation.coverage import coverage
 from tests.simulation.episodes import Outcome, play, shrunk
 from tests.simulation.household import Household
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.shell import Shell
+from tests.simulation.shell import Large, Shell
 
 
 def main(words: list[str]) -> int:
@@ -23,7 +24,8 @@ def main(words: list[str]) -> int:
     low, high = int(words[0]), int(words[1])
     if "--mutants" in words:
         return mutants(low, high)
-    return campaign(low, high, "--twice" in words, Household if "--tasks" in words else Shell)
+    world = Household if "--tasks" in words else Large if "--large" in words else Shell
+    return campaign(low, high, "--twice" in words, world)
 
 
 def campaign(low: int, high: int, twice: bool, world: type[Shell] = Shell) -> int:
@@ -40,18 +42,11 @@ def campaign(low: int, high: int, twice: bool, world: type[Shell] = Shell) -> in
     red = [outcome for outcome in outcomes if outcome.broken]
     for outcome in red:
         print(outcome.broken)
-    fired = sum((outcome.fired for outcome in outcomes), Counter())
-    edges = sum((outcome.edges for outcome in outcomes), Counter())
     ends = sum((outcome.ends for outcome in outcomes), Counter())
-    everything = {(str(s), str(on), str(t)) for (s, on), targets in EDGES.items() for t in targets}
     print(f"{high - low} seeds, {(high - low) / seconds:.1f}/s, {len(red)} broken, {differing} not deterministic")
     print("episodes ended:", dict(ends))
-    packed, recalled = sum(outcome.packed for outcome in outcomes), sum(outcome.recalled for outcome in outcomes)
-    print(f"episodes packed at the end: {packed}, taken out again: {recalled}")
-    print("faults fired:", dict(sorted(fired.items())))
-    print(f"edges walked: {len(everything & set(edges))} of {len(everything)}")
-    for edge in sorted(everything):
-        print(f"  {edges[edge]:>8}  {' '.join(edge)}")
+    for line in coverage(outcomes):
+        print(line)
     return 1 if red or differing else 0
 
 

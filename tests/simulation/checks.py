@@ -9,7 +9,20 @@ from gambit.engine.risk import exposure
 from gambit.engine.standing import Standing
 from gambit.engine.trading_state import Trading
 from gambit.events import read
-from gambit.events.orders import Busted, Cancelled, Expired, Filled, OrderFound, OrderIntended, OrderMoved, Unhedged
+from gambit.events.orders import (
+    Busted,
+    Cancelled,
+    DustMoved,
+    Expired,
+    Filled,
+    OrderFound,
+    OrderIntended,
+    OrderMoved,
+    PlanClosed,
+    PlanReopened,
+    ScopeHalted,
+    Unhedged,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.shell import Shell
@@ -37,6 +50,7 @@ class Checks:
         self.filled: dict[str, Decimal] = {}
         self.told: dict[str, Decimal] = {}  # what a venue last said an order was filled by
         self.edges: Counter[tuple[str, str, str]] = Counter()
+        self.branches: Counter[str] = Counter()
         self.travelling: dict[str, OrderIntended] = {}
         self.sent_ns: dict[str, int] = {}
         self.lost_keys: set[str] = set()  # intents that went with the power; to be adopted
@@ -55,6 +69,11 @@ class Checks:
         """I04, I05: every move is an edge, and continues where the order was."""
         if isinstance(fact, OrderIntended):
             self.need(fact.key not in self.statuses, "I01", f"{fact.key} is intended twice")
+            self.edges["created", "stored", "planned"] += 1  # an intent states the three in one
+            self.edges["planned", "intended", "pending_submission"] += 1
+            self.branches[f"order for {fact.purpose}"] += 1
+            self.branches["order adopted"] += fact.adopted
+            self.branches["order retried"] += bool(fact.retry_of)
             self.statuses[fact.key] = "pending_submission"
             self.not_blind(fact)
         elif isinstance(fact, OrderMoved):
@@ -76,6 +95,19 @@ class Checks:
             self.told[self.owners[fact.exec_id]] = D(0)  # what was told before counts it in
         elif isinstance(fact, Unhedged):
             self.alarms += 1
+            self.branches[f"unhedged: {fact.reason}"] += 1
+        self.branch(fact)
+
+    def branch(self, fact: Any) -> None:
+        """Which way the compensation went (I25)."""
+        if isinstance(fact, PlanClosed):
+            self.branches[f"closed {fact.end}{' after compensating' if fact.compensations else ''}"] += 1
+        elif isinstance(fact, PlanReopened):
+            self.branches[f"reopened by {fact.cause}"] += 1
+        elif isinstance(fact, DustMoved):
+            self.branches[f"dust {'in' if fact.qty > 0 else 'out'}"] += 1
+        elif isinstance(fact, ScopeHalted):
+            self.branches["symbol halted"] += 1
 
     def not_blind(self, intent: OrderIntended) -> None:
         """F42: nothing is compensated while a venue may still execute an order of the same plan."""
@@ -113,7 +145,7 @@ class Checks:
                 if not exchange.requests[key] and not is_late:
                     open_qty[key] = intent.qty
             elif listed.state == "open":
-                open_qty[key] = intent.qty - listed.filled_qty
+                open_qty[key] = listed.intent.qty - listed.filled_qty
         return open_qty
 
     def within_limits(self) -> None:

@@ -20,6 +20,7 @@ class Outcome:
     fired: Counter[str] = field(default_factory=Counter)
     edges: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
     packed: int = 0  # episodes in the archive at the end
     recalled: int = 0  # that something happened to after they were packed
 
@@ -40,6 +41,7 @@ def play(seed: int, muted: Collection[str] = (), world: type[Shell] = Shell) -> 
     outcome.fired_names = list(shell.tape.fired)
     outcome.fired = Counter(name.partition("#")[0] for name in shell.tape.fired)
     outcome.edges = shell.checks.edges
+    outcome.branches = shell.checks.branches
     outcome.ends = Counter(trade.end or "open" for trade in shell.trades())
     standing = shell.desk.standing
     outcome.packed = len(standing.archive)

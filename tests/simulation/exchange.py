@@ -4,11 +4,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 
+import msgspec
+
 from gambit.commands import CancelOrder, PlaceOrder, QueryBalances, QueryFills, QueryOrder
 from gambit.engine.conditions import BookView, Level
 from gambit.engine.order import ZERO
 from gambit.events.orders import (
     Acked,
+    Amended,
+    AmendRejected,
     BalanceRead,
     Busted,
     Cancelled,
@@ -176,6 +180,14 @@ class Exchange:
         elif not qty or self.tape.is_healed:
             told += self._end(listed, "ioc")
         return told
+
+    def amend(self, key: str, qty: Decimal) -> list[OrderFact]:
+        """Another quantity for an order that still stands."""
+        listed = self.orders.get(key)
+        if listed is None or listed.state != "open" or not listed.filled_qty < qty <= listed.intent.qty:
+            return [AmendRejected(key=key, venue=self.name, code="over")]
+        listed.intent = msgspec.structs.replace(listed.intent, qty=qty)
+        return [Amended(key=key, venue=self.name, qty=qty, price=listed.intent.price)]
 
     def _end(self, listed: Listed, cause: str) -> list[OrderFact]:
         key = listed.intent.key

@@ -12,6 +12,7 @@ from gambit.engine.archive import FOREIGN
 from gambit.engine.conditions import BookView, VenueView
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.limits import Execution, Limits
+from gambit.engine.order import Status
 from gambit.engine.plan import Opportunity
 from gambit.engine.standing import KEEP, Keep, Standing
 from gambit.engine.trade import Trade
@@ -19,6 +20,8 @@ from gambit.engine.trading_state import Trading
 from gambit.events import read, written
 from gambit.events.operation import DaemonStarted
 from gambit.events.orders import (
+    Acked,
+    AmendAsked,
     BalanceRead,
     Busted,
     Filled,
@@ -28,6 +31,7 @@ from gambit.events.orders import (
     OrderIntended,
     OrderMissing,
     OutcomeUnknown,
+    Rejected,
     Sent,
     Unsent,
 )
@@ -55,6 +59,9 @@ INSTRUMENT = Instrument(
 )
 
 
+VENUES = (("a", 2), ("b", 3), ("c", 1), ("d", 2), ("e", 3), ("f", 1))  # with their fees; a large episode has all
+
+
 class Crash(Exception):
     """The process is gone, here and now."""
 
@@ -62,13 +69,13 @@ class Crash(Exception):
 class Shell:
     """One episode: a desk, its exchanges and everything between them. Also the desk's Conditions."""
 
+    venues: Sequence[tuple[str, int]] = VENUES[:3]
+
     def __init__(self, seed: int, fire_s: int = 10, heal_s: int = 150, muted: Collection[str] = ()) -> None:
         self.tape = Tape(seed, muted)
         self.now_ns = START_NS
         self.fire_ns, self.end_ns = START_NS + fire_s * SECOND, START_NS + (fire_s + heal_s) * SECOND
-        self.exchanges = {
-            name: Exchange(name, self.tape, D(fee), name == "b", True) for name, fee in (("a", 2), ("b", 3), ("c", 1))
-        }
+        self.exchanges = {name: Exchange(name, self.tape, D(fee), name in "be", True) for name, fee in self.venues}
         self.journal: list[tuple[int, str, bytes]] = []
         self.journalled_keys: set[str] = set()
         self.queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -282,11 +289,54 @@ class Shell:
             return
         self.checks.sent(intent)
         self.send(command)
+        self.meddle(intent)
         sent = Sent(key=intent.key, venue=intent.venue)
         if self.tape.fault("sent noted late"):
             self.at(self.now_ns + self.tape.between("noted", 1, 90) * MS, self.deliver, self.incarnation, sent)
         else:
             self.hear(sent)
+
+    def meddle(self, intent: OrderIntended) -> None:
+        """What somebody wants of an order that is under way, and what our own side says of it in error."""
+        for site, action in (
+            ("amended", self.amend),
+            ("called off", self.call_off),
+            ("unsent in error", self.misreport),
+        ):
+            if self.tape.fault(site):
+                self.at(self.now_ns + self.tape.between(f"{site} at", 1, 120) * MS, action, self.incarnation, intent)
+
+    def amend(self, incarnation: int, intent: OrderIntended) -> None:
+        """Less of an order is wanted; the venue answers late, or not at all."""
+        order = self.desk.standing.live.get(intent.key)
+        if not self.is_up or incarnation != self.incarnation or order is None:
+            return
+        if order.status not in (Status.SUBMITTED, Status.PARTIALLY_FILLED):
+            return
+        qty = max((order.qty * self.tape.between("amend size", 3, 9) / 10).quantize(LOT), order.filled_qty + LOT)
+        self.hear(AmendAsked(key=intent.key, venue=intent.venue, qty=qty, price=intent.price))
+        delay_ns = self.tape.between("amend out", 1, 60) * MS
+        self.at(self.now_ns + delay_ns, self.amend_arrives, self.exchanges[intent.venue], intent.key, qty)
+
+    def amend_arrives(self, exchange: Exchange, key: str, qty: Decimal) -> None:
+        facts = exchange.amend(key, qty)
+        if self.tape.fault("drop amend reply"):
+            doubt = OutcomeUnknown(key=key, venue=exchange.name, during="amend", reason="timeout")
+            self.at(self.now_ns + SECOND, self.deliver, self.incarnation, doubt)
+            return
+        self.tell(exchange, facts)
+
+    def call_off(self, incarnation: int, intent: OrderIntended) -> None:
+        """An operator cancels it."""
+        order = self.desk.standing.live.get(intent.key)
+        if self.is_up and incarnation == self.incarnation and order is not None:
+            self.carry_out(self.desk.cancel(intent.key, "op", self, self.now_ns))
+
+    def misreport(self, incarnation: int, intent: OrderIntended) -> None:
+        """Our own line says that an order never left, after more was heard of it."""
+        order = self.desk.standing.live.get(intent.key)
+        if order is not None and (order.is_sent or order.venue_order_id or order.waits_for_fills):
+            self.deliver(incarnation, Unsent(key=intent.key, venue=intent.venue, reason="a drill's error"))
 
     def send(self, command: Any) -> None:
         """Bytes on their way to a venue."""
@@ -319,6 +369,13 @@ class Shell:
             answers = (Filled, Busted)
             facts = [fact for fact in facts if isinstance(fact, answers)]
             self.at(self.now_ns + SECOND, self.timed_out, self.incarnation, command)
+        if isinstance(command, PlaceOrder) and self.tape.fault("late reply"):
+            late = [fact for fact in facts if isinstance(fact, Acked)]
+            facts = [fact for fact in facts if not isinstance(fact, Acked)]
+            self.at(self.now_ns + SECOND, self.timed_out, self.incarnation, command)
+            for fact in late:
+                late_ns = self.tape.between("late reply at", 1100, 5000) * MS
+                self.at(self.now_ns + late_ns, self.deliver, self.incarnation, fact)
         self.tell(exchange, facts)
         if isinstance(command, PlaceOrder) and command.intent.key in exchange.orders:
             self.at(self.now_ns + self.tape.between("rest", 20, 2500) * MS, self.go_on, exchange, command.intent.key)
@@ -332,6 +389,11 @@ class Shell:
         whole = [one for one in exchange.orders.values() if one.state == "filled"]
         if whole and self.tape.fault("overfill"):
             self.at(self.now_ns + self.tape.between("over", 1, 9) * SECOND, self.overfill, exchange, whole[-1])
+        if (over or whole) and self.tape.fault("refused after all"):
+            listed = (over + whole)[self.tape.draw("which") % len(over + whole)]
+            lie = Rejected(key=listed.intent.key, venue=exchange.name, code="none of that")
+            if listed.filled_qty > 0:
+                self.at(self.now_ns + self.tape.between("refused at", 1, 900) * MS, self.deliver, self.incarnation, lie)
         if exchange.executions and self.tape.fault("bust"):
             exec_id = list(exchange.executions)[-1]
             self.at(self.now_ns + self.tape.between("bust at", 1, 20) * SECOND, self.bust, exchange, exec_id)
@@ -399,3 +461,12 @@ class Shell:
 
     def hear(self, fact: Any) -> None:
         self.carry_out(self.desk.on_fact(fact, self, self.now_ns))
+
+
+class Large(Shell):
+    """An episode of six venues and a minute of fire."""
+
+    venues = VENUES
+
+    def __init__(self, seed: int, fire_s: int = 60, heal_s: int = 200, muted: Collection[str] = ()) -> None:
+        super().__init__(seed, fire_s, heal_s, muted)

@@ -1,0 +1,188 @@
+"""Group H: whoever stops it stops it, and limits are limits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import uuid
+from collections import Counter
+from typing import Final
+
+from gambit.drills.children import site
+from gambit.drills.crashes import agrees, ended_well, traded
+from gambit.drills.ground import until
+from gambit.drills.registry import DESK, drill
+from gambit.drills.scenario import Bench
+from gambit.drills.stage import PLACE, PRIVATE, Stage
+from gambit.surface import client
+
+MARGIN_NS: Final = 5_000_000  # after a halt was acknowledged (I09)
+LIMITS: Final = (
+    "risk.max_order_notional = 20",
+    "risk.max_symbol_notional = 20",
+    "risk.max_venue_notional = 20",
+    "risk.max_in_flight_notional = 20",
+    "risk.position_limit_pct = 0",
+    "risk.trades_per_hour = 1",
+    "risk.max_price_move_bps = 0",
+)
+
+
+def creates_after(stage: Stage, halted_ns: int) -> list[str]:
+    """The creates that reached a venue after a halt was acknowledged."""
+    requests = [one for exchange in stage.ground.exchanges.values() for one in exchange.ledger.requests]
+    return [one["text"] for one in requests if one["action"] == "place" and one["ts_ns"] > halted_ns + MARGIN_NS]
+
+
+@drill("F108")
+async def halt_with_creates_under_way(stage: Stage) -> None:
+    """Venues hold what was sent when trading is halted: none leaves after that, the doubtful are resolved."""
+    stage.expects_trouble = True
+    held = [stage.strike(venue, "hold", PLACE, ms=700, count=4) for venue in stage.ground.exchanges]
+    stage.shift("okx", for_ms=30_000)
+    await until(lambda: sum(fault.fired for fault in held) >= 2, why="creates are held")
+    stage.ground.daemon.parts.switch.change("HALTED", "a drill", "a drill")
+    halted_ns = stage.ground.now_ns()
+    is_flat = stage.ground.dealing.desk.is_flat
+    stage.need(not is_flat, "I09: flat was claimed with creates under way")
+    await stage.settle()
+    stage.need(not creates_after(stage, halted_ns), f"I09: {creates_after(stage, halted_ns)[:1]}")
+    stage.count(held=sum(fault.fired for fault in held))
+
+
+@drill("F111", None)
+async def halt_outlives_a_kill(bench: Bench) -> None:
+    """Halted by the control socket, killed, started again: still halted, until somebody resumes."""
+    async with site(DESK, bench.folder) as there:
+        child = await there.life()
+        await traded(there)
+        await child.ask("halt", {"reason": "a drill"})
+        await child.end(signal.SIGKILL)
+        before = there.orders()
+        child = await there.life()
+        status = await child.ask("status")
+        bench.need(status["trading_state"] == "HALTED", f"I10: {status['trading_state']}")
+        for _ in range(2):
+            there.shift("okx")
+            await asyncio.sleep(0.8)
+        bench.need(there.orders() == before, "I10: orders while halted")
+        await child.ask("resume", {"reason": "the drill goes on"})
+        await traded(there)
+        await agrees(bench, there)
+        await ended_well(bench, child)
+
+
+@drill("F112")
+async def halt_while_a_venue_is_down(stage: Stage) -> None:
+    """OKX is gone with an order in doubt there: flat is not claimed before it is back and has answered."""
+    stage.expects_trouble = True
+    stage.strike("okx", "drop_reply", PLACE)
+    stage.strike("okx", "gap", PRIVATE, for_ms=8000)
+    lost = stage.struck[0][1]
+    await stage.fire(lost, "okx")
+    exchange = stage.ground.exchanges["okx"]
+    stage.strike("okx", "refuse", for_ms=5000)
+    stage.strike("okx", "disconnect", count=max(len(exchange.sessions), 1))
+    stage.ground.daemon.parts.switch.change("HALTED", "a drill", "a drill")
+    halted_ns = stage.ground.now_ns()
+    desk = stage.ground.dealing.desk
+    for _ in range(80):
+        doubtful = [order for order in desk.standing.live.values() if order.intent.venue == "okx"]
+        stage.need(not (doubtful and desk.is_flat), "I09: flat was claimed")
+        await asyncio.sleep(0.05)
+    await stage.settle()
+    stage.need(desk.is_flat, "I09: never flat")
+    stage.need(not creates_after(stage, halted_ns), "I09: a create after the halt")
+
+
+@drill("F113")
+async def over_each_limit(stage: Stage) -> None:
+    """One limit after the other is far too small: refused before the wire, with the gate's name in the journal."""
+    stage.expects_trouble = True  # the daemon of this ground has other limits afterwards
+    reasons: Counter[str] = Counter()
+    for limit in LIMITS:
+        await stage.ground.restart(limit)
+        began = len(stage.ground.read_journal())
+        before = sum(stage.place_requests(venue) for venue in stage.ground.exchanges)
+        for _ in range(2):
+            await stage.episode("okx")
+        await stage.settle()
+        after = sum(stage.place_requests(venue) for venue in stage.ground.exchanges)
+        refused = Counter(_reasons(stage, began))
+        reasons.update(refused)
+        stage.need(refused, f"I07: {limit}: nothing was refused")
+        if "hour" not in limit and "move" not in limit:
+            stage.need(after == before, f"I07: {limit}: {after - before} orders")
+    stage.count(limits=len(LIMITS), refused=reasons.total(), reasons=len(reasons))
+
+
+def _reasons(stage: Stage, began: int) -> list[str]:
+    records = stage.ground.read_journal()[began:]
+    return [json.loads(record.body)["reason"] for record in records if record.kind == "plan.refused"]
+
+
+@drill("F114")
+async def flood_of_opportunities(stage: Stage) -> None:
+    """Three thousand at once, as an engine gone mad would raise them: no more plans than may be made in a second."""
+    ground = stage.ground
+    await stage.settle()
+    raised = len(ground.raised)
+    stage.shift("okx", for_ms=4000)
+    await until(lambda: len(ground.raised) > raised, why="an opportunity")
+    pattern = ground.raised[-1]
+    plans = stage.kinds()["plan.made"]
+    places = sum(stage.place_requests(venue) for venue in ground.exchanges)
+    began_ns = ground.now_ns()
+    for _ in range(3000):
+        names = {"opp_id": str(uuid.uuid4()), "raw_signal_id": str(uuid.uuid4())}
+        ground.dealing.on_signal({**pattern, **names, "recv_ns": ground.now_ns()})
+    took_sec = max((ground.now_ns() - began_ns) / 1e9, 1.0)
+    await stage.settle()
+    most = ground.config.risk.plans_per_second * (took_sec + 1)
+    made = stage.kinds()["plan.made"] - plans
+    stage.need(made <= most, f"I07: {made} plans, {most:.0f} were allowed")
+    stage.count(plans=made, creates=sum(stage.place_requests(venue) for venue in ground.exchanges) - places)
+
+
+@drill("F115")
+async def twice_within_the_window(stage: Stage) -> None:
+    """The same symbol again within the window: refused, with that reason."""
+    stage.expects_trouble = True  # the daemon of this ground has another window afterwards
+    await stage.ground.restart("risk.duplicate_window_ms = 20000")
+    began = len(stage.ground.read_journal())
+
+    def plans() -> int:
+        return sum(record.kind == "plan.made" for record in stage.ground.read_journal()[began:])
+
+    await stage.trade_until("okx", plans, why="a plan")
+    for _ in range(2):
+        await stage.episode("okx")
+    await stage.settle()
+    stage.need(plans() == 1, f"I01: {plans()} plans in a window")
+    stage.need("in_flight" in _reasons(stage, began), "nothing was refused as a duplicate")
+
+
+@drill("F116", None)
+async def bad_limits_reloaded(bench: Bench) -> None:
+    """NaN, a negative one, a word, a thousand times too much: refused, the old ones stay, and it is written down."""
+    async with site(DESK, bench.folder) as there:
+        child = await there.life()
+        config = there.ground.folder / "state.toml"
+        whole = config.read_text()
+        for value in ("nan", "-1", '"much"', "1e30", "inf"):
+            config.write_text(f"{whole}risk.max_order_notional = {value}\n")
+            try:
+                await child.ask("reload")
+            except client.Failed as error:
+                bench.need("max_order_notional" in str(error), f"I07: told as {error}")
+                bench.count(refused=1)
+            else:
+                bench.need(False, f"I07: {value} was taken")
+        config.write_text(whole)
+        await child.ask("reload")
+        await traded(there)
+        await agrees(bench, there)
+        audits = sum(record.kind == "audit" for record in there.ground.records)
+        bench.need(audits >= 6, f"I21: {audits} audit records")
+        await ended_well(bench, child)
