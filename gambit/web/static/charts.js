@@ -81,7 +81,7 @@ function make(one, names) {
     scales: { x: { time: true } },
     axes: [
       { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour12: false })) },
-      { ...axis, size: 58, space: 30, values: (_, ticks) => ticks.map((tick) => tick.toFixed(ticks[1] - ticks[0] >= 1 ? 0 : one.kind.digits)) },
+      { ...axis, size: 58, space: 30, values: (_, ticks) => ticks.map((tick) => tick.toFixed(Math.abs(tick) >= 100 || ticks[1] - ticks[0] >= 1 ? 0 : one.kind.digits)) },
     ],
     series: [{}, ...names.map((name, index) => ({ label: name, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, points: { size: 3 } }))],
   };

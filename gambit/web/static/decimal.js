@@ -25,6 +25,14 @@ export function plain(text, most = 8) {
   return found.includes(".") ? found.replace(/\.?0+$/, "") : found;
 }
 
+// A price: as many decimals as its size leaves interesting.
+export function price(text) {
+  const value = parsed(text);
+  if (value === null) return "–";
+  const whole = (value.units < 0n ? -value.units : value.units) / 10n ** BigInt(value.scale);
+  return plain(text, whole >= 1000n ? 2 : whole >= 10n ? 4 : 8);
+}
+
 // The product of two decimal texts, as text.
 export function times(one, other) {
   const a = parsed(one);

@@ -1,6 +1,6 @@
 // Plans, orders and what is held.
 import { $, h, setText, Table } from "./dom.js";
-import { fixed, plain, sign } from "./decimal.js";
+import { fixed, plain, price, sign } from "./decimal.js";
 import { age, clock, short } from "./format.js";
 import { may, model, now } from "./model.js";
 import { passes } from "./opportunities.js";
@@ -43,7 +43,7 @@ export function mount(actions) {
       { name: "Venue", cell: (row) => row.venue },
       { name: "Side", cell: (row) => [row.side, row.side === "buy" ? "buy" : "sell"] },
       { name: "Filled / qty", class: "num", cell: filled },
-      { name: "Price", class: "num p2", cell: (row) => [plain(row.average_price ?? row.limit_price ?? row.price, 8), "num p2"] },
+      { name: "Price", class: "num p2", cell: paid },
       { name: "For", class: "p3", cell: (row) => row.purpose ?? "" },
       { name: "Status", class: "end", cell: orderStatus, version: (row) => `${row.status}${may("trader")}` },
     ],
@@ -116,7 +116,13 @@ function result(row) {
 }
 
 function filled(row) {
-  return [`${plain(row.qty_filled)} / ${plain(row.qty)}`, "num"];
+  const [done, whole] = [plain(row.qty_filled), plain(row.qty)];
+  return [done === whole ? whole : `${done} / ${whole}`, "num", `${row.qty_filled} of ${row.qty}`];
+}
+
+function paid(row) {
+  const text = row.average_price ?? row.limit_price ?? row.price;
+  return [price(text), "num p2", text ?? ""];
 }
 
 function chip(text) {
