@@ -6,7 +6,8 @@ run, turn by turn, ccxt (REST, async) creates limit orders that fill at once or 
 
 What is compared: gambit's time runs from the frame's arrival to the order's bytes being handed to the socket, with the
 signal, the plan, every gate, the journal and the signature in it; ccxt's from the call of create_order to the same
-point: it is told what to order.
+point: it is told what to order. "Itself" is what of gambit's time is the same work: from the decision in the journal to
+the bytes handed over, the plan's other legs before it included.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ def _table(ours: Sequence[Times], ccxt: Mapping[str, Sequence[int]], durability:
     print(f'\nfrom a frame to the order\'s bytes at the socket, us; durability "{durability}"')
     print(
         f"{'venue':10} {'orders':>6} {'p50':>8} {'p99':>9} {'ccxt':>6} {'p50':>8} {'p99':>9} {'x p50':>6} {'x p99':>6}"
+        f" {'itself':>7} {'x':>6}"
     )
     for venue, theirs in ccxt.items():
         mine = [times.written for times in ours if times.venue == venue]
@@ -148,9 +150,10 @@ def _table(ours: Sequence[Times], ccxt: Mapping[str, Sequence[int]], durability:
             print(f"{venue:10} no order")
             continue
         a, b = _figures(mine), _figures(theirs)
+        itself = _figures([times.written - times.journalled for times in ours if times.venue == venue])[0]
         print(
             f"{venue:10} {len(mine):6} {a[0]:8.0f} {a[1]:9.0f} {len(theirs):6} {b[0]:8.0f} {b[1]:9.0f} "
-            f"{b[0] / a[0]:6.2f} {b[1] / a[1]:6.2f}"
+            f"{b[0] / a[0]:6.2f} {b[1] / a[1]:6.2f} {itself:7.0f} {b[0] / itself:6.2f}"
         )
     print("\nwhere it goes, p50 us from stage to stage")
     print(f"{'venue':10} " + " ".join(f"{name:>10}" for name in STAGES))

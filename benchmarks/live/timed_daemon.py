@@ -1,7 +1,8 @@
 """`python -m benchmarks.live.timed_daemon FILE OUT`: the daemon of tests.e2e.armed, every order's way through it timed.
 
 OUT gets a line of JSON for each create: its venue, and ns since the arrival of the frame at each stage. The stages are
-taken around the daemon's own calls; `written` is when the call that hands the order's bytes to a socket came back.
+taken around the daemon's own calls: `begun` is when the desk begins with the signal (a frame may have raised several),
+`written` when the call that hands the order's bytes to a socket came back.
 """
 
 from __future__ import annotations
@@ -17,10 +18,9 @@ from gambit.commands import PlaceOrder
 from gambit.runtime import http_line, transport
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.daemon import Daemon
-from gambit.runtime.dealing import Dealing
 from tests.e2e.armed import run
 
-STAGES = ("signal", "planned", "journalled", "worded", "written")
+STAGES = ("begun", "planned", "journalled", "worded", "written")
 
 
 class Times(msgspec.Struct):
@@ -28,7 +28,7 @@ class Times(msgspec.Struct):
 
     venue: str
     symbol: str
-    signal: int
+    begun: int
     planned: int
     journalled: int
     worded: int = 0
@@ -48,8 +48,7 @@ class Stopwatch:
         """Look into a daemon that is ready."""
         self.now_ns = daemon.parts.clock.now_ns
         dealing = daemon.parts.dealing
-        on_signal = daemon.parts.pulse.listeners.index(dealing.on_signal)
-        daemon.parts.pulse.listeners[on_signal] = self.signalled(dealing)
+        dealing._carry_out = self.carried(dealing._carry_out)  # type: ignore[method-assign]
         dealing.desk.consider = self.considered(dealing.desk.consider)  # type: ignore[method-assign]
         dealing._hand_all_over = self.handed(dealing._hand_all_over)  # type: ignore[method-assign]
         for port in dealing.ports.values():
@@ -60,29 +59,31 @@ class Stopwatch:
         writer: Any = aiohttp.http_writer.StreamWriter
         writer._write, writer._writelines = self.sent(writer._write), self.sent(writer._writelines)
 
-    def signalled(self, dealing: Dealing) -> Any:
-        def on_signal(event: Any) -> None:
-            self.frame_ns, self.signal_ns = event["recv_ns"], self.now_ns()
-            dealing.on_signal(event)
-
-        return on_signal
-
     def considered(self, consider: Any) -> Any:
         def considering(*args: Any) -> Any:
+            self.signal_ns = self.now_ns()
             decision = consider(*args)
             self.planned_ns = self.now_ns()
             return decision
 
         return considering
 
+    def carried(self, carry_out: Any) -> Any:
+        def carrying(decision: Any, *, frame_ns: int = 0, **more: Any) -> None:
+            if frame_ns:
+                self.frame_ns = frame_ns
+            carry_out(decision, frame_ns=frame_ns, **more)
+
+        return carrying
+
     def handed(self, hand_all_over: Any) -> Any:
         def handing(commands: Any) -> None:
             now_ns, frame_ns = self.now_ns(), self.frame_ns
             for command in commands:
                 if isinstance(command, PlaceOrder) and command.intent.purpose == "entry":
-                    signal, planned = self.signal_ns - frame_ns, self.planned_ns - frame_ns
+                    begun, planned = self.signal_ns - frame_ns, self.planned_ns - frame_ns
                     intent = command.intent
-                    self.under_way[intent.key] = Times(intent.venue, intent.symbol, signal, planned, now_ns - frame_ns)
+                    self.under_way[intent.key] = Times(intent.venue, intent.symbol, begun, planned, now_ns - frame_ns)
             hand_all_over(commands)
 
         return handing

@@ -25,7 +25,7 @@ from gambit.runtime.daemon import Daemon
 from gambit.runtime.exchanges import Exchange
 from gambit.venues.orders import Keys
 
-READY_SEC = 40.0
+READY_SEC = 90.0
 STOP_SEC = 30.0
 TURN_SEC = 0.01
 SETTINGS = (

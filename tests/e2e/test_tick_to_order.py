@@ -45,7 +45,7 @@ async def test_an_order_is_handed_over_where_it_is_decided(tmp_path: Path) -> No
     times = read_times(out)
     for venue in DIALECTS:
         mine = [each for each in times if each.venue == venue]
-        assert all(0 < each.signal <= each.planned <= each.journalled <= each.worded <= each.written for each in mine)
-        assert median(each.written - each.worded for each in mine) < median(each.planned - each.signal for each in mine)
+        assert all(0 < each.begun <= each.planned <= each.journalled <= each.worded <= each.written for each in mine)
+        assert median(each.written - each.worded for each in mine) < median(each.planned - each.begun for each in mine)
     [line] = [line for line in text.splitlines() if line.startswith("gambit_tick_to_order_seconds_count")]
     assert len(times) <= int(float(line.split()[1])) <= sum(one["action"] == "place" for one in orders)
