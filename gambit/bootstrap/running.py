@@ -73,7 +73,8 @@ async def run_daemon(
         forbid_core_dumps()
         raise_file_limit()
         options = dataclasses.replace(options, sink=logs.sink, redactor=redactor)
-        _give_keys(options, config, environ, clock, logs)  # refused before this counts as a start
+        note = logs.logger().info if quiet else logs.logger().warning  # a demonstration's own key is not worth keeping
+        _give_keys(options, config, environ, clock, logs, note)  # refused before this counts as a start
         crashes = starts.begin(clock.now_ns())
         usable = frozenset() if config.daemon.cpu is None else pin(config.daemon.cpu)
         progress = Progress(LIMITS_SEC, clock.mono_ns)
@@ -101,14 +102,17 @@ async def run_daemon(
 
 
 def _give_keys(
-    options: Options, config: Config, environ: MutableMapping[str, str], clock: SystemClock, logs: Logs
+    options: Options,
+    config: Config,
+    environ: MutableMapping[str, str],
+    clock: SystemClock,
+    logs: Logs,
+    note: Callable[[str], None],
 ) -> None:
     """The vault, and in live mode the keys of accounts that the caller has none for. Raises VaultError,
     CredentialError."""
     log, learn = logs.logger(), logs.redactor.learn
-    options.vault = vault = open_vault(
-        Path(config.daemon.state_dir), environ, clock.now_ns, learn, lambda text: log.warning(text), options.ask
-    )
+    options.vault = vault = open_vault(Path(config.daemon.state_dir), environ, clock.now_ns, learn, note, options.ask)
 
     def keys() -> Mapping[str, Keys]:
         found = live_keys(config, vault, environ)
