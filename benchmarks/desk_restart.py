@@ -3,9 +3,10 @@ without.
 
 A desk and its paper venues trade as in benchmarks.desk_memory, with a signal raised and closed for every opportunity;
 every record goes through a real journal, and snapshots are kept as the daemon keeps them (every 50 000 records), so the
-last one is as old as a kill may find it. Then the start, each step by itself: proving the journal, reading the
-snapshot, replaying what followed; and the same without the snapshot, from the first record. Both must lead to one
-digest. The time of everything else between a start and ready is the daemon's own and no business of this.
+last one is as old as a kill may find it. Then the start, each step by itself: proving the journal from the snapshot's
+segment on, reading the snapshot, replaying what followed; and the same without the snapshot, from the first record.
+Both must lead to one digest. The time of everything else between a start and ready is the daemon's own and no business
+of this.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gambit.engine.desk import Decision, Desk
 from gambit.events import SIGNAL_CLOSED, SIGNAL_RAISED, written
 from gambit.journal import Journal, Policy, open_journal, places
 from gambit.runtime.dealing import Dealing
-from gambit.runtime.snapshots import Snapshots, snapshots_folder
+from gambit.runtime.snapshots import Snapshots, newest_seq, snapshots_folder
 
 POLICY = Policy("process", 50_000_000, 64 << 20, 10**18)
 SNAPSHOT_RECORDS = 50_000
@@ -90,8 +91,10 @@ class Start(NamedTuple):
 
 async def start(folder: Path, *, with_snapshot: bool) -> Start:
     """What the daemon does before anything else."""
-    journal, prove_s = timed(lambda: open_journal(places(folder), POLICY, 1))
-    snapshots = Snapshots(snapshots_folder(folder / "journal"), journal, print)
+    kept = snapshots_folder(folder / "journal")
+    trusted_seq = newest_seq(kept) if with_snapshot else 0
+    journal, prove_s = timed(lambda: open_journal(places(folder), POLICY, 1, trusted_seq=trusted_seq))
+    snapshots = Snapshots(kept, journal, print)
     found, read_s = timed(snapshots.latest if with_snapshot else lambda: None)
     desk = Desk(RULES, LIMITS, found.standing if found else None)
     records, replay_s = timed(lambda: shell(desk, journal).replay(found.seq if found else 0))
