@@ -88,6 +88,12 @@ async def test_from_a_code_to_a_halt(tmp_path: Path) -> None:
         assert ("ann@example.org", "/halt", "confirmed") in done
         assert ("ann@example.org", "/admin_stats", "refused") in done
         assert TOKEN not in str(log.lines)
+    assert holding(tmp_path, TOKEN.encode()) == []
+
+
+def holding(folder: Path, secret: bytes) -> list[str]:
+    """The files below a folder that a secret stands in (S45)."""
+    return [str(path) for path in folder.rglob("*") if path.is_file() and secret in path.read_bytes()]
 
 
 async def test_a_deed_is_done_once_over_a_restart(tmp_path: Path) -> None:

@@ -127,6 +127,9 @@ async def test_an_alert_outlives_the_daemon_and_the_channel(tmp_path: Path) -> N
             [done] = await asked(daemon, "alert.test")
             assert (done["channel"], done["ok"]) == ("hook", True)
             await until(lambda: 'gambit_alert_deliveries_total{channel="hook"} 1' in rendered(daemon))
+    for secret in env.values():  # S45: neither the address nor the shared secret is written anywhere
+        files = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+        assert [path.name for path in files if secret.encode() in path.read_bytes()] == []
 
 
 async def test_what_the_journal_does_not_take_is_told(tmp_path: Path) -> None:
