@@ -122,6 +122,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "user.link": _told(Scope.ADMIN, local=True),
     "user.link_telegram": _told(Scope.ADMIN, local=True),
     "user.rotate_keys": _told(Scope.ADMIN, fresh=True),
+    "release": _told(Scope.ADMIN, local=True),
     "dlq.list": Rule(Scope.ADMIN, is_local=True),
     "dlq.show": Rule(Scope.ADMIN, is_local=True),
     "dlq.requeue": _told(Scope.ADMIN, local=True),

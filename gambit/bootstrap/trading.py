@@ -8,7 +8,7 @@ from gambit.runtime import books_of_account
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.dealing import Dealing
 from gambit.surface.control import Caller, Handler
-from gambit.surface.methods import OrderId, PlanId, Reason, Rows
+from gambit.surface.methods import OrderId, PlanId, Reason, Rows, ScopeName
 from gambit.surface.rpc import Nothing, Refused
 
 
@@ -47,6 +47,14 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         dealing().disarm(caller.by, params.reason)
         return {"armed_until_ns": 0}
 
+    def release(params: ScopeName, caller: Caller) -> dict[str, Any]:
+        audit(daemon(), caller, "release", params.scope)
+        halted = dealing().desk.standing.state.trading.scopes
+        if params.scope not in halted:
+            raise Refused(f"{params.scope} is not halted; {', '.join(sorted(halted)) or 'nothing'} is")
+        dealing().release(params.scope, caller.by)
+        return {"done": params.scope}
+
     return {
         "orders": orders,
         "order.show": order,
@@ -55,6 +63,7 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         "pnl": pnl,
         "arm": arm,
         "disarm": disarm,
+        "release": release,
         **_decisions(daemon),
     }
 

@@ -185,4 +185,14 @@ def disarm(reason: str, config_path: Path | None, overrides: tuple[str, ...], as
     click.echo(json.dumps(answer) if as_json else "disarmed")
 
 
-COMMANDS = (orders, plans, positions, pnl, plan, order, arm, disarm)
+@click.command("release")
+@click.argument("scope", metavar="SCOPE")
+@with_config
+@with_json
+def release(scope: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Let a halted symbol or venue trade again, such as symbol:BTC-USDT or venue:okx; see what its alert says first."""
+    answer = ask(place_of_running(config_path, overrides), "release", scope=scope)
+    click.echo(json.dumps(answer) if as_json else f"released {answer['done']}")
+
+
+COMMANDS = (orders, plans, positions, pnl, plan, order, arm, disarm, release)

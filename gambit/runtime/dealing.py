@@ -246,6 +246,10 @@ class Dealing:
         """Live orders may not leave any more."""
         self._carry_out(self._ask(self.desk.disarm, by, reason))
 
+    def release(self, scope: str, by: str) -> None:
+        """A halted symbol or venue may trade again."""
+        self._carry_out(self._ask(self.desk.release, scope, by))
+
     def marks(self) -> Mapping[str, Decimal]:
         """Price of each asset in the currency of account, as of now."""
         return self._moment().marks()

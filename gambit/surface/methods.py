@@ -3,8 +3,8 @@
     reading   status, opportunities, books, orders, order.show, plans, positions, pnl, scorecard, metrics, dlq.list,
               dlq.show, alerts, alert.rules, alert.silences, slo
     telling   alert.create, alert.ack, alert.resolve, alert.silence, alert.unsilence, alert.test,
-              halt, reduce, resume, arm, disarm, plan.approve, plan.reject, order.cancel, stop, reload,
-              credentials.reload, dlq.requeue, dlq.purge
+              halt, reduce, resume, release, arm, disarm, plan.approve, plan.reject, order.cancel, stop,
+              reload, credentials.reload, dlq.requeue, dlq.purge
     users     user.list, user.add, user.role, user.disable, user.enable, user.passwd, user.link, user.rotate_keys
     files     snapshot, backup
 
@@ -112,6 +112,12 @@ class VenueName(Params, frozen=True):
     """One venue; none: all."""
 
     venue: str | None = None
+
+
+class ScopeName(Params, frozen=True):
+    """A halted symbol or venue, as the halt named it: `symbol:BTC-USDT`, `venue:okx`."""
+
+    scope: Annotated[str, msgspec.Meta(max_length=100)]
 
 
 class PlanId(Params, frozen=True):
@@ -232,6 +238,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "user.rotate_keys": Nothing,
     "arm": Nothing,
     "disarm": Reason,
+    "release": ScopeName,
     "alerts": Alerts,
     "alert.create": NewAlert,
     "alert.ack": AlertId,

@@ -1,6 +1,7 @@
 """The desk raises in the middle of a decision (a failpoint): trading halts, nothing it had begun leaves, questions are
 still asked, an alert is raised, and the journal has what the desk took for true, so that the next life starts (I24)."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from gambit.bootstrap import Options
 from gambit.engine import desk as of_desk
+from gambit.events.orders import ScopeHalted
 from gambit.sim.world import Scenario
+from gambit.surface.client import Failed, call
 from tests.e2e.journals import entries
 from tests.e2e.live import config_for, exchanges, running, until
 from tests.e2e.test_live_trading import SETTINGS, keys_of
@@ -74,3 +77,21 @@ def balances_heard(state_dir: Path) -> int:
     facts = list(entries(state_dir))
     halted = max((one.seq for one in facts if one.kind == "state.changed"), default=1 << 60)
     return sum(one.kind == "balance.read" and one.seq > halted for one in facts)
+
+
+async def test_a_halted_symbol_trades_again_when_somebody_says_so(tmp_path: Path) -> None:
+    """By its name; what is not halted is named as that, with what is. The release is in the journal, with who."""
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        async with running(config, Options(keys=keys_of(server))) as (daemon, _):
+            dealing = daemon.parts.dealing
+            dealing.on_facts([ScopeHalted(scope="symbol:BTC-USDT", reason="unhedged")])
+            path = tmp_path / "state" / "gambit.sock"
+            with pytest.raises(Failed, match="venue:okx is not halted; symbol:BTC-USDT is"):
+                await asyncio.to_thread(call, path, "release", {"scope": "venue:okx"})
+            answer = await asyncio.to_thread(call, path, "release", {"scope": "symbol:BTC-USDT"})
+            assert answer == {"done": "symbol:BTC-USDT"}
+            assert dealing.desk.standing.state.trading.scopes == {}
+    told = [one.body for one in entries(tmp_path / "state") if one.kind in ("scope.released", "audit")]
+    assert any(one.get("scope") == "symbol:BTC-USDT" for one in told)
+    assert any("release" in str(one.get("action")) for one in told)
