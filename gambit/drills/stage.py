@@ -143,6 +143,11 @@ class Stage(Bench):
         log = self.ground.log
         return [*log.of("warning", self.lines_at), *log.of("error", self.lines_at)]
 
+    def has_told(self, text: str) -> bool:
+        """Whether somebody was warned in such words since the ground was built: the same alarm is not told twice."""
+        log = self.ground.log
+        return any(text in line for line in [*log.of("warning"), *log.of("error")])
+
     # ---- books ----
 
     async def over(self, patience_sec: float = 30.0) -> None:
