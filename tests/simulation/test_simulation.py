@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from gambit.engine.order import EDGES
+from tests.simulation.coverage import UNREACHABLE, coverage, sites
 from tests.simulation.episodes import cause, play, shrunk
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.tape import Tape
@@ -33,6 +34,11 @@ def test_seeds_hold_every_invariant() -> None:
     walked = set().union(*(outcome.edges for outcome in outcomes))
     everything = {(str(s), str(on), str(t)) for (s, on), targets in EDGES.items() for t in targets}
     assert walked <= everything
+    assert set(UNREACHABLE) <= everything - walked
+    assert {"amended", "refused after all", "drop PlaceOrder"} <= set(fired) <= sites() | {"crash at an await"}
+    told = "\n".join(coverage(outcomes))
+    assert f"edges walked: {len(walked)} of {len(everything)}" in told
+    assert "'closed flat after compensating'" in told
     assert len(walked) >= 50
 
 
