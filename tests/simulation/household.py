@@ -270,7 +270,8 @@ class Household(Shell):
         if kept < len(self.journal):
             del self.journal[kept:]
             self.checks.rewound()
-        forgotten = self.checks.lost_keys & self.checks.travelling.keys()
+        # What was lost before it left may have been decided again, under the same key, and have left then.
+        forgotten = (self.checks.lost_keys & self.checks.travelling.keys()) - self.checks.statuses.keys()
         self.checks.need(not (is_promised and forgotten - self.forgotten), "I12", f"{forgotten} left and is forgotten")
         self.forgotten |= forgotten
         self.checks.died()
