@@ -135,7 +135,7 @@ async def price_runs_away(stage: Stage) -> None:
     stage.need(not beyond, f"I06: bought beyond the collar: {beyond}")
 
 
-@drill("F47")
+@drill("F47", PATIENT)
 async def hedge_venue_in_maintenance(stage: Stage) -> None:
     """Orders are closed at the second leg's venue: another one takes it, or the first is undone."""
     held = stage.strike(CHEAP, "hold", PLACE, ms=400)
