@@ -62,6 +62,7 @@ async def test_a_day_at_the_door(tmp_path: Path) -> None:
             assert (status, told["state"], daemon.parts.switch.state) == (200, "HALTED", "HALTED")
             assert (await desk.ask("POST", "/control/resume", {}))[0] == 200
             assert daemon.parts.switch.state == "ACTIVE"
+            await until(lambda: any(fact.get("action") == "trading state ACTIVE" for fact in facts(daemon)))
             [record] = [
                 fact for fact in facts(daemon) if fact.get("action") == "trading state HALTED"
             ]  # by the daemon itself, with the name of the caller
