@@ -244,29 +244,32 @@ class Checks:
         # While the symbol is halted nothing is swept, and every episode may have left its own.
         is_swept = state.trading.state is Trading.ACTIVE and not state.trading.scopes
         dust = dust_qty(shell) * (1 if is_swept else max(len(shell.trades()), 1))
-        self.need(abs(true_net - left) <= dust, "I06", f"{true_net} naked, {left} alarmed")
+        forgotten = self.lost_busts()
+        told = sum((qty for _, qty in forgotten), D(0))
+        self.need(abs(true_net + told - left) <= dust, "I06", f"{true_net} naked, {left} alarmed, {told} forgotten")
+        self.need(not forgotten or "balance_difference" in shell.notices, "I06", "a lost bust without an alarm")
         self.need(not positions or self.alarms > 0, "I06", "a position without an alarm")
         self.need(not positions or f"symbol:{'BTC-USDT'}" in state.trading.scopes, "I06", "a position without a halt")
         self.need(state.funnel.is_whole and not state.funnel.open, "funnel", state.funnel.open)
-        unsettled = set(standing.unsettled) - self.owners_of_lost_busts()
+        unsettled = set(standing.unsettled) - {key for key, _ in self.lost_busts()}
         self.need(not unsettled, "I03", f"not reconciled: {sorted(unsettled)}")
         invented = [body for _, kind, body in shell.journal if kind == "balance.corrected" and b'"difference"' in body]
         self.need(not invented or self.may_have_lost_a_bust, "I19", f"a difference was invented: {invented}")
         self.died()
         self.need(self._digest == standing.digest(), "I11", "the journal replays to another state")
 
-    def owners_of_lost_busts(self) -> set[str]:
-        """Orders with an execution that its venue took back, and nobody here remembers that it did: they rightly never
-        agree with the venue."""
+    def lost_busts(self) -> list[tuple[str, Decimal]]:
+        """(order, signed quantity) of executions that their venue took back, and nobody here remembers that it did:
+        they rightly never agree with the venue, and the balance tells of them."""
         if not self.may_have_lost_a_bust:
-            return set()
+            return []
         theirs = {exec_id for exchange in self.shell.exchanges.values() for exec_id in exchange.executions}
-        return {
-            order.intent.key
+        return [
+            (order.intent.key, execution.qty if order.intent.side == "buy" else -execution.qty)
             for order in self.shell.desk.standing.every_order()
             for execution in order.executions.values()
             if not execution.is_busted and execution.exec_id not in theirs
-        }
+        ]
 
     @property
     def may_have_lost_a_bust(self) -> bool:
