@@ -139,7 +139,7 @@ class Writer:
         fields: dict[str, object] = {"t": "recv", "ts": self.now, "conn": rng.choice(CONNS[:3])}
         if rng.random() < 0.3:
             fields["venue"] = rng.choice(("okx", "kraken"))
-        return {**fields, "data": "|" + rng.choice(TEXTS)}
+        return {**fields, "data": "||" + rng.choice(TEXTS)}  # two: one damaged byte does not make it JSON
 
     def usual(self) -> bytes:
         text = json.dumps(self.fields(), separators=(",", ":"), ensure_ascii=self.rng.random() < 0.5)
