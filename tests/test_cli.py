@@ -131,6 +131,20 @@ def test_config_check(tmp_path: Path) -> None:
     }
 
 
+def test_config_check_finds_alert_rules_that_cannot_be(tmp_path: Path) -> None:
+    """A metric, label or fact that there is not is an error of the file, with its line, not of the next start."""
+    file = tmp_path / "gambit.toml"
+    rules = ('metric = "gambit_loop_lag_second"', 'fact = "order.filed"', 'metric = "gambit_ready"')
+    file.write_text("".join(f'[[alerts.rules]]\nrule = "mine{at}"\n{rule}\n' for at, rule in enumerate(rules)))
+    done = gambit("config", "check", "-c", file)
+    assert done.returncode == 2
+    assert f"{file}:1: alerts.rules[0]" in done.stderr
+    assert "did you mean gambit_loop_lag_seconds?" in done.stderr
+    assert f"{file}:4: alerts.rules[1]" in done.stderr
+    told = json.loads(gambit("config", "check", "-c", file, "--json").stdout)
+    assert (told["ok"], [one["key"] for one in told["problems"]]) == (False, ["alerts.rules[0]", "alerts.rules[1]"])
+
+
 def test_config_check_notes_venues_it_does_not_know(tmp_path: Path) -> None:
     """A venue that this version does not speak to is noted with its line; the configuration is good all the same."""
     file = tmp_path / "x.toml"

@@ -11,13 +11,14 @@ from typing import Final, Protocol, TypeVar, cast
 import msgspec
 
 from gambit.access.permissions import Role
-from gambit.access.records import REFRESH_KEY, Session, SigningKey, State, Untold, User, name_of_signing_key
+from gambit.access.records import DAY_NS, REFRESH_KEY, Session, SigningKey, State, Untold, User, name_of_signing_key
 from gambit.access.tokens import ACCESS_SEC, IDLE_NS, KEY_BYTES_MIN, REFRESH_NS, SECOND_NS, check_key
 from gambit.events import Fact, read, written
 from gambit.events.access import SessionEnded, SigningKeysRotated, UserChanged
 
 ID_BYTES: Final = 16
 OVERLAP_NS: Final = ACCESS_SEC * SECOND_NS
+SIGNING_KEY_NS: Final = 173 * DAY_NS  # a week before its 180 days are over, so that nobody has to be reminded
 
 T = TypeVar("T")
 
@@ -113,7 +114,7 @@ class Book:
 
         def work(state: State) -> tuple[str, list[Fact]]:
             was = state.signing[-1].kid if state.signing else ""
-            kept = [one for one in state.signing if one.retired_ns is None or now_ns < one.retired_ns + OVERLAP_NS]
+            kept = [one for one in state.signing if not _is_past(one, now_ns)]
             retired = [
                 one if one.retired_ns is not None else SigningKey(kid=one.kid, made_ns=one.made_ns, retired_ns=now_ns)
                 for one in kept
@@ -122,20 +123,34 @@ class Book:
             return kid, [SigningKeysRotated(kid=kid, was=was)]
 
         await self.change(work)
-        over = set(self.keys) - {one.kid for one in self.state.signing}
-        for each in over:
+        await self._forget_keys()
+        return kid
+
+    async def tend_keys(self) -> str | None:
+        """Rotate when the signing key's time is over, and forget keys whose last token is. Gives the new kid, if any.
+        Raises OSError."""
+        now_ns = self.now_ns()
+        if now_ns - self.state.signing[-1].made_ns >= SIGNING_KEY_NS:
+            return await self.rotate()
+        if len(self.believed_keys()) < len(self.state.signing):
+
+            def work(state: State) -> tuple[None, list[Fact]]:
+                state.signing = [one for one in state.signing if not _is_past(one, now_ns)]
+                return None, []
+
+            await self.change(work)
+            await self._forget_keys()
+        return None
+
+    async def _forget_keys(self) -> None:
+        for each in set(self.keys) - {one.kid for one in self.state.signing}:
             del self.keys[each]
             await asyncio.to_thread(self.secrets.forget, name_of_signing_key(each))
-        return kid
 
     def believed_keys(self) -> dict[str, bytes]:
         """The keys whose tokens may still live."""
         now_ns = self.now_ns()
-        return {
-            one.kid: self.keys[one.kid]
-            for one in self.state.signing
-            if one.retired_ns is None or now_ns < one.retired_ns + OVERLAP_NS
-        }
+        return {one.kid: self.keys[one.kid] for one in self.state.signing if not _is_past(one, now_ns)}
 
     # ---- what is asked often ----
 
@@ -155,6 +170,11 @@ class Book:
         if session is None or user is None or user.status != "active" or is_over(session, self.now_ns()):
             return None
         return session, user
+
+
+def _is_past(key: SigningKey, now_ns: int) -> bool:
+    """No token that it signed lives any more."""
+    return key.retired_ns is not None and now_ns >= key.retired_ns + OVERLAP_NS
 
 
 def _all_told(state: State) -> tuple[None, list[Fact]]:

@@ -13,9 +13,18 @@ from gambit.access import passwords, second_factor
 from gambit.access.book import Book, admins, as_fact, ended, sessions_of
 from gambit.access.logins import Logins
 from gambit.access.permissions import SCOPES_OF, Role, Scope
-from gambit.access.records import ApiKey, State, Status, User, name_of_api_key, name_of_second_factor
+from gambit.access.records import (
+    DAY_NS,
+    ApiKey,
+    Invitation,
+    State,
+    Status,
+    User,
+    name_of_api_key,
+    name_of_second_factor,
+)
 from gambit.access.refusal import Refusal
-from gambit.access.tokens import SECOND_NS
+from gambit.access.tokens import SECOND_NS, hash_of
 from gambit.events import Fact
 from gambit.events.access import ApiKeyChanged
 
@@ -23,6 +32,7 @@ EMAIL: Final = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")  # printable ASCII,
 USERS_MAX: Final = 1000
 API_KEYS_MAX: Final = 10  # of one user
 SECRET_BYTES: Final = 32
+INVITATION_NS: Final = DAY_NS
 
 
 class MadeKey(NamedTuple):
@@ -30,6 +40,14 @@ class MadeKey(NamedTuple):
 
     key: ApiKey
     secret: str
+
+
+class Invited(NamedTuple):
+    """Somebody who has still to choose a password; the code is shown this once."""
+
+    user: User
+    code: str
+    expires_ns: int
 
 
 class People:
@@ -63,6 +81,56 @@ class People:
             return user, [as_fact(user)]
 
         return await self.book.change(work)
+
+    async def invite(self, email: str, role: Role) -> Invited:
+        """A new user who chooses the password, by a code that works once within INVITATION_NS. Raises Refusal: weak,
+        taken, full."""
+        user = await self.add(email, self.book.chance(SECRET_BYTES).hex(), role)  # one that nobody knows
+        return await self.invite_again(user.user_id)
+
+    async def invite_again(self, user_id: str) -> Invited:
+        """Another code for somebody who lost theirs, or their password: the codes before are over, what is there stays
+        until the code is used. Raises Refusal: unknown, conflict."""
+        user = self.named(user_id)
+        if user.status != "active":
+            raise Refusal("conflict", f"{user.email} is not let in: enable them first")
+        code, expires_ns = self.book.chance(SECRET_BYTES).hex(), self.book.now_ns() + INVITATION_NS
+
+        def work(state: State) -> tuple[None, list[Fact]]:
+            _forget_invitations(state, user_id, self.book.now_ns())
+            state.invitations[hash_of(code)] = Invitation(user_id=user_id, expires_ns=expires_ns)
+            return None, []
+
+        await self.book.change(work)
+        return Invited(user, code, expires_ns)
+
+    async def accept(self, code: str, password: str) -> User:
+        """The password that an invited person chose; sessions that there were end, the code is used up. Raises Refusal:
+        credentials, weak (and the code stays good)."""
+        name = hash_of(code)
+        user = self._invited(self.book.state, name)
+        passwords.check_new(password, user.email)
+        hashed = await self.logins.hashed(password)
+
+        def work(state: State) -> tuple[User, list[Fact]]:
+            user = msgspec.structs.replace(self._invited(state, name), password_hash=hashed)
+            state.users[user.user_id] = user
+            _forget_invitations(state, user.user_id, self.book.now_ns())
+            return user, [*ended(state, sessions_of(state, user.user_id), "password"), as_fact(user)]
+
+        return await self.book.change(work)
+
+    def is_invited(self, user_id: str) -> bool:
+        """Whether a code for this user is out."""
+        now_ns = self.book.now_ns()
+        return any(one.user_id == user_id and now_ns < one.expires_ns for one in self.book.state.invitations.values())
+
+    def _invited(self, state: State, name: str) -> User:
+        found = state.invitations.get(name)
+        user = state.users.get(found.user_id) if found is not None else None
+        if found is None or user is None or user.status != "active" or self.book.now_ns() >= found.expires_ns:
+            raise Refusal("credentials", "this invitation is over or was used: ask for another one")
+        return user
 
     def users(self) -> list[User]:
         """All, oldest first."""
@@ -181,6 +249,13 @@ class People:
 
         await self.book.change(work)
         await asyncio.to_thread(self.book.secrets.forget, name_of_api_key(key_id))
+
+
+def _forget_invitations(state: State, user_id: str, now_ns: int) -> None:
+    """Those of a user, and those whose time is over."""
+    for name, one in list(state.invitations.items()):
+        if one.user_id == user_id or now_ns >= one.expires_ns:
+            del state.invitations[name]
 
 
 def _key_fact(key: ApiKey, status: str) -> ApiKeyChanged:

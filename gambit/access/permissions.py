@@ -115,6 +115,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "arm": _told(Scope.CONTROL_RESUME, fresh=True, second_factor=True),
     "user.list": Rule(Scope.ADMIN),
     "user.add": _told(Scope.ADMIN, fresh=True),
+    "user.invite": _told(Scope.ADMIN, fresh=True),
     "user.role": _told(Scope.ADMIN, fresh=True),
     "user.disable": _told(Scope.ADMIN, fresh=True),
     "user.enable": _told(Scope.ADMIN, fresh=True),

@@ -48,6 +48,13 @@ class Session(Record, frozen=True):
     label: str = ""  # what the client calls itself
 
 
+class Invitation(Record, frozen=True):
+    """Who has the code, of which only the hash is kept, gives this user a password, once."""
+
+    user_id: str
+    expires_ns: int
+
+
 class ApiKey(Record, frozen=True):
     """A key of a machine: its requests are signed with the secret that the vault has under `name_of_api_key`."""
 
@@ -79,6 +86,7 @@ class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     schema_ver: str = "1"
     users: dict[str, User] = {}
     sessions: dict[str, Session] = {}
+    invitations: dict[str, Invitation] = {}  # by the hash of the code
     api_keys: dict[str, ApiKey] = {}
     signing: list[SigningKey] = []
     failures: dict[str, list[int]] = {}  # by account and address: when a login failed
@@ -89,6 +97,7 @@ class State(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return State(
             users=dict(self.users),
             sessions=dict(self.sessions),
+            invitations=dict(self.invitations),
             api_keys=dict(self.api_keys),
             signing=list(self.signing),
             failures={name: list(times) for name, times in self.failures.items()},

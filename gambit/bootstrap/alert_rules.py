@@ -1,5 +1,6 @@
 """The alert rules of a configuration: those built in, as it changes them, and its own."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from gambit.alerts.rule import RULE_ID, Action, Measure, Occurrence, Rule, Watch
 from gambit.config import Config
 from gambit.config.settings import AlertRule
 from gambit.events import KINDS
+from gambit.surface.catalogue import METRICS
 from gambit.surface.metrics import Registry
 
 BUDGET_ACTIONS: Final[Mapping[str, tuple[tuple[Action, ...], tuple[Action, ...]]]] = {
@@ -41,11 +43,17 @@ def rules_of(config: Config, numbers: Numbers) -> list[Rule]:
                     check(measure, numbers)
             _check_facts(rule)
         except KeyError as error:
-            raise AlertRuleError(f"alerts.rules {wanted.rule}: there is no metric {error}") from error
+            advice = _nearest(str(error.args[0]))
+            raise AlertRuleError(f"alerts.rules {wanted.rule}: there is no metric {error}{advice}") from error
         except ValueError as error:
             raise AlertRuleError(f"alerts.rules {wanted.rule}: {error}") from error
         rules[rule.rule_id] = rule
     return list(rules.values())
+
+
+def _nearest(metric: str) -> str:
+    near = difflib.get_close_matches(metric, [one.name for one in METRICS], n=1)
+    return f"; did you mean {near[0]}?" if near else "; docs/operations.md names them"
 
 
 def _changed(known: Rule | None, wanted: AlertRule) -> Rule:

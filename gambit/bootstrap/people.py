@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gambit.access.access import Access
+from gambit.access.people import Invited, People
 from gambit.access.permissions import Role
 from gambit.access.records import User
 from gambit.access.refusal import Refusal
 from gambit.surface.control import Caller, Handler
-from gambit.surface.methods import NewUser, UserName, UserPassword, UserRole
+from gambit.surface.methods import Invitation, NewUser, UserName, UserPassword, UserRole
 from gambit.surface.rpc import Nothing, Refused
 
 Note = Callable[[Caller, str, str], object]
@@ -18,12 +19,17 @@ def people_handlers(access: Callable[[], Access], note: Note) -> dict[str, Handl
     """By method name; `note(caller, action, detail)` writes down who did what."""
 
     async def listed(_params: Nothing, _caller: Caller) -> list[dict[str, Any]]:
-        return [_row(user) for user in access().people.users()]
+        return [_row(user, is_invited=access().people.is_invited(user.user_id)) for user in access().people.users()]
 
     async def add(params: NewUser, caller: Caller) -> dict[str, Any]:
         user = await access().people.add(params.email, params.password, Role(params.role))
         note(caller, "user add", f"{user.email} {user.role.value}")
         return _row(user)
+
+    async def invite(params: Invitation, caller: Caller) -> dict[str, Any]:
+        made = await _invited(access().people, params)
+        note(caller, "user invite", f"{made.user.email} {made.user.role.value}")
+        return {**_row(made.user), "code": made.code, "expires_ns": made.expires_ns}
 
     async def role(params: UserRole, caller: Caller) -> dict[str, Any]:
         note(caller, "user role", f"{params.user} {params.role}")
@@ -61,6 +67,7 @@ def people_handlers(access: Callable[[], Access], note: Note) -> dict[str, Handl
     return {
         "user.list": _told(listed),
         "user.add": _told(add),
+        "user.invite": _told(invite),
         "user.role": _told(role),
         "user.disable": _told(disable),
         "user.enable": _told(enable),
@@ -70,13 +77,21 @@ def people_handlers(access: Callable[[], Access], note: Note) -> dict[str, Handl
     }
 
 
-def _row(user: User) -> dict[str, Any]:
+async def _invited(people: People, params: Invitation) -> Invited:
+    """Somebody new, or without a role somebody known."""
+    if params.role is None:
+        return await people.invite_again(people.named(params.user).user_id)
+    return await people.invite(params.user, Role(params.role))
+
+
+def _row(user: User, *, is_invited: bool = False) -> dict[str, Any]:
     return {
         "user_id": user.user_id,
         "email": user.email,
         "role": user.role.value,
         "status": user.status,
         "second_factor": user.second_factor == "on",
+        "is_invited": is_invited,
         "created_ns": user.created_ns,
     }
 

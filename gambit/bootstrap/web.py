@@ -70,7 +70,7 @@ class WebDoor:
             raise DoorError(str(error)) from error
         if self.server is not None and not self.access.book.state.users:
             self._log.info("nobody can log in to the dashboard yet: `gambit user add EMAIL --role admin`")
-        self._sweeper = asyncio.create_task(self._sweep(), name="access: sessions that are over")
+        self._sweeper = asyncio.create_task(self._sweep(), name="access: what is over")
 
     def _verifier(self) -> Verifier | None:
         """What believes webhooks; None where none are taken, or a secret is missing, which is told."""
@@ -86,13 +86,16 @@ class WebDoor:
         return Verifier(found) if found and not short else None
 
     async def _sweep(self) -> None:
-        """Sessions whose time is over end by themselves."""
+        """Sessions whose time is over end by themselves, and a signing key that is old enough gets a successor."""
         while True:
-            await asyncio.sleep(SWEEP_SEC)
             try:
                 await self.access.logins.sweep()
-            except OSError as error:
-                self._log.warning(f"sessions that are over could not be taken away: {error}")
+                kid = await self.access.book.tend_keys()
+                if kid is not None:
+                    self._log.info("access tokens are signed with a new key: the old one had its time", kid=kid)
+            except (OSError, VaultError) as error:
+                self._log.warning(f"access could not be tended (sessions that are over, signing keys): {error}")
+            await asyncio.sleep(SWEEP_SEC)
 
     async def close(self) -> None:
         """Nobody is let in any more."""
@@ -142,6 +145,7 @@ def build_web(
         on_defect=lambda what, error: log.error("the HTTP door", what=what, error=repr(error)),
     )
     replays = Replays(Path(config.daemon.state_dir), clock.now_ns)
+    services.is_new = replays.is_new
     pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
     api = config.api
     server = WebServer(pipeline, api.host, api.port, sockets=sockets) if api.enabled else None

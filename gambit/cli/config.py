@@ -11,7 +11,7 @@ import click
 from gambit.cli.options import ConfigFailure, load_config, with_config, with_json
 
 if TYPE_CHECKING:
-    from gambit.config import Loaded
+    from gambit.config import Loaded, Problem
 
 
 @click.group("config")
@@ -26,6 +26,9 @@ def check(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -
     """Say whether a configuration can be used; every problem with file, line and key."""
     try:
         loaded = load_config(config_path, overrides)
+        unusable = _unusable_rules(loaded)
+        if unusable:
+            raise ConfigFailure(unusable)
     except ConfigFailure as failure:
         if not as_json:
             raise
@@ -40,6 +43,27 @@ def check(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -
         click.echo("\n".join(notes), err=True, nl=bool(notes))
         click.echo(", ".join(files or ["defaults and environment"]) + ": ok")
     return 0
+
+
+def _unusable_rules(loaded: "Loaded") -> list["Problem"]:
+    """Alert rules that a daemon would refuse at its start: metrics, labels, facts and fields that there are not."""
+    import msgspec
+
+    from gambit.bootstrap.alert_rules import AlertRuleError, Metrics, rules_of
+    from gambit.config import Problem
+    from gambit.surface.catalogue import METRICS
+    from gambit.surface.metrics import Registry
+
+    metrics, found = Metrics(Registry(METRICS)), []
+    for place, rule in enumerate(loaded.config.alerts.rules):
+        alone = msgspec.structs.replace(loaded.config.alerts, rules=(rule,))
+        try:
+            rules_of(msgspec.structs.replace(loaded.config, alerts=alone), metrics)
+        except AlertRuleError as error:
+            where = loaded.layers.place(("alerts", "rules", place))
+            text = str(error).removeprefix("alerts.rules").lstrip(": ")
+            found.append(Problem(where or "alerts", f"alerts.rules[{place}]", text))
+    return found
 
 
 def _unknown_venues(loaded: "Loaded") -> Iterator[str]:

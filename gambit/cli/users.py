@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gambit.cli.daemon import Place, ask, place_of_running
-from gambit.cli.options import Failure, with_config, with_json
+from gambit.cli.options import Failure, load_config, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.surface import quantities
 
@@ -19,7 +19,8 @@ ROLES = ("viewer", "trader", "admin")
 
 @click.group("user")
 def users() -> None:
-    """Users of dashboard, API and bot: add, list, role, disable, enable, passwd, link, link-telegram, rotate-keys."""
+    """Users of dashboard, API and bot: add, invite, list, role, disable, enable, passwd, link,
+    link-telegram, rotate-keys."""
 
 
 def _asked(method: str, config_path: Path | None, overrides: tuple[str, ...], **params: Any) -> Any:
@@ -97,6 +98,37 @@ def add(
     _show(row, as_json=as_json, text=f"{row['email']} is a {row['role']} now")
 
 
+@users.command("invite")
+@click.argument("user")
+@click.option("--role", type=click.Choice(ROLES), help="For somebody new: what they may.  [default: viewer]")
+@with_config
+@with_json
+def invite(user: str, role: str | None, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Print a link by which somebody chooses their own password, once, within a day. Of somebody who is known, and
+    lost theirs, the old one stays good until then."""
+    known = {row["email"].casefold() for row in _asked("user.list", config_path, overrides)}
+    if user.casefold() in known:
+        if role is not None:
+            raise Failure(f"gambit: {user} is known: `gambit user role {user} {role}`, then invite without --role")
+    else:
+        role = role or "viewer"
+    row = _asked("user.invite", config_path, overrides, user=user, role=role)
+    address = _dashboard(config_path, overrides)
+    text = f"{row['email']} chooses a password, once, within a day:  {address}/#invite={row['code']}"
+    _show({**row, "address": address}, as_json=as_json, text=text)
+
+
+def _dashboard(config_path: Path | None, overrides: tuple[str, ...]) -> str:
+    """Where it is, or while no daemon runs will be."""
+    from gambit.runtime.process import holder
+
+    place = place_of_running(config_path, overrides)
+    if holder(place.state) is not None:
+        return str(ask(place, "status").get("web_address", ""))
+    api = load_config(config_path, overrides).config.api
+    return f"http{'s' if api.tls else ''}://{api.host}:{api.port}"
+
+
 @users.command("list")
 @with_config
 @with_json
@@ -107,7 +139,14 @@ def listed(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) 
         click.echo(json.dumps(rows) if as_json else "no users; `gambit user add EMAIL --role admin` makes the first")
         return
     cells = [
-        [row["email"], row["role"], row["status"], "on" if row["second_factor"] else "-", _since(row)] for row in rows
+        [
+            row["email"],
+            row["role"],
+            "invited" if row["is_invited"] else row["status"],
+            "on" if row["second_factor"] else "-",
+            _since(row),
+        ]
+        for row in rows
     ]
     head, *lines = table([["user", "role", "status", "second factor", "since"], *cells], left=5)
     click.echo("\n".join([Paint.for_stdout().strong(head), *lines]))

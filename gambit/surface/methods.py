@@ -5,7 +5,8 @@
     telling   alert.create, alert.ack, alert.resolve, alert.silence, alert.unsilence, alert.test,
               halt, reduce, resume, release, arm, disarm, plan.approve, plan.reject, order.cancel, stop,
               reload, credentials.reload, dlq.requeue, dlq.purge
-    users     user.list, user.add, user.role, user.disable, user.enable, user.passwd, user.link, user.rotate_keys
+    users     user.list, user.add, user.invite, user.role, user.disable, user.enable, user.passwd, user.link,
+              user.rotate_keys
     files     snapshot, backup
 
 The answers are the structs of gambit.surface.views; `metrics` answers with the exposition text.
@@ -186,6 +187,13 @@ class NewUser(Params, frozen=True):
     role: Literal["viewer", "trader", "admin"] = "viewer"
 
 
+class Invitation(Params, frozen=True):
+    """Somebody new who chooses their password; without a role somebody known who gets another code."""
+
+    user: Annotated[str, msgspec.Meta(min_length=1, max_length=254)]
+    role: Literal["viewer", "trader", "admin"] | None = None
+
+
 class UserRole(Params, frozen=True):
     """Another role."""
 
@@ -229,6 +237,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "order.cancel": OrderId,
     "user.list": Nothing,
     "user.add": NewUser,
+    "user.invite": Invitation,
     "user.role": UserRole,
     "user.disable": UserName,
     "user.enable": UserName,

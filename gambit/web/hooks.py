@@ -18,9 +18,11 @@ async def alert(services: Services, ask: Ask) -> AlertMade:
     if services.webhooks is None:
         raise Problem(401, "signature", "no webhooks are taken here: api.webhook_secrets names none")
     try:
-        services.webhooks.verify(ask.headers, ask.raw, services.now_ns() // 1_000_000_000)
+        delivery = services.webhooks.verify(ask.headers, ask.raw, services.now_ns() // 1_000_000_000)
     except NotAuthentic as error:
         raise Problem(error.status, "signature" if error.status == 401 else "repeated", str(error)) from error
+    if not await services.is_new("webhook", delivery):  # before a restart, that is
+        raise Problem(409, "repeated", "this delivery was taken already")
     body: AlertBody = ask.body
     params = NewAlert(message=body.message, severity=body.severity, scope=body.scope)
     return msgspec.convert(await services.call("alert.create", params, SENDER), AlertMade)

@@ -99,6 +99,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     status: Literal["active", "suspended"]
     second_factor: bool
+    is_invited: bool = False  # a code is out by which they choose a password
     created_ns: int
     sessions: int
 
@@ -127,6 +128,37 @@ class Registration(Body, frozen=True, kw_only=True):
     email: Email
     password: NewPassword
     role: Role = Role.VIEWER
+
+
+class Invite(Body, frozen=True, kw_only=True):
+    """Somebody who chooses the password; without `role` somebody known, who gets another code."""
+
+    email: Email
+    role: Role | None = None
+
+
+class InvitationMade(Answer, frozen=True, kw_only=True):
+    """The code is shown this once: whoever has it chooses the password, at `/#invite=CODE` of the dashboard."""
+
+    user_id: str
+    email: str
+    role: Role
+    code: str
+    expires_ns: int
+
+
+class Acceptance(Body, frozen=True, kw_only=True):
+    """The code of an invitation, and the password that its person chose."""
+
+    code: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    password: NewPassword
+
+
+class Accepted(Answer, frozen=True, kw_only=True):
+    """Who can log in now."""
+
+    email: str
+    role: Role
 
 
 class UserChange(Body, frozen=True, kw_only=True):
@@ -228,6 +260,25 @@ async def register(services: Services, ask: Ask) -> UserAnswer:
     return _answer(services, await services.access.people.add(body.email, body.password, body.role))
 
 
+async def invite(services: Services, ask: Ask) -> InvitationMade:
+    """A one-time code, good for a day. An admin never learns anybody's password."""
+    people, body = services.access.people, ask.body
+    if body.role is None:
+        made = await people.invite_again(people.named(body.email).user_id)
+    else:
+        made = await people.invite(body.email, body.role)
+    user = made.user
+    return InvitationMade(
+        user_id=user.user_id, email=user.email, role=user.role, code=made.code, expires_ns=made.expires_ns
+    )
+
+
+async def accept(services: Services, ask: Ask) -> Accepted:
+    """The code is used up; who has chosen the password logs in with it."""
+    user = await services.access.people.accept(ask.body.code, ask.body.password)
+    return Accepted(email=user.email, role=user.role)
+
+
 async def change_user(services: Services, ask: Ask) -> UserAnswer:
     """Each part by its own rule; all of them end the user's sessions."""
     people, user_id, body = services.access.people, ask.names.user_id, ask.body
@@ -270,6 +321,7 @@ def _user(services: Services, one: User) -> UserView:
         role=one.role,
         status=one.status,
         second_factor=one.second_factor == "on",
+        is_invited=services.access.people.is_invited(one.user_id),
         created_ns=one.created_ns,
         sessions=len(sessions_of(services.access.book.state, one.user_id)),
     )
@@ -322,6 +374,15 @@ ROUTES: Final = (
         method="POST", path="/auth/register", summary="A new user, by an admin", handle=register,
         rule=RULES["user.add"], body=Registration, answer=UserAnswer, status=201, errors=(409,), tag="admin",
         action="user add",
+    ),
+    Route(
+        method="POST", path="/auth/accept", summary="Choose a password by the code of an invitation", handle=accept,
+        rule=None, body=Acceptance, answer=Accepted, errors=(401,), tag="auth", action="invitation accepted",
+    ),
+    Route(
+        method="POST", path="/admin/invitations", summary="Invite somebody, who chooses the password", handle=invite,
+        rule=RULES["user.invite"], body=Invite, answer=InvitationMade, status=201, errors=(409,), tag="admin",
+        action="user invite",
     ),
     Route(
         method="GET", path="/admin/users", summary="Everybody", handle=users, rule=RULES["user.list"], answer=Users,

@@ -126,6 +126,16 @@ class Replays:
             await self.note(msgspec.structs.replace(line, is_dropped=True))
             raise
 
+    async def is_new(self, scope: str, key: str) -> bool:
+        """Whether this comes for the first time; that it came is on disk when this returns. Raises OSError."""
+        self._forget()
+        name = hashlib.sha256(f"{scope}\n{key}".encode()).hexdigest()
+        if name in self._known:
+            return False
+        self._known[name] = line = _Line(name, "", self._now_ns())  # at once: another may come while this is written
+        await self.note(line)
+        return True
+
     async def note(self, line: _Line) -> None:
         """Write it down; then it counts."""
         if self._path is not None:

@@ -24,6 +24,11 @@ class Versions:
     rules: str = "1"  # risk and alert rules in force
 
 
+async def _is_new(_scope: str, _key: str) -> bool:
+    """Nothing is remembered."""
+    return True
+
+
 async def _at_once() -> None:
     """Nothing is waited for."""
 
@@ -48,6 +53,7 @@ class Services:
     observe: Callable[[str, int, int], object] = lambda _route, _status, _ns: None  # route, status, how long it took
     on_defect: Callable[[str, BaseException], object] = lambda _what, _error: None
     webhooks: Verifier | None = None  # None: none are taken
+    is_new: Callable[[str, str], Awaitable[bool]] = _is_new  # whether a key of a scope comes for the first time
     limiter: Limiter = field(default_factory=Limiter)
 
     async def call(self, method: str, params: Any, who: Principal) -> Any:

@@ -45,6 +45,19 @@ def test_what_was_done_without_a_daemon_reaches_its_journal(tmp_path: Path):
     assert facts == []
 
 
+def test_an_invitation_without_a_daemon(tmp_path: Path):
+    """Printed once with where to go; somebody known gets another code by name, and no other role on the way."""
+    first = json.loads(user(tmp_path, "invite", "ann@desk", "--role", "admin", "--json").stdout)
+    assert (first["role"], first["address"].startswith("http://127.0.0.1:"), len(first["code"])) == ("admin", True, 64)
+    assert "invited" in user(tmp_path, "list").stdout
+    again = user(tmp_path, "invite", "ann@desk")
+    assert "/#invite=" in again.stdout
+    assert first["code"] not in again.stdout
+    refused = user(tmp_path, "invite", "ann@desk", "--role", "viewer")
+    assert (refused.exit_code, "gambit user role" in refused.output) == (1, True)
+    assert first["code"] not in (tmp_path / "access.json").read_text()
+
+
 REFUSED = (
     (("add", "bob@desk", "--password-stdin"), "short\n", "12 to 1024 characters"),
     (("add", "nobody", "--password-stdin"), PASSWORD, "name@host"),

@@ -166,6 +166,7 @@ async def rig(
     )
     replays = Replays(folder, clock.now_ns)
     replays.open()
+    services.is_new = replays.is_new
     server = WebServer(Pipeline(Routing(ROUTES), services, replays), "127.0.0.1", 0)
     await server.start()
     try:

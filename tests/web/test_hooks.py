@@ -1,10 +1,11 @@
 """S43 at the door: an alert by a signed webhook, and what is not believed."""
 
 import json
+from pathlib import Path
 
 from gambit.notify import signing
 from gambit.notify.signing import Verifier
-from tests.web.rig import rig
+from tests.web.rig import Clock, Memory, rig
 
 SECRET = b"a shared secret of thirty-two by"
 BODY = {"message": "the price feed of the fund is late", "severity": "high", "scope": "venue:okx"}
@@ -36,3 +37,15 @@ async def test_s43_webhooks():
         assert calls == ["alert.create"]
         audited = [fact.outcome for fact in door.facts if getattr(fact, "action", "") == "webhook alert"]
         assert audited == ["refused", "ok", *["refused"] * 6]
+
+
+async def test_s43_a_delivery_counts_once_over_a_restart(tmp_path: Path):
+    """What was taken is on disk before it is done: the next daemon does not take it again."""
+    raw, memory, clock = json.dumps(BODY).encode(), Memory(), Clock()
+    headers = signing.headers(SECRET, "d1", raw, clock.now_ns() // 1_000_000_000)
+    for status in (201, 409):
+        async with rig(memory, clock, tmp_path, webhooks=Verifier([SECRET])) as door:
+            door.answers["alert.create"] = {"alert_id": "a1"}
+            reply = await door.ask("POST", "/hooks/alerts", None, BODY, headers=headers)
+            assert reply.status == status
+            assert len(door.calls) == (status == 201)

@@ -4,6 +4,7 @@ import asyncio
 import statistics
 import time
 
+import msgspec
 import pytest
 
 from gambit.access.passwords import COST, LENGTH_MAX
@@ -131,12 +132,48 @@ async def test_s14_there_is_no_account_before_one_was_made_locally():
 
 
 async def test_s14_no_route_without_a_token_makes_anything():
-    """Those for everybody are health, documents, logging in with what one has already, and what bears a signature."""
+    """Those for everybody are health, documents, logging in or choosing a password with what one was given,
+    and what bears a signature."""
     everybody = {route.named for route in ROUTES if route.rule is None}
     assert everybody == {
         "GET /health", "GET /ready", "GET /metrics", "GET /openapi.json", "GET /docs", "POST /auth/login",
-        "POST /auth/ticket", "POST /auth/refresh", "POST /hooks/alerts",
+        "POST /auth/ticket", "POST /auth/refresh", "POST /auth/accept", "POST /hooks/alerts",
     }  # fmt: skip
+
+
+async def test_an_invited_person_chooses_the_password():
+    """By a code that works once, for a day, over a restart; of a known one the old password is good until then. A code
+    is no login, and nobody's password is known to an admin."""
+    memory, clock = Memory(), Clock()
+    async with rig(memory, clock) as door:
+        admin = await door.token(Role.ADMIN)
+        body = {"email": "bob@desk", "role": "trader"}
+        made = await door.ask("POST", "/admin/invitations", admin, body)
+        assert (made.status, made.body["role"]) == (201, "trader")
+        assert (await door.ask("POST", "/admin/invitations", admin, body)).status == 409
+        listed = (await door.ask("GET", "/admin/users", admin)).body["items"]
+        assert [row["is_invited"] for row in listed] == [False, True]
+        lost = made.body["code"]
+        code = (await door.ask("POST", "/admin/invitations", admin, {"email": "bob@desk"})).body["code"]
+        assert lost not in msgspec.json.encode(memory.state).decode() + repr(door.facts)
+    async with rig(memory, clock) as door:
+        for shown, password, status in (
+            (lost, PASSWORD, 401), ("0" * 64, PASSWORD, 401), (code, "too short", 422), (code, "bob@desk" * 2, 422),
+            (code, PASSWORD, 200), (code, PASSWORD + "!", 401),
+        ):  # fmt: skip
+            reply = await door.ask("POST", "/auth/accept", None, {"code": shown, "password": password})
+            assert reply.status == status, (reply.body, status)
+        before = await door.login("bob@desk")
+        assert before["role"] == "trader"
+        user_id = door.access.book.user_named("bob@desk").user_id
+        again = (await door.access.people.invite_again(user_id)).code
+        await door.login("bob@desk")
+        await door.access.people.accept(again, PASSWORD + "!")
+        assert (await door.ask("GET", "/auth/me", before["access_token"])).status == 401
+        stale = (await door.access.people.invite_again(user_id)).code
+        clock.pass_(24 * 3600 + 1)
+        assert (await door.ask("POST", "/auth/accept", None, {"code": stale, "password": PASSWORD})).status == 401
+        assert not door.access.people.is_invited(user_id)
 
 
 async def test_a_second_factor():

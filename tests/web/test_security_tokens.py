@@ -179,6 +179,28 @@ async def test_s04_keys_rotate_with_an_overlap():
         assert name_of_signing_key(first.header["kid"]) not in kept
 
 
+async def test_s04_a_key_that_is_old_enough_gets_a_successor():
+    """By itself, a week before its 180 days are over; what it signed is believed to its end, then it is forgotten."""
+    async with rig() as door:
+        book = door.access.book
+        first = book.state.signing[-1].kid
+        assert await book.tend_keys() is None
+        door.clock.pass_(173 * 24 * 3600 - 60)
+        old = (await door.token(Role.VIEWER), await book.tend_keys())
+        assert old[1] is None
+        door.clock.pass_(60)
+        second = await book.tend_keys()
+        assert second is not None
+        assert (second != first, book.state.signing[-1].kid) == (True, second)
+        assert (await door.ask("GET", "/auth/me", old[0])).status == 200
+        assert await book.tend_keys() is None
+        door.clock.pass_(15 * 60)
+        assert (await door.ask("GET", "/auth/me", old[0])).status == 401
+        assert await book.tend_keys() is None
+        assert [one.kid for one in book.state.signing] == [second]
+        assert [name for name in door.memory.values if name.startswith("jwt/")] == [f"jwt/{second}"]
+
+
 async def test_s05_a_reused_refresh_token_ends_its_session():
     """The successor and its access tokens are dead at once, other sessions live, and a fact is there to alert on."""
     async with rig() as door:
