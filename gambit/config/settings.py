@@ -410,7 +410,7 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     """The database of what happened."""
 
     path: Annotated[str, Rule("The DuckDB file. Empty: `gambit.duckdb` in `daemon.state_dir`.")] = ""
-    batch_ms: Annotated[int, within("1", "60000", "Longest time a record waits to be written.", "ms")] = 100
+    batch_ms: Annotated[int, within("1", "60000", "Longest time a record waits to be written.", "ms")] = 250
     retention: Annotated[dict[str, int], within("1", "36500", "Days to keep, by table.", "days")] = {}
 
 

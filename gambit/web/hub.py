@@ -55,26 +55,30 @@ EVERYTHING: Final = Filter()
 
 
 class Item:
-    """One thing published; its text is made once, when somebody wants it."""
+    """One thing published: what filters ask for, and its data until somebody wants them as text. Thousands are kept,
+    so that nothing is kept twice."""
 
-    __slots__ = ("_text", "data", "is_gone", "seq", "symbol", "ts_ns", "user", "venues")
+    __slots__ = ("_data", "is_gone", "seq", "symbol", "user", "venues")
 
-    def __init__(self, seq: int, ts_ns: int, data: Row, *, is_gone: bool = False) -> None:
+    def __init__(self, seq: int, data: Row, *, is_gone: bool = False) -> None:
         self.seq = seq
-        self.ts_ns = ts_ns
-        self.data = data
         self.is_gone = is_gone
         self.symbol = str(data.get("symbol") or "")
         self.user = str(data.get("user_id") or "")
-        self.venues = frozenset(_venues(data))
-        self._text: bytes | None = None
+        self.venues = tuple(_venues(data))
+        self._data: Row | bytes = data
 
     @property
     def text(self) -> bytes:
-        """Its data as JSON."""
-        if self._text is None:
-            self._text = encoded(self.data)
-        return self._text
+        """Its data as JSON; from then on it is all that is kept of them."""
+        if not isinstance(self._data, bytes):
+            self._data = encoded(self._data)
+        return self._data
+
+    def let_go(self) -> bytes:
+        """Its data as JSON, which somebody else keeps from now on: no more `text`."""
+        text, self._data = self.text, b""
+        return text
 
 
 def _venues(data: Row) -> Iterable[str]:
@@ -243,8 +247,8 @@ class Ring:
     def add(self, data: Row, now_ns: int) -> None:
         """The next event."""
         self.seq += 1
-        item = Item(self.seq, now_ns, data)
-        frame = self._worded(message(self.channel.name, item.seq, self._ts(now_ns), item.text))
+        item = Item(self.seq, data)
+        frame = self._worded(message(self.channel.name, item.seq, self._ts(now_ns), item.let_go()))
         self._kept.append((item, frame))
         self._bytes += len(frame)
         while len(self._kept) > EVENTS_KEPT or self._bytes > EVENT_BYTES_KEPT:
@@ -264,7 +268,7 @@ class Ring:
 
     def snapshot(self, wanted: Filter, now_ns: int) -> bytes:
         """Where things stand."""
-        items = [Item(self.seq, now_ns, row) for row in self.channel.snapshot()]
+        items = [Item(self.seq, row) for row in self.channel.snapshot()]
         texts = [item.text for item in items if wanted.passes(item)]
         return self._worded(message(self.channel.name, self.seq, self._ts(now_ns), _array(texts), is_snapshot=True))
 
@@ -294,7 +298,7 @@ class Table:
             return
         self.seq += 1
         self._made.clear()
-        self._items[key] = Item(self.seq, now_ns, data, is_gone=is_gone)
+        self._items[key] = Item(self.seq, data, is_gone=is_gone)
         if is_gone:
             self._gone.append((key, self.seq))
         while len(self._gone) > GONE_KEPT:
