@@ -24,7 +24,7 @@ from gambit.store.records import Follower, Ledger
 from gambit.store.samples import Columns, Samples
 
 RECORDS_MAX: Final = 4096  # of one transaction
-BATCHES_MAX: Final = 150  # then the file is opened anew: until it is closed DuckDB keeps memory for each, and what it wrote
+BATCHES_MAX: Final = 150  # then the file is opened anew: DuckDB keeps memory for each until it is closed
 SNAPSHOTS_KEPT: Final = 2
 DAMAGED_KEPT: Final = 2
 HOUSEKEEPING_S: Final = 3600.0

@@ -137,12 +137,12 @@ class Hub:
         if channel in self.events:
             self.events[channel].add(data, self._now_ns())
         else:
-            self.states[channel].put(key, data, self._now_ns(), is_gone=False)
+            self.states[channel].put(key, data, is_gone=False)
 
     def end(self, channel: str, data: Row, key: str) -> None:
         """The last word about `key` of a channel of states; snapshots do not have it any more."""
         self.version += 1
-        self.states[channel].put(key, data, self._now_ns(), is_gone=True)
+        self.states[channel].put(key, data, is_gone=True)
 
     def subscribe(
         self, reader: "Reader", channels: Collection[str], wanted: Filter, since: Mapping[str, int]
@@ -291,7 +291,7 @@ class Table:
         """Whether what was ended behind `seq` is still known."""
         return self.forgotten <= seq <= self.seq
 
-    def put(self, key: str, data: Row, now_ns: int, *, is_gone: bool) -> None:
+    def put(self, key: str, data: Row, *, is_gone: bool) -> None:
         """The new state of a key, or its end."""
         if self._items.pop(key, None) is None and len(self._items) >= KEYS_MAX:
             self.refused += 1
