@@ -7,7 +7,7 @@ from typing import Any
 from gambit.bootstrap.audit import audit
 from gambit.bootstrap.people import people_handlers
 from gambit.bootstrap.scoring import Scores
-from gambit.bootstrap.trading import desk_handlers
+from gambit.bootstrap.trading import awake, desk_handlers
 from gambit.journal import JournalError
 from gambit.runtime.backup import BackupError
 from gambit.runtime.daemon import Daemon
@@ -116,6 +116,8 @@ def _worded(params: DeadLetterIds) -> str:
 def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
     def change(params: Reason, caller: Caller) -> StateChange:
         switch = daemon().parts.switch
+        if to == "ACTIVE":
+            awake(daemon().parts.dealing)
         try:
             done = switch.change(to, params.reason, caller.by)
         except HaltFileThere as error:

@@ -11,6 +11,7 @@ from gambit.engine.conditions import VenueView
 from gambit.engine.desk import Desk
 from gambit.engine.market import Market
 from gambit.engine.paper import Paper, opening_balances
+from gambit.engine.standing import Standing
 from gambit.events.operation import AccountHeld, TradingStateChanged
 from gambit.journal import JournalError
 from gambit.runtime.account_port import AccountPort
@@ -24,6 +25,7 @@ from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moments
+from gambit.runtime.snapshots import Found
 from gambit.runtime.sweeper import Open, Place
 from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.watchdog import Watchdog
@@ -48,18 +50,13 @@ def build_dealing(
     notify: Callable[[Notify], None],
 ) -> Dealing:
     """The desk in its shell, brought to where the journal says it stood. Raises ReplayDiffers, JournalError."""
-    found = keeping.snapshots.latest()
-    if found is None and keeping.journal.first_seq > 1:
-        raise JournalError(
-            f"the journal begins at record {keeping.journal.first_seq}, and no snapshot of the desk can be used: "
-            "what was before is not known; restore a backup into an empty state directory"
-        )
+    found = latest_standing(keeping)
 
     def venues() -> dict[str, VenueView]:
         return venue_views(config, feeds(), dealing.ports)
 
     dealing = Dealing(
-        Desk(execution(config), limits(config), found.standing if found else None),
+        Desk(execution(config), limits(config), found.standing),
         clock,
         keeping.journal,
         ledger.fact,
@@ -69,11 +66,24 @@ def build_dealing(
         notify=notify,
         on_state=on_state,
         on_defect=on_defect,
+        fresh=partial(latest_standing, keeping),
     )
-    dealing.replay(found.seq if found else 0)
-    keeping.snapshot_seq = found.seq if found else 0
+    dealing.replay(found.seq)
+    keeping.snapshot_seq = found.seq
     keeping.standing = lambda: dealing.desk.standing if dealing.is_whole else None
     return dealing
+
+
+def latest_standing(keeping: Keeping) -> Found:
+    """The state of the latest snapshot, or none yet. Blocks. Raises JournalError where the journal's beginning is gone
+    and no snapshot can be used."""
+    found = keeping.snapshots.latest()
+    if found is None and keeping.journal.first_seq > 1:
+        raise JournalError(
+            f"the journal begins at record {keeping.journal.first_seq}, and no snapshot of the desk can be used: "
+            "what was before is not known; restore a backup into an empty state directory"
+        )
+    return found or Found(Standing(), 0)
 
 
 def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port]) -> dict[str, VenueView]:

@@ -39,12 +39,12 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
 
     def arm(_params: Nothing, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "arm", "")
-        dealing().arm(caller.by)
+        awake(dealing()).arm(caller.by)
         return {"armed_until_ns": dealing().desk.standing.state.trading.armed_until_ns}
 
     def disarm(params: Reason, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, "disarm", params.reason)
-        dealing().disarm(caller.by, params.reason)
+        awake(dealing()).disarm(caller.by, params.reason)
         return {"armed_until_ns": 0}
 
     def release(params: ScopeName, caller: Caller) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         halted = dealing().desk.standing.state.trading.scopes
         if params.scope not in halted:
             raise Refused(f"{params.scope} is not halted; {', '.join(sorted(halted)) or 'nothing'} is")
-        dealing().release(params.scope, caller.by)
+        awake(dealing()).release(params.scope, caller.by)
         return {"done": params.scope}
 
     return {
@@ -82,7 +82,7 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
 
     def decide(action: str, name: str, caller: Caller) -> dict[str, Any]:
         audit(daemon(), caller, action, name)
-        dealing = daemon().parts.dealing
+        dealing = awake(daemon().parts.dealing)
         do = {"plan.approve": dealing.approve, "plan.reject": dealing.reject, "order.cancel": dealing.cancel}[action]
         try:
             do(name, caller.by)
@@ -92,6 +92,13 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         return {"done": name}
 
     return {"plan.approve": approve, "plan.reject": reject, "order.cancel": cancel}
+
+
+def awake(dealing: Dealing) -> Dealing:
+    """The desk's shell, when it can be asked. Raises Refused."""
+    if dealing.frozen:
+        raise Refused(dealing.frozen)
+    return dealing
 
 
 def key_of(dealing: Dealing, name: str) -> str:

@@ -19,8 +19,9 @@ from typing import Final
 
 import msgspec
 
-from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, key_parts
+from gambit.commands import Command, Notify, PlaceOrder, key_parts
 from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
+from gambit.engine.answers import cancelling, during, may_answer, unknown
 from gambit.engine.conditions import Conditions
 from gambit.engine.inquiry import Inquiry
 from gambit.engine.limits import HOUR_NS, MINUTE_NS, SECOND_NS, Execution, Limits
@@ -52,7 +53,6 @@ from gambit.events.orders import (
     Busted,
     CancelAsked,
     Disarmed,
-    Doubt,
     ExecutionDisputed,
     Filled,
     FillsRead,
@@ -60,7 +60,6 @@ from gambit.events.orders import (
     OpportunityEnded,
     OrderIntended,
     OrderMissing,
-    OutcomeUnknown,
     PlanApproved,
     PlanClosed,
     PlanRefused,
@@ -143,14 +142,23 @@ class Desk:
             self._decision.facts += self.standing.owed
             self.standing.owed.clear()
             self._note(started)
-            for order in list(self.standing.live.values()):
-                self._note(_unknown(order, "restart", "the daemon started again"))
-            for trade in list(self.standing.open.values()):
-                if trade.is_open and not trade.stopped:
-                    self._note(PlanStopped(plan_id=trade.made.plan_id, reason="restart"))
-            for opp_id, pending in list(self.standing.state.funnel.open.items()):
-                if not pending.plan_id:
-                    self._note(OpportunityEnded(opp_id=opp_id, symbol=pending.symbol, reason=pending.reason))
+            self._take_up("the daemon started again")
+            self._conclude(conditions)
+            return self._end()
+
+    def go_on_from(self, standing: Standing, reason: str, conditions: Conditions, now_ns: int) -> Decision:
+        """As `begin`, in the life that there is and halted: something broke off within a fact, and the state is another
+        one now, which the journal was replayed into."""
+        with localcontext(EXACT):
+            self.standing, self.inquiry = standing, Inquiry(self.rules, self.inquiry.serial)
+            self.refusals, self.suspicions = [], {}
+            self._end()
+            self._begin(now_ns)
+            self._is_whole = True
+            self._decision.facts += self.standing.owed
+            self.standing.owed.clear()
+            self._take_up("the desk was made anew")
+            self._halt(reason)
             self._conclude(conditions)
             return self._end()
 
@@ -237,7 +245,7 @@ class Desk:
             dues += [
                 order.changed_ns + self.rules.answer_timeout_ns
                 for order in self.standing.live.values()
-                if _may_answer(order)
+                if may_answer(order)
             ]
             dues += [due for due, _, _ in self.refusals]
             dues.append(self.inquiry.deadline_ns)
@@ -262,6 +270,17 @@ class Desk:
         )
 
     # ---- details ----
+
+    def _take_up(self, why: str) -> None:
+        """Whatever was under way is in doubt, and what nobody remembers any more is over."""
+        for order in list(self.standing.live.values()):
+            self._note(unknown(order, "restart", why))
+        for trade in list(self.standing.open.values()):
+            if trade.is_open and not trade.stopped:
+                self._note(PlanStopped(plan_id=trade.made.plan_id, reason="restart"))
+        for opp_id, pending in list(self.standing.state.funnel.open.items()):
+            if not pending.plan_id:
+                self._note(OpportunityEnded(opp_id=opp_id, symbol=pending.symbol, reason=pending.reason))
 
     @property
     def is_whole(self) -> bool:
@@ -338,9 +357,7 @@ class Desk:
     def _cancel(self, order: Order, reason: str) -> None:
         intent = order.intent
         self._note(CancelAsked(key=intent.key, venue=intent.venue, reason=reason))
-        self._decision.commands.append(
-            CancelOrder(venue=intent.venue, symbol=intent.symbol, key=intent.key, venue_order_id=order.venue_order_id)
-        )
+        self._decision.commands.append(cancelling(order))
 
     def _before_closed(self, fact: PlanClosed) -> None:
         trade = self.standing.state.trades[fact.plan_id]
@@ -551,8 +568,8 @@ class Desk:
 
     def _overdue_orders(self) -> None:
         for order in list(self.standing.live.values()):
-            if _may_answer(order) and self._now_ns >= order.changed_ns + self.rules.answer_timeout_ns:
-                self._note(_unknown(order, _during(order), "no answer in time"))
+            if may_answer(order) and self._now_ns >= order.changed_ns + self.rules.answer_timeout_ns:
+                self._note(unknown(order, during(order), "no answer in time"))
 
     def _ask(self) -> None:
         commands, alarms = self.inquiry.due(self.standing, self._now_ns)
@@ -565,25 +582,6 @@ class Desk:
         if trade.phase is not Phase.WAITING:
             raise KeyError(plan)
         return trade
-
-
-def _unknown(order: Order, during: Doubt, reason: str) -> OutcomeUnknown:
-    return OutcomeUnknown(key=order.intent.key, venue=order.intent.venue, during=during, reason=reason)
-
-
-def _may_answer(order: Order) -> bool:
-    """Whether an answer is due some time; an order in doubt is asked about, a resting one may rest."""
-    is_resting = order.intent.tif == "gtc" and order.status in (Status.SUBMITTED, Status.PARTIALLY_FILLED)
-    return order.status is not Status.IN_DOUBT and not is_resting
-
-
-def _during(order: Order) -> Doubt:
-    """Which request has no answer."""
-    if order.status is Status.PENDING_CANCEL:
-        return "cancel"
-    if order.status is Status.PENDING_AMEND:
-        return "amend"
-    return "stream" if order.venue_order_id or order.filled_qty else "create"
 
 
 def _reason_of_stop(stopped: str) -> str:

@@ -29,16 +29,16 @@ class Wait:
 
 
 class Inquiry:
-    """The questions under way."""
+    """The questions under way. `serial` is the last number that was used in this life."""
 
-    def __init__(self, rules: Execution) -> None:
+    def __init__(self, rules: Execution, serial: int = 0) -> None:
         self._rules = rules
         self._orders: dict[str, Wait] = {}
         self._markets: dict[tuple[str, str], Wait] = {}
         self._disputed: dict[tuple[str, str], int] = {}  # since when
         self._balances: dict[str, int] = {}  # venues to be asked, and when
         self._read_ns: dict[tuple[str, str], int] = {}  # when the last list of executions was asked for
-        self._serial = 0
+        self.serial = serial
 
     def ask_fills(self, venue: str, symbol: str, since_ns: int, now_ns: int) -> None:
         """The executions of a market are to be compared at once (F25)."""
@@ -99,11 +99,11 @@ class Inquiry:
 
     def _next_id(self, standing: Standing) -> int:
         """Grows for ever: answers are ordered by it (F16)."""
-        if self._serial == 0:
+        if self.serial == 0:
             known = (order.last_query_id for order in standing.state.orders.values())
-            self._serial = max((standing.state.query_id, *known))
-        self._serial += 1
-        return self._serial
+            self.serial = max((standing.state.query_id, *known))
+        self.serial += 1
+        return self.serial
 
     def _space(self, order: Order, wait: Wait, now_ns: int) -> None:
         wait.next_ns = now_ns + min(

@@ -127,6 +127,7 @@ class Standing:
         self.unsettled: dict[str, Order] = {}
         self.episodes: dict[str, str] = {}  # raw_signal_id to plan_id, of open trades
         self.owed: deque[OrderMoved] = deque()  # moves that the journal has not stated yet
+        self.is_sound = True  # False: a fact broke off half-way, and no facts lead to this state
         for order in self.state.orders.values():
             self._index_order(order)
         for trade in self.state.trades.values():
@@ -136,12 +137,15 @@ class Standing:
 
     def apply(self, fact: object, now_ns: int) -> list[OrderMoved]:
         """Take a fact in; the moves it made, to be journalled right behind it. Facts of other parts change nothing."""
-        handler = _HANDLERS.get(type(fact))
-        if handler is not None:
-            return list(handler(self, fact, now_ns))
-        if isinstance(fact, AboutOrder):
-            return list(self._about_order(fact, now_ns))
-        return []
+        handler: Handler | None = _HANDLERS.get(type(fact))
+        if handler is None and isinstance(fact, AboutOrder):
+            handler = Standing._about_order
+        if handler is None:
+            return []
+        self.is_sound = False
+        moves = list(handler(self, fact, now_ns))
+        self.is_sound = True
+        return moves
 
     def replay(self, fact: object, now_ns: int) -> None:
         """Take a fact of the journal in. Raises ReplayDiffers where the journal and the tables disagree."""

@@ -12,24 +12,25 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 
-import msgspec
-
 from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder
+from gambit.engine.answers import cancelling
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.plan import of_signal
-from gambit.engine.standing import STATE_KINDS, ReplayDiffers
+from gambit.engine.standing import Standing
 from gambit.engine.trading_state import Trading
-from gambit.events import KNOWN_KINDS, Fact, read
+from gambit.events import Fact
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import OrderSettled, Sent, Unsent
-from gambit.journal.checkpoint import KIND as CHECKPOINT
+from gambit.journal import JournalFailed
+from gambit.runtime import rebuilding
 from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
+from gambit.runtime.rebuilding import DeskFrozen, Rebuilding, replayed
+from gambit.runtime.snapshots import Found
 
 RECONCILE_NS: Final = 30_000_000_000
 SIGNALS_A_TURN: Final = 4  # considered in one turn of the loop
 IDLE_SEC: Final = 1.0  # the desk is asked at least this often
-REPLAY_RECORDS: Final = 4096
 
 
 class Port(Protocol):
@@ -59,46 +60,19 @@ class Port(Protocol):
         ...
 
 
-class Record(Protocol):
-    """A journal record."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def ts_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class Stated(msgspec.Struct):
-    """What a checkpoint says of the state."""
-
-    state_hash: str = ""
-
-
-class Follower(Protocol):
-    """A reader of the journal."""
-
-    def read(self, limit: int) -> Sequence[Record]: ...
-    def close(self) -> None: ...
-
-
-class Journal(Protocol):
+class Journal(rebuilding.Journal, Protocol):
     """Where facts are written down before anything is done about them."""
 
     @property
     def written(self) -> int: ...
-    def follow(self, after: int) -> Follower: ...
     async def until_written(self, seq: int) -> None: ...
-    async def until_synced(self, seq: int) -> None: ...
 
 
 class Dealing:
     """One desk at work. `write` appends a fact and gives its number, `write_now` the same for what something waits for;
     `notify` tells people; `on_state` hears of every
-    change of the trading state that the desk makes; `on_defect` hears what went wrong on our side."""
+    change of the trading state that the desk makes; `on_defect` hears what went wrong on our side. `fresh` gives what
+    the desk is made anew from when it broke: a snapshot, or nothing and the journal from its first record."""
 
     def __init__(
         self,
@@ -113,6 +87,7 @@ class Dealing:
         notify: Callable[[Notify], None],
         on_state: Callable[[TradingStateChanged], None],
         on_defect: Callable[[str, BaseException], None],
+        fresh: Callable[[], Found] = lambda: Found(Standing(), 0),
     ) -> None:
         self.desk = desk
         self.clock = clock
@@ -138,41 +113,26 @@ class Dealing:
         self._considered = 0  # in this turn of the loop
         self._is_turn_due = False
         self._is_torn = False  # a fact was true and could not be written
+        self._anew: asyncio.Task[None] | None = None
+        self._rebuilding = Rebuilding(journal, fresh, lambda: self.clock.mono_ns())
 
     # ---- starting ----
 
     def replay(self, after: int = 0) -> int:
         """Bring the desk from record `after` to where the journal says it stood, and hold it against every checkpoint;
         gives how many records that took. Raises ReplayDiffers."""
-        follower = self._journal.follow(after)
-        count = 0
-        try:
-            while records := follower.read(REPLAY_RECORDS):
-                for record in records:
-                    if record.kind in STATE_KINDS:
-                        self.desk.replay(read(record.kind, record.body), record.ts_ns)
-                    elif record.kind == CHECKPOINT:
-                        self._compare(record)
-                    elif record.kind not in KNOWN_KINDS:
-                        raise ReplayDiffers(
-                            f"record {record.seq} is a {record.kind!r}, which this version does not know: "
-                            "the journal was written by a later one; run that"
-                        )
-                count += len(records)
-        finally:
-            follower.close()
-        self.replayed = count
-        return count
-
-    def _compare(self, record: Record) -> None:
-        stated, standing = msgspec.json.decode(record.body, type=Stated).state_hash, self.desk.standing
-        if standing.is_comparable(stated) and stated != standing.digest():
-            raise ReplayDiffers(f"record {record.seq}: the state is not the one that this checkpoint was signed for")
+        self.replayed = sum(replayed(self.desk.standing, self._journal, after))
+        return self.replayed
 
     @property
     def is_whole(self) -> bool:
         """Whether the journal has every fact that the desk took for true."""
-        return self.desk.is_whole and not self._is_torn
+        return self.desk.is_whole and not self._is_torn and not self.frozen
+
+    @property
+    def frozen(self) -> str:
+        """Why the desk cannot be asked just now; empty: it can."""
+        return self._rebuilding.reason
 
     def begin(self, started: DaemonStarted) -> None:
         """This run's first fact; then whatever was under way before is taken up."""
@@ -198,6 +158,8 @@ class Dealing:
         if not self._is_turn_due:
             self._is_turn_due = True
             asyncio.get_running_loop().call_soon(self._next_turn)
+        if self.frozen:
+            self._raised.clear()
         while self._raised and self._considered < SIGNALS_A_TURN:
             self._considered += 1
             event = self._raised.popleft()
@@ -215,14 +177,19 @@ class Dealing:
                 self.on_defect("considering a signal", error)
 
     def on_facts(self, facts: Iterable[Fact]) -> None:
-        """What a port tells."""
+        """What a port tells. A frozen desk hears nothing; what it missed is asked for when it is made anew."""
         for fact in facts:
             if isinstance(fact, Sent | Unsent):
                 self._time(fact)
+            if self.frozen:
+                continue
             self._carry_out(self._ask(self.desk.on_fact, fact))
 
     def set_trading(self, to: str, reason: str, by: str) -> None:
-        """ACTIVE, REDUCING or HALTED, by whoever may."""
+        """ACTIVE, REDUCING or HALTED, by whoever may. A frozen desk is halted when it is made anew, whatever is said
+        until then. Raises DeskFrozen for a resumption."""
+        if self.frozen and Trading(to) is not Trading.ACTIVE:
+            return
         decision = self._ask(self.desk.set_trading, Trading(to), reason, by)
         self._carry_out(decision, is_told=True)
 
@@ -256,6 +223,8 @@ class Dealing:
 
     def reconcile(self, only: str = "", *, is_routine: bool = False) -> None:
         """Ask every venue for its executions and balances; the desk compares them with its own."""
+        if self.frozen:
+            return
         for venue in [only] if only else self.ports:
             self._carry_out(self._ask(partial(self.desk.reconcile, is_routine=is_routine), venue))
 
@@ -263,9 +232,18 @@ class Dealing:
 
     async def run(self) -> None:
         """For ever: tell the desk and the ports the time when they want to know it."""
+        try:
+            await self._run()
+        finally:
+            if self._anew is not None:
+                self._anew.cancel()
+
+    async def _run(self) -> None:
         due_ns = self.clock.mono_ns() + RECONCILE_NS
         while True:
             self._wake.clear()
+            if self.frozen and self._anew is None:
+                self._anew = asyncio.get_running_loop().create_task(self._make_anew())
             is_due = self.clock.mono_ns() >= due_ns
             if is_due:
                 due_ns = self.clock.mono_ns() + RECONCILE_NS
@@ -285,6 +263,8 @@ class Dealing:
         """One turn of run(); how long to wait for the next, in seconds."""
         for port in self.ports.values():
             self.on_facts(port.on_time(self._moment(), self.clock.now_ns()))
+        if self.frozen:
+            return IDLE_SEC
         self._carry_out(self._ask(self.desk.on_time))
         if is_due:
             self.reconcile(is_routine=True)
@@ -309,14 +289,52 @@ class Dealing:
         while self._sending:
             await asyncio.wait(self._sending)
 
+    # ---- a desk that broke ----
+
+    def _freeze(self, what: str, error: BaseException) -> None:
+        """The state is not what the journal says: nobody trades on it, and run() makes it anew (F31)."""
+        if not self.frozen:
+            self._rebuilding.freeze(f"{what}: {error!r}; the desk is made anew from the journal")
+            self._wake.set()
+            self.on_defect(what, error)
+
+    async def _make_anew(self) -> None:
+        """Replay the journal and go on from there, halted. Where that fails what is live is cancelled all the same."""
+        try:
+            reason = self.frozen
+            standing = await self._rebuilding.standing(self._journal.head)
+            self._rebuilding.thaw()
+            self._is_torn = False
+            self._go_on_from(standing, reason)
+        except Exception as error:
+            self._freeze("making the desk anew", error)
+            self.on_defect("making the desk anew", error)
+            self._cancel_anyway([cancelling(order) for order in self.desk.standing.live.values()])
+        finally:
+            self._anew = None
+            self._wake.set()
+
+    def _go_on_from(self, standing: Standing, reason: str) -> None:
+        decision = self._ask(self.desk.go_on_from, standing, reason)
+        self._carry_out(decision)
+        if not any(isinstance(fact, TradingStateChanged) for fact in decision.facts):  # the switch may say otherwise
+            self._on_state(TradingStateChanged(state="HALTED", was="HALTED", reason=reason, by="desk"))
+        self.reconcile()
+
     # ---- carrying out ----
 
     def _ask(self, call: Callable[..., Decision], *about: object) -> Decision:
         """A call of the desk. One that breaks off raises, after what it took for true by then was written down: the
-        desk goes on from there, and so has the next life to; creates of it are not sent (I24)."""
+        desk goes on from there, and so has the next life to; creates of it are not sent (I24). One that breaks off
+        within a fact has changed nothing but memory, which is made anew. Raises DeskFrozen until it is."""
+        if self.frozen:
+            raise DeskFrozen(self.frozen)
         try:
             return call(*about, self._moment(), self.clock.now_ns())
-        except Exception:
+        except Exception as error:
+            if not self.desk.standing.is_sound:
+                self._freeze("the desk broke off within a fact", error)
+                raise
             broken = self.desk.broken_off()
             creates = [command for command in broken.commands if isinstance(command, PlaceOrder)]
             broken.commands = [command for command in broken.commands if command not in creates]
@@ -364,8 +382,10 @@ class Dealing:
             write = self._write_now if is_last and is_awaited else self._write
             try:
                 seq = write(fact, decision.at_ns)
-            except BaseException:
+            except BaseException as error:
                 self._is_torn = True
+                if not isinstance(error, JournalFailed):  # with a journal that takes nothing there is nothing to replay
+                    self._freeze("a fact could not be written", error)
                 raise
         return seq
 
@@ -423,6 +443,8 @@ class Dealing:
         """Why a create may not leave at this instant; None when it may. A port asks again for one that had to wait."""
         if self._is_ending:
             return "gambit is stopping"
+        if self.frozen:
+            return self.frozen
         return self.desk.may_send(command.intent, self.clock.now_ns())
 
     def _hand_over(self, command: Command) -> Sequence[Fact]:
@@ -430,7 +452,7 @@ class Dealing:
         if isinstance(command, PlaceOrder):
             if self._is_ending:
                 return ()
-            why_not = self.desk.may_send(command.intent, self.clock.now_ns())
+            why_not = self.why_not(command)
             if why_not is not None:
                 return _unsent(command, why_not)
         port = self.ports.get(_venue_of(command))

@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 
 from gambit.bootstrap import Options
+from gambit.bootstrap.trading import awake
+from gambit.drills.ground import fills_of
 from gambit.engine import desk as of_desk
+from gambit.engine.holdings import Holdings
 from gambit.events.orders import ScopeHalted
+from gambit.runtime.rebuilding import Rebuilding
 from gambit.sim.world import Scenario
 from gambit.surface.client import Failed, call
+from gambit.surface.rpc import Refused
 from tests.e2e.journals import entries
 from tests.e2e.live import config_for, exchanges, running, until
 from tests.e2e.test_live_trading import SETTINGS, keys_of
@@ -77,6 +82,52 @@ def balances_heard(state_dir: Path) -> int:
     facts = list(entries(state_dir))
     halted = max((one.seq for one in facts if one.kind == "state.changed"), default=1 << 60)
     return sum(one.kind == "balance.read" and one.seq > halted for one in facts)
+
+
+async def test_a_desk_that_breaks_within_a_fact_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F31: the execution is half taken in when it raises. The same run goes on, halted, with the state of its journal;
+    the execution is heard of again, and the next life finds the state that was recorded."""
+    real, struck = Holdings._trade, list[int]()
+    thaw, thawed = Rebuilding.thaw, list[str]()
+
+    def breaking(*args: Any) -> Any:
+        if not struck:
+            struck.append(1)
+            raise RuntimeError("a failpoint")
+        return real(*args)
+
+    async with exchanges(CALM) as server:
+        config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
+        options = Options(keys=keys_of(server))
+        async with running(config, options) as (daemon, _):
+            await armed(server, daemon)
+            dealing = daemon.parts.dealing
+
+            def thawing(self: Rebuilding) -> None:
+                with pytest.raises(Refused, match="made anew from the journal"):
+                    awake(dealing)
+                thawed.append(daemon.parts.switch.state)
+                thaw(self)
+
+            monkeypatch.setattr(Rebuilding, "thaw", thawing)
+            monkeypatch.setattr(Holdings, "_trade", breaking)
+            server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 2000)
+            await until(lambda: struck, PATIENCE_SEC)
+            await until(lambda: thawed and not dealing.frozen, PATIENCE_SEC)
+            assert thawed == ["HALTED"]
+            assert dealing.is_whole
+            await until(lambda: dealing.desk.is_flat, PATIENCE_SEC)
+            await until(lambda: not dealing.desk.standing.unsettled, PATIENCE_SEC)
+            assert daemon.parts.switch.state == "HALTED"
+            digest = dealing.desk.standing.digest()
+            daemon.problems.clear()
+        facts = list(entries(tmp_path / "state"))
+        told = [(one.body["venue"], one.body["exec_id"]) for one in facts if one.kind == "order.filled"]
+        assert len(told) == len(set(told)) == sum(len(fills_of(each)) for each in server.world.exchanges.values())
+        assert [one.body["state_hash"] for one in facts if one.kind == "journal.checkpoint"][-1] == digest
+        async with running(config, options) as (daemon, _):
+            assert daemon.problems == []
+            await until(lambda: daemon.parts.dealing.desk.is_flat, PATIENCE_SEC)
 
 
 async def test_a_halted_symbol_trades_again_when_somebody_says_so(tmp_path: Path) -> None:

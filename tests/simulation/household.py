@@ -17,6 +17,7 @@ from gambit.events import Fact, read, written
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import OrderIntended, Sent, Unsent
 from gambit.runtime.dealing import Dealing
+from gambit.runtime.snapshots import Found
 from tests.simulation.checks import Broken
 from tests.simulation.exchange import MS, SECOND, WINDOW_NS
 from tests.simulation.shell import START_NS, Crash, Shell
@@ -42,6 +43,11 @@ class Disk:
         self.written = self.synced = len(home.journal)
         self._waiting: list[tuple[int, bool, Any]] = []  # number, whether synced is meant, future
         self._is_writing = False
+
+    @property
+    def head(self) -> int:
+        """The last record."""
+        return len(self.home.journal)
 
     def append(self, fact: Fact, ts_ns: int) -> int:
         """A fact gets its number; the writer has it later."""
@@ -246,6 +252,7 @@ class Household(Shell):
         self.dealing = dealing = Dealing(
             self.desk, _Clock(self), disk, disk.append, disk.append_now, lambda: self,  # type: ignore[arg-type]
             durability=self.durability, notify=self.notice, on_state=self.state_changed, on_defect=self.defect,
+            fresh=lambda: Found(self.fresh().standing, 0),
         )  # fmt: skip
         dealing.replay()
         self.checks.booted()

@@ -178,7 +178,7 @@ def _handlers(kind: type, change: Callable[[Any], Any]) -> Mutant:
 
 
 MUTANTS: dict[str, Mutant] = {
-    "a timeout counts as failed": replaced(desk, "_unknown", _timeout_is_failed),
+    "a timeout counts as failed": replaced(desk, "unknown", _timeout_is_failed),
     "not found once counts as gone": replaced(desk, "missing_verdict", _missing_once_is_gone),
     "the intent is journalled after the send": replaced(shell.Shell, "carry_out", _journal_after_sending),
     "nothing is compensated": replaced(trade, "_balance", _no_compensation),
