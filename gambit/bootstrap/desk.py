@@ -15,6 +15,7 @@ from gambit.engine.standing import Standing
 from gambit.events.operation import AccountHeld, TradingStateChanged
 from gambit.journal import JournalError
 from gambit.runtime.account_port import AccountPort
+from gambit.runtime.answer_times import AnswerTimes
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Log
 from gambit.runtime.dealing import Dealing, Port
@@ -52,8 +53,11 @@ def build_dealing(
     """The desk in its shell, brought to where the journal says it stood. Raises ReplayDiffers, JournalError."""
     found = latest_standing(keeping)
 
+    times = AnswerTimes(lambda venue: feeds().round_trip_ns(venue))
+    ledger.listeners.append(times)
+
     def venues() -> dict[str, VenueView]:
-        return venue_views(config, feeds(), dealing.ports)
+        return venue_views(config, feeds(), dealing.ports, times)
 
     dealing = Dealing(
         Desk(execution(config), limits(config), found.standing),
@@ -86,8 +90,9 @@ def latest_standing(keeping: Keeping) -> Found:
     return found or Found(Standing(), 0)
 
 
-def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port]) -> dict[str, VenueView]:
+def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port], times: AnswerTimes) -> dict[str, VenueView]:
     """How each venue is, as far as orders go."""
+    is_paper = config.execution.mode == "paper"
     views = {}
     for feed in feeds.statuses():
         port = ports.get(feed.venue)
@@ -96,7 +101,8 @@ def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port]) -> dict
             can_trade=feed.connections_up > 0 and not feed.circuit_open and port is not None and port.is_up,
             is_degraded=feed.is_degraded,
             taker_fee_bps=taker_fee_bps(config, feed.venue),
-            latency_ns=int(config.execution.paper_latency_ms * MS) if config.execution.mode == "paper" else 0,
+            latency_ns=int(config.execution.paper_latency_ms * MS) if is_paper else times.of(feed.venue),
+            feed_lag_ns=feed.lag_p50_ns if feed.clock_offset_ns is not None else None,
             window_ns=port.window_ns if port is not None else None,
         )
     return views

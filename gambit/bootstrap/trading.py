@@ -89,6 +89,10 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         except KeyError as error:
             what = "no live order" if action == "order.cancel" else "no plan that waits for approval"
             raise Refused(f"{name}: {what}") from error
+        trade = dealing.desk.standing.state.trades.get(name)
+        if action == "plan.approve" and trade is not None and trade.stopped:
+            why_not = trade.stopped.replace("_", " ")
+            raise Refused(f"{name} does not go: {why_not}; `gambit explain {name}` has the verdict of every gate")
         return {"done": name}
 
     return {"plan.approve": approve, "plan.reject": reject, "order.cancel": cancel}

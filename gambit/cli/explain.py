@@ -18,7 +18,7 @@ Row = dict[str, Any]
 LEG = ("venue", "symbol", "side", "qty", "price", "average_price", "worst_price", "tif", "fee_bps", "book_seq")
 # What stands elsewhere, or says nothing to a reader.
 NOT_TOLD = {"seq", "ts_ns", "kind", "key", "venue", "plan_id", "opp_id", "order_id", "symbol", "schema_ver",
-            "idempotency_key", "raw_signal_id", "side", "account"}  # fmt: skip
+            "idempotency_key", "raw_signal_id", "side", "account", "gates"}  # fmt: skip
 
 
 @click.command("explain")
@@ -114,16 +114,21 @@ def decision_lines(found: Row, begun_ns: int, paint: Paint) -> Iterator[str]:
             f"decision {at} {paint.good('planned')} as {decision['plan_id']}: {decision['strategy']}, "
             f"{decision['approval']}, total {decision['total_quote']}, expected profit {decision['expected_profit']}"
         )
-    if decision["gates"]:
-        head, *body = table([["gate", "verdict", "value", "limit"], *map(gate_cells, decision["gates"])], left=4)
-        yield paint.faint(f"         {head}")
-        for line, gate in zip(body, decision["gates"], strict=True):
-            yield f"         {line if gate['ok'] else paint.bad(line)}"
-    else:
+    yield from gate_lines(decision["gates"], paint)
+    if not decision["gates"]:
         yield "gates    none was asked"
     if decision["legs"]:
         yield from block("legs", [LEG, *([str(leg[name]) for name in LEG] for leg in decision["legs"])], paint)
-    yield from history_lines("plan", found["history"], begun_ns)
+    yield from history_lines("plan", found["history"], begun_ns, paint)
+
+
+def gate_lines(gates: Sequence[Row], paint: Paint) -> Iterator[str]:
+    """The verdicts of one moment."""
+    if gates:
+        head, *body = table([["gate", "verdict", "value", "limit"], *map(gate_cells, gates)], left=4)
+        yield paint.faint(f"         {head}")
+        for line, gate in zip(body, gates, strict=True):
+            yield f"         {line if gate['ok'] else paint.bad(line)}"
 
 
 def gate_cells(gate: Row) -> list[str]:
@@ -142,7 +147,7 @@ def order_lines(order: Row, begun_ns: int, paint: Paint) -> Iterator[str]:
         f"{paint.strong(words(order['status']))}"
     )
     yield f"         {after(order['created_ns'], begun_ns)} intended"
-    yield from history_lines("", order["history"], begun_ns)
+    yield from history_lines("", order["history"], begun_ns, paint)
     for one in order["executions"]:
         if one["busted_ns"]:
             yield f"         {after(one['busted_ns'], begun_ns)} execution {one['venue_exec_id']} was taken back"
@@ -152,8 +157,8 @@ def order_lines(order: Row, begun_ns: int, paint: Paint) -> Iterator[str]:
     yield f"         executed {filled}{price}{net}"
 
 
-def history_lines(label: str, history: Sequence[Row], begun_ns: int) -> Iterator[str]:
-    """Records in order, each on a line."""
+def history_lines(label: str, history: Sequence[Row], begun_ns: int, paint: Paint) -> Iterator[str]:
+    """Records in order, each on a line; below it what gates said at that moment."""
     for fact in history:
         if fact["kind"] == "order.status":
             told = f"{words(fact['was'])} -> {words(fact['status'])} ({words(fact['on'])})"
@@ -162,6 +167,7 @@ def history_lines(label: str, history: Sequence[Row], begun_ns: int) -> Iterator
             rest = ", ".join(f"{words(name)} {value}" for name, value in named.items() if value)
             told = f"{fact['kind']}" + (f": {rest}" if rest else "")
         yield f"{label:<8} {after(fact['ts_ns'], begun_ns)} {told}"
+        yield from gate_lines(fact.get("gates") or (), paint)
         label = ""
 
 

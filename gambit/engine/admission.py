@@ -4,18 +4,21 @@ A plan that waited for a person is asked about again with everything as it is th
 """
 
 import dataclasses
+from decimal import Decimal
 from typing import Final
 
 from gambit.commands import plan_id
 from gambit.engine.conditions import BookView, Conditions
+from gambit.engine.funnel import REASONS, RISK
 from gambit.engine.limits import Execution, Limits
 from gambit.engine.plan import BPS, ZERO, NoPlan, Opportunity, Plan
 from gambit.engine.risk import Approved, Held, Refused, check
 from gambit.engine.standing import Standing
-from gambit.events.orders import PlanMade, PlannedLeg, PlanRefused
+from gambit.events.orders import PlanApproved, PlanMade, PlannedLeg, PlanRefused, PlanStopped
 
 REASON_OF_GATE: Final = {
     "stale": "stale",
+    "skew": "skew",
     "under_collateral": "inventory",
     "duplicate": "in_flight",
     "price_move": "lost_race",
@@ -81,23 +84,44 @@ def _refusal(opportunity: Opportunity, reason: str, detail: str) -> PlanRefused:
 
 
 def second_thoughts(
-    made: PlanMade, held: Held, limits: Limits, rules: Execution, conditions: Conditions, now_ns: int
-) -> str:
-    """Why an approved plan may not go after all: its prices are gone, or a gate says no now; empty when it may."""
-    books = [(leg, conditions.book(leg.venue, leg.symbol)) for leg in made.legs]
-    if not all(book is not None and _is_marketable(leg, book) for leg, book in books):
-        return "lost_race"
+    made: PlanMade, by: str, held: Held, limits: Limits, rules: Execution, conditions: Conditions, now_ns: int
+) -> PlanApproved | PlanStopped:
+    """What becomes of a plan that somebody approved: priced again on the books of this moment it still has to earn, and
+    every gate has to pass it; either way with their verdicts."""
     own = {leg.symbol for leg in made.legs}
     planned = {symbol: times[:-1] if symbol in own else times for symbol, times in held.planned_ns.items()}
     episodes = {signal: plan for signal, plan in held.episodes.items() if plan != made.plan_id}
     without = dataclasses.replace(held, episodes=episodes, planned_ns=planned)
-    verdict = check(_again(made, rules, now_ns), without, limits, conditions, now_ns)
-    return f"risk:{verdict.gate}" if isinstance(verdict, Refused) else ""
+    again = _again(made, rules, conditions, now_ns)
+    verdict = check(again, without, limits, conditions, now_ns)
+    reason = f"{RISK}{verdict.gate}" if isinstance(verdict, Refused) else ""
+    if again.expected_profit <= 0 or again.net_bps < rules.safety_margin_bps:
+        reason = "lost_race"
+    if reason:
+        return PlanStopped(plan_id=made.plan_id, reason=reason, by=by, gates=verdict.gates)
+    return PlanApproved(plan_id=made.plan_id, by=by, gates=verdict.gates)
 
 
-def _again(made: PlanMade, rules: Execution, now_ns: int) -> Plan:
-    """A plan that waited, as if made now."""
+def reason_of_stop(stopped: str) -> str:
+    """The funnel's reason for a plan that traded nothing."""
+    if stopped.startswith(RISK):
+        return REASON_OF_GATE.get(stopped.removeprefix(RISK), stopped)
+    if stopped in ("unapproved", "rejected"):
+        return "unapproved"
+    if stopped in ("", "restart"):
+        return "lost_race"
+    if stopped == "expired":
+        return "stale"
+    return stopped if stopped in REASONS else "halted"
+
+
+def _again(made: PlanMade, rules: Execution, conditions: Conditions, now_ns: int) -> Plan:
+    """A plan that waited, at what its quantities would trade for now, each leg within its limit."""
     buy, sell = made.legs[0], made.legs[-1]
+    quotes = [(leg, _quote(leg, conditions.book(leg.venue, leg.symbol))) for leg in made.legs]
+    total = sum((quote for leg, quote in quotes if leg.side == "buy"), ZERO)
+    spent = sum((quote * (1 + leg.fee_bps / BPS) for leg, quote in quotes if leg.side == "buy"), ZERO)
+    got = sum((quote * (1 - leg.fee_bps / BPS) for leg, quote in quotes if leg.side == "sell"), ZERO)
     opportunity = Opportunity(
         opp_id=made.opp_id,
         raw_signal_id=made.raw_signal_id,
@@ -115,19 +139,25 @@ def _again(made: PlanMade, rules: Execution, now_ns: int) -> Plan:
         strategy=made.strategy,
         legs=made.legs,
         qty=sum((leg.qty for leg in made.legs if leg.side == "buy"), ZERO),
-        total_quote=made.total_quote,
-        expected_profit=made.expected_profit,
+        total_quote=total,
+        expected_profit=got - spent,
         latency_ns=0,
         made_ns=now_ns,
         expires_ns=now_ns + rules.plan_ttl_ns,
     )
 
 
-def _is_marketable(leg: PlannedLeg, book: BookView) -> bool:
-    """Whether the touch is within a leg's limit."""
-    if not book.asks or not book.bids:
-        return False
-    return book.asks[0][0] <= leg.price if leg.side == "buy" else book.bids[0][0] >= leg.price
+def _quote(leg: PlannedLeg, book: BookView | None) -> Decimal:
+    """What a leg would trade for: level by level up to its limit, what the book lacks at the limit."""
+    levels = () if book is None else book.asks if leg.side == "buy" else book.bids
+    left, quote = leg.qty, ZERO
+    for price, available in levels:
+        if left <= 0 or (price > leg.price if leg.side == "buy" else price < leg.price):
+            break
+        step = min(left, available)
+        left -= step
+        quote += step * price
+    return quote + left * leg.price
 
 
 def latency_ns_of(opportunity: Opportunity, conditions: Conditions) -> int:

@@ -24,8 +24,6 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
-    lag_ns: int = 0  # behind the venue's own clock, the measured offset taken out
-    is_quarantined: bool = False  # data quality: outlier, different coin
 
     @property
     def mid(self) -> Decimal | None:
@@ -34,9 +32,15 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_usable(self, now_ns: int, max_age_ns: int) -> bool:
         """R7: synced, fresh, both sides there and not crossed."""
-        if not self.is_synced or self.is_quarantined or not self.bids or not self.asks:
+        if not self.is_synced or not self.bids or not self.asks:
             return False
         return now_ns - self.updated_ns <= max_age_ns and self.bids[0][0] < self.asks[0][0]
+
+    def is_worth_about(self, price: Decimal, ratio: Decimal) -> bool:
+        """Whether it can be of the coin that a price is of: its mid within `ratio` of that either way (R26). The same
+        ticker elsewhere may be another coin."""
+        mid = self.mid
+        return mid is not None and mid <= price * ratio and price <= mid * ratio
 
 
 class VenueView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +51,7 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     is_degraded: bool = False  # late or running on its last good snapshot
     taker_fee_bps: Decimal = Decimal(10)
     latency_ns: int = 0  # measured, from the send to the answer
+    feed_lag_ns: int | None = None  # its frames behind its own clock, the offset taken out; None: not known
     window_ns: int | None = 5_000_000_000  # validity window of a create; None: the venue has none
     tifs: tuple[TimeInForce, ...] = ("ioc", "fok", "gtc")
 

@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from gambit.commands import Command, Notify, PlaceOrder, key_parts
-from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
+from gambit.engine.admission import latency_ns_of, plan_made, reason_of_stop, refused, second_thoughts, unplanned
 from gambit.engine.answers import cancelling, during, may_answer, unknown
 from gambit.engine.conditions import Conditions
 from gambit.engine.inquiry import Inquiry
@@ -60,7 +60,6 @@ from gambit.events.orders import (
     OpportunityEnded,
     OrderIntended,
     OrderMissing,
-    PlanApproved,
     PlanClosed,
     PlanRefused,
     PlanStopped,
@@ -189,9 +188,8 @@ class Desk:
         with localcontext(EXACT):
             self._begin(now_ns)
             made = self._waiting(plan).made
-            why_not = second_thoughts(made, self.held(conditions), self.limits, self.rules, conditions, now_ns)
-            stopped = PlanStopped(plan_id=plan, reason=why_not, by=by)
-            self._note(stopped if why_not else PlanApproved(plan_id=plan, by=by))
+            held = self.held(conditions)
+            self._note(second_thoughts(made, by, held, self.limits, self.rules, conditions, now_ns))
             self._conclude(conditions)
             return self._end()
 
@@ -362,7 +360,7 @@ class Desk:
     def _before_closed(self, fact: PlanClosed) -> None:
         trade = self.standing.state.trades[fact.plan_id]
         if trade.made.opp_id in self.standing.state.funnel.open:
-            reason = "traded" if trade.is_traded else _reason_of_stop(trade.stopped)
+            reason = "traded" if trade.is_traded else reason_of_stop(trade.stopped)
             self._note(OpportunityEnded(opp_id=trade.made.opp_id, symbol=trade.made.symbol, reason=reason))
         if fact.end == "position":
             self._halt_scope(f"symbol:{trade.made.symbol}", f"plan {fact.plan_id} left a position")
@@ -582,14 +580,3 @@ class Desk:
         if trade.phase is not Phase.WAITING:
             raise KeyError(plan)
         return trade
-
-
-def _reason_of_stop(stopped: str) -> str:
-    """The funnel's reason for a plan that traded nothing."""
-    if stopped in ("unapproved", "rejected"):
-        return "unapproved"
-    if stopped in ("", "restart", "lost_race"):
-        return "lost_race"
-    if stopped.startswith("risk:"):
-        return stopped
-    return "stale" if stopped == "expired" else "halted"

@@ -90,7 +90,8 @@ def _routes(found: Imbalance, attempt: int, around: Around) -> Iterator[Route]:
             instrument = around.conditions.instrument(book.venue, symbol)
             if venue is None or instrument is None or not venue.can_trade or instrument.contract_size is not None:
                 continue
-            if book.is_usable(around.now_ns, around.limits.max_book_age_ns):
+            is_usable = book.is_usable(around.now_ns, around.limits.max_book_age_ns)
+            if is_usable and book.is_worth_about(found.reference, around.rules.max_mid_ratio):
                 route = _on(found, attempt, book, venue, instrument, around)
                 if route is not None:
                     yield route

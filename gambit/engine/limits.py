@@ -94,6 +94,7 @@ class Execution:
     max_notional: Decimal = Decimal(10_000)
     max_slippage_bps: Decimal = Decimal(20)
     safety_margin_bps: Decimal = Decimal(0)
+    max_mid_ratio: Decimal = Decimal("1.2")  # beyond it the same ticker is another coin
     max_legs: int = 4
     latency_cost_bps_per_ms: Decimal = Decimal("0.01")
     plan_ttl_ns: int = SECOND_NS  # from the plan to its last send

@@ -152,7 +152,7 @@ def build(opportunity: Opportunity, conditions: Conditions, rules: Execution, no
     best = routes[0]
     is_short = isinstance(best, NoPlan) or best.total_quote < rules.max_notional * (ONE - Decimal("0.001"))
     if is_short and rules.max_legs > 2:
-        wide = _all_sources(opportunity, conditions, rules)
+        wide = _all_sources(opportunity, found[0].book.mid or ZERO, conditions, rules)
         if {(source.book.venue, source.side) for source in wide} - {(s.book.venue, s.side) for s in found}:
             routes.append(plan_of(opportunity, fit(wide, rules), rules, now_ns))
     return select(routes, rules)
@@ -185,10 +185,11 @@ def _source(conditions: Conditions, venue_name: str, symbol: str, side: Side, ru
     return Source(book, venue, instrument, side, _within_slippage(book, side, rules.max_slippage_bps))
 
 
-def _all_sources(opportunity: Opportunity, conditions: Conditions, rules: Execution) -> list[Source]:
-    """Every source that can trade and whose touch meets another's so that it earns; no other is ever taken from."""
-    asks = list(_touching(conditions, opportunity.symbol_buy, "buy"))
-    bids = list(_touching(conditions, opportunity.symbol_sell, "sell"))
+def _all_sources(opportunity: Opportunity, price: Decimal, conditions: Conditions, rules: Execution) -> list[Source]:
+    """Every source of the coin of that price that can trade and whose touch meets another's so that it earns; no other
+    is ever taken from."""
+    asks = list(_touching(conditions, opportunity.symbol_buy, "buy", price, rules))
+    bids = list(_touching(conditions, opportunity.symbol_sell, "sell", price, rules))
     if not asks or not bids:
         return []
     best_ask, best_bid = min(worth for worth, *_ in asks), max(worth for worth, *_ in bids)
@@ -197,8 +198,10 @@ def _all_sources(opportunity: Opportunity, conditions: Conditions, rules: Execut
     return [source for source in found if isinstance(source, Source)]
 
 
-def _touching(conditions: Conditions, symbol: str, side: Side) -> Iterator[tuple[Decimal, str, str]]:
-    """(worth of the best price after the fee, venue, symbol) wherever a symbol can be traded."""
+def _touching(
+    conditions: Conditions, symbol: str, side: Side, price: Decimal, rules: Execution
+) -> Iterator[tuple[Decimal, str, str]]:
+    """(worth of the best price after the fee, venue, symbol) wherever a symbol can be traded at about a price."""
     for book in conditions.touches(symbol):
         venue = conditions.venue(book.venue)
         if (
@@ -206,8 +209,7 @@ def _touching(conditions: Conditions, symbol: str, side: Side) -> Iterator[tuple
             and venue.can_trade
             and not venue.is_degraded
             and book.is_synced
-            and book.bids
-            and book.asks
+            and book.is_worth_about(price, rules.max_mid_ratio)
         ):
             fee = venue.taker_fee_bps / BPS
             worth = book.asks[0][0] * (ONE + fee) if side == "buy" else book.bids[0][0] * (ONE - fee)
@@ -232,7 +234,7 @@ def fit(sources: list[Source], rules: Execution) -> list[Source] | NoPlan:
         if not used:
             break
         _to_lots(used)
-        small = [source for source in used if is_too_small(source)]
+        small = [source for source in used if is_too_small(source, rules)]
         if small:
             why_not = NoPlan("rules", f"{small[0].book.venue}: {small[0].qty:f} is under the venue's minimum")
             left = [source for source in used if source is not min(small, key=_size)]
@@ -317,14 +319,15 @@ def _last_price(source: Source) -> tuple[Decimal, str]:
     return (source.taken[-1][0] * source.factor if source.taken else ZERO), source.book.venue
 
 
-def is_too_small(source: Source) -> bool:
-    """Whether a leg is empty or under the venue's minimum quantity or notional."""
-    rules = source.instrument
-    return (
-        source.qty <= 0
-        or (rules.min_qty is not None and source.qty < rules.min_qty)
-        or (rules.min_notional is not None and source.quote < rules.min_notional)
-    )
+def is_too_small(source: Source, rules: Execution) -> bool:
+    """Whether a leg is empty or under the venue's minimum quantity, or under its minimum notional: at its limit price,
+    which is what venues look at, or at the levels taken."""
+    own = source.instrument
+    if source.qty <= 0 or (own.min_qty is not None and source.qty < own.min_qty):
+        return True
+    if own.min_notional is None:
+        return False
+    return min(source.quote, source.qty * _limit(source, rules)[1]) < own.min_notional
 
 
 def plan_of(opportunity: Opportunity, used: list[Source] | NoPlan, rules: Execution, now_ns: int) -> Plan | NoPlan:
@@ -351,9 +354,7 @@ def plan_of(opportunity: Opportunity, used: list[Source] | NoPlan, rules: Execut
 
 
 def _leg(source: Source, rules: Execution, now_ns: int) -> PlannedLeg:
-    best, worst = source.levels[0][0], source.taken[-1][0]
-    used = abs(worst / best - 1) * BPS
-    tolerance = max(rules.max_slippage_bps - used, ZERO).quantize(Decimal("0.0001"), ROUND_FLOOR)
+    tolerance, price = _limit(source, rules)
     tif: TimeInForce = "fok" if rules.strategy == "atomic" and "fok" in source.venue.tifs else "ioc"
     return PlannedLeg(
         venue=source.book.venue,
@@ -362,8 +363,8 @@ def _leg(source: Source, rules: Execution, now_ns: int) -> PlannedLeg:
         quote=source.instrument.quote,
         side=source.side,
         qty=source.qty,
-        price=limit_price(worst, tolerance, source.side, source.instrument.tick),
-        worst_price=worst,
+        price=price,
+        worst_price=source.taken[-1][0],
         average_price=(source.quote / source.qty).quantize(CUT),
         tif=tif,
         tolerance_bps=tolerance,
@@ -371,6 +372,14 @@ def _leg(source: Source, rules: Execution, now_ns: int) -> PlannedLeg:
         book_seq=source.book.seq,
         book_age_ns=now_ns - source.book.updated_ns,
     )
+
+
+def _limit(source: Source, rules: Execution) -> tuple[Decimal, Decimal]:
+    """The tolerance in bps, which is the slippage that the levels taken do not use, and the limit price."""
+    best, worst = source.levels[0][0], source.taken[-1][0]
+    used = abs(worst / best - 1) * BPS
+    tolerance = max(rules.max_slippage_bps - used, ZERO).quantize(Decimal("0.0001"), ROUND_FLOOR)
+    return tolerance, limit_price(worst, tolerance, source.side, source.instrument.tick)
 
 
 def limit_price(price: Decimal, tolerance_bps: Decimal, side: Side, tick: Decimal | None) -> Decimal:

@@ -59,7 +59,9 @@ def nonsense(fact: object) -> str:
             return next((wrong for fill in fact.fills if (wrong := nonsense(fill))), "")
         case BalanceRead():
             amounts = [*fact.free.items(), *fact.locked.items()]
-        case ForeignOrderSeen() | Amended():
+        case ForeignOrderSeen():  # a market order has no price
+            positive, amounts = [("qty", fact.qty)], [("price", fact.price)]
+        case Amended():
             positive = [("qty", fact.qty), ("price", fact.price)]
     for name, value in (*positive, *amounts):
         if not value.is_finite():

@@ -149,9 +149,15 @@ def _venue_health(case: Case) -> GateVerdict:
             wrong.append(f"{leg.venue} cannot trade or is degraded")
         elif book is None or not book.is_usable(case.now_ns, case.limits.max_book_age_ns):
             wrong.append(f"{leg.venue} {leg.symbol} has no usable book")
-        elif book.lag_ns > case.limits.max_feed_lag_ns:
-            wrong.append(f"{leg.venue} {leg.symbol} is {book.lag_ns} ns behind")
     return _verdict("venue_health", not wrong, "; ".join(wrong))
+
+
+def _skew(case: Case) -> GateVerdict:
+    """No leg's frames come late by the venue's own clock: its book would be one of the past (F63)."""
+    venues = [case.conditions.venue(leg.venue) for leg in case.plan.legs]
+    lags = [venue.feed_lag_ns for venue in venues if venue is not None and venue.feed_lag_ns is not None]
+    worst, limit = max(lags, default=0), case.limits.max_feed_lag_ns
+    return _verdict("skew", worst <= limit, f"{worst} ns" if lags else "not known", f"{limit} ns")
 
 
 def _data_quality(case: Case) -> GateVerdict:
@@ -365,7 +371,7 @@ def _plan_rate(case: Case) -> GateVerdict:
 
 
 GATES: Final[tuple[Callable[[Case], GateVerdict], ...]] = (
-    _stale, _kill_switch, _venue_health, _data_quality, _price_move, _min_liquidity, _under_collateral, _min_order,
-    _max_order, _max_symbol, _max_venue, _max_in_flight, _position_limit, _daily_loss, _trades_per_day,
+    _stale, _kill_switch, _venue_health, _skew, _data_quality, _price_move, _min_liquidity, _under_collateral,
+    _min_order, _max_order, _max_symbol, _max_venue, _max_in_flight, _position_limit, _daily_loss, _trades_per_day,
     _trades_per_hour, _spread_sanity, _fat_finger, _min_confidence, _blackout, _duplicate, _self_trade, _plan_rate,
 )  # fmt: skip

@@ -107,6 +107,7 @@ class PlanApproved(msgspec.Struct, frozen=True, kw_only=True):
 
     plan_id: str
     by: str
+    gates: tuple[GateVerdict, ...] = ()  # as of that moment
     schema_ver: str = "1"
 
 
@@ -116,6 +117,7 @@ class PlanStopped(msgspec.Struct, frozen=True, kw_only=True):
     plan_id: str
     reason: str
     by: str = "desk"
+    gates: tuple[GateVerdict, ...] = ()  # where a plan that waited was asked about again
     schema_ver: str = "1"
 
 

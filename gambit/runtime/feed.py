@@ -387,6 +387,11 @@ class Feeds:
         offsets = [feed.clock.offset(now_ns) for feed in self.feeds if feed.name == venue]
         return next((offset.offset_ns for offset in offsets if offset is not None), 0)
 
+    def round_trip_ns(self, venue: str) -> int | None:
+        """How long the quickest recent question for a venue's time took; None where none was answered."""
+        offsets = [feed.clock.offset(self.clock.now_ns()) for feed in self.feeds if feed.name == venue]
+        return next((2 * offset.error_ns for offset in offsets if offset is not None), None)
+
     def statuses(self) -> list[FeedStatus]:
         """How each venue's feed is, as of the last look at the books."""
         now_ns = self.clock.now_ns()

@@ -116,6 +116,8 @@ class Readings:
             "reconnects": feed.reconnects,
             "resyncs": feed.resyncs,
             "last_frame_age_sec": feed.last_frame_age_sec,
+            "lag_p50_ns": feed.lag_p50_ns,
+            "lag_p99_ns": feed.lag_p99_ns,
             "circuit_open": feed.circuit_open,
             "is_slow_path": feed.is_slow_path,
         }

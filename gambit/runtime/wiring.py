@@ -156,6 +156,7 @@ def execution(config: Config) -> Execution:
         max_notional=config.engine.max_notional,
         max_slippage_bps=config.engine.max_slippage_bps,
         safety_margin_bps=config.engine.safety_margin_bps,
+        max_mid_ratio=config.engine.max_mid_ratio,
         max_legs=rules.max_legs,
         latency_cost_bps_per_ms=rules.latency_cost_bps_per_ms,
         plan_ttl_ns=_ns(rules.plan_ttl_ms, MS),

@@ -62,7 +62,7 @@ _PLANS: Final = (
         keeps_body=True,
     ),
     Rule(
-        ("plan.made", "plan.refused"),
+        ("plan.made", "plan.refused", "plan.approved", "plan.stopped"),
         {**fields("UUID", "plan_id", "opp_id"), "gates": _GATES},
         "INSERT INTO pre_trade_checks_log BY NAME SELECT ts, plan_id, opp_id, verdict.gate AS check_name, "
         'verdict.ok AS passed, verdict."value" AS "value", verdict."limit" AS "limit", seq FROM '

@@ -8,6 +8,7 @@ import pytest
 from gambit.commands import CancelOrder, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder, client_order_id
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.limits import MINUTE_NS, SECOND_NS
+from gambit.engine.risk import GATES
 from gambit.engine.standing import KEEP, Keep, ReplayDiffers, Standing
 from gambit.engine.trading_state import Trading
 from gambit.events import Fact, read, written
@@ -319,6 +320,8 @@ def test_f37_foreign_orders_and_fills_are_seen_counted_and_left_alone() -> None:
     )  # fmt: skip
     assert talk.desk.standing.state.holdings.balance("a", "BTC") == 999
     assert talk.notices() == ["foreign_order", "foreign_fill"]
+    talk.tell(ForeignOrderSeen(venue="a", symbol=SYMBOL, side="buy", qty=D(1), price=D(0), venue_order_id="market"))
+    assert talk.notices() == ["foreign_order", "foreign_fill", "foreign_order"]
     assert not [c for c in talk.said if isinstance(c, CancelOrder)]
     talk.replayed()
 
@@ -504,6 +507,33 @@ def test_a_plan_that_waits_for_a_person() -> None:
     assert not placed(talk.hear(talk.desk.approve(fifth, "op", talk.here, talk.now_ns)))
     ended = talk.desk.standing.state.funnel.ended
     assert ended == {"unapproved": 2, "lost_race": 1, "risk:kill_switch": 1}
+
+
+def test_an_approved_plan_is_priced_again() -> None:
+    """Its limits would still be met, but it earns too little by now, or nothing: it does not go, and every gate's
+    verdict of that moment is written down."""
+    talk = Talk(rules=replace(RULES, approval="manual"))
+
+    def approve(number: int, bid: str, net_bps: int = 180) -> Any:
+        real = talk.here.by_name["b", SYMBOL]
+        seen = opportunity(opp_id=f"o{number}", raw_signal_id=f"r{number}", recv_ns=talk.now_ns, net_bps=D(net_bps))
+        talk.hear(talk.desk.consider(seen, talk.here, talk.now_ns))
+        plan = talk.facts(PlanMade)[-1]
+        talk.here.touch("b", bids=levels((bid, "50")))
+        assert plan.legs[1].price <= D(bid)
+        talk.hear(talk.desk.approve(plan.plan_id, "op", talk.here, talk.now_ns))
+        talk.here.touch("b", bids=real.bids)
+        talk.wait(SECOND_NS)
+        return talk.facts(PlanStopped)[-1]
+
+    moved = approve(1, "101.85")
+    assert moved.reason == "risk:price_move"
+    assert [gate.gate for gate in moved.gates if not gate.ok] == ["price_move"]
+    assert len(moved.gates) == len(GATES)
+    for venue in "ab":
+        talk.here.change(venue, taker_fee_bps=D(97))
+    assert approve(2, "101.95", 4).reason == "lost_race"  # 4 bps were left, now less than nothing
+    assert talk.desk.standing.state.funnel.ended == {"lost_race": 2}
 
 
 def test_a_venue_that_overcharges_is_not_traded_on() -> None:

@@ -23,6 +23,16 @@ def test_f43_the_difference_is_compensated_once() -> None:
     talk.replayed()
 
 
+def test_another_coin_of_the_same_ticker_closes_nothing() -> None:
+    """However much is paid for it: what is sold there is not what was bought."""
+    here = world()
+    here.put("c", levels(("300", "500")), levels(("301", "500")))
+    talk = Talk(here)
+    buy, sell = talk.trade()
+    [order] = placed(talk.tell(fill(buy, "b1", "20"), done(sell, "0")))
+    assert (order.venue, order.side, order.qty) == ("b", "sell", 20)
+
+
 def test_f28_more_than_asked_for_is_hedged() -> None:
     """The venue's truth is accepted, said, and closed."""
     talk = Talk()

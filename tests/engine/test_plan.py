@@ -99,6 +99,28 @@ def test_a_slow_or_ill_venue_does_not_join() -> None:
     assert len(plan(here).legs) == 2
 
 
+def test_another_coin_of_the_same_ticker_does_not_join() -> None:
+    """However cheap it is there: its price says that it is another one (formulas.md, max_mid_ratio)."""
+    here = world()
+    here.put("a", levels(("99.9", "5")), levels(("100", "5")))
+    here.put("c", levels(("79.9", "50")), levels(("80", "50")))
+    assert [leg.venue for leg in plan(here).legs] == ["a", "b"]
+    here.put("c", levels(("98.9", "50")), levels(("99", "50")))
+    assert "c" in [leg.venue for leg in plan(here).legs]
+
+
+def test_the_minimum_notional_holds_at_the_limit_price() -> None:
+    """A venue looks at quantity times limit: levels that are worth enough do not help."""
+    here = world()
+    made = plan(here)
+    least = made.legs[1].qty * made.legs[1].price
+    here.rule("b", min_notional=least)
+    assert plan(here).legs == made.legs
+    here.rule("b", min_notional=least + D("0.01"))
+    assert made.legs[1].qty * made.legs[1].average_price > least + D("0.01")
+    assert refused(here).reason == "rules"
+
+
 def test_a_leg_under_its_minimum_is_left_out() -> None:
     """The rest of the route stands."""
     here = world()

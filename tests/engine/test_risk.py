@@ -18,7 +18,7 @@ from tests.engine.test_holdings import fill
 from tests.engine.world import LIMITS, NOW_NS, SYMBOL, D, World, held, levels, plan, world
 
 GATE_NAMES = [
-    "stale", "kill_switch", "venue_health", "data_quality", "price_move", "min_liquidity", "under_collateral",
+    "stale", "kill_switch", "venue_health", "skew", "data_quality", "price_move", "min_liquidity", "under_collateral",
     "min_order", "max_order_notional", "max_symbol_notional", "max_venue_notional", "max_in_flight", "position_limit",
     "daily_loss", "trades_per_day", "trades_per_hour", "spread_sanity", "fat_finger", "min_confidence", "blackout",
     "duplicate", "self_trade", "plan_rate",
@@ -98,8 +98,8 @@ FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), pric
         (["venue_health"], {"here": changed(is_synced=False), "limits": replace(LIMITS, fat_finger_bps=D(9999))}),
         (["venue_health"], {"here": changed(updated_ns=NOW_NS - LIMITS.max_book_age_ns - 1)}),
         ([], {"here": changed(updated_ns=NOW_NS - LIMITS.max_book_age_ns)}),
-        (["venue_health"], {"here": changed(is_quarantined=True)}),
-        (["venue_health"], {"here": changed(lag_ns=3_000_000_001)}),
+        (["skew"], {"here": with_venue(feed_lag_ns=3_000_000_001)}),
+        ([], {"here": with_venue(feed_lag_ns=3_000_000_000)}),
         (["venue_health"], {"here": with_venue(can_trade=False)}),
         (["venue_health"], {"here": with_venue(is_degraded=True)}),
         (["data_quality"], {"of": plan(is_degraded=True)}),
