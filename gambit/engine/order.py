@@ -134,7 +134,8 @@ def _table() -> Table:
         edges[live, On.EXPIRED] = (S.EXPIRED,)
         edges[live, On.REJECTED] = (S.FAILED,)
         edges[live, On.CONTRADICTION] = (S.IN_DOUBT,)
-        edges[live, On.BUST] = (live, S.SUBMITTED) if live is S.PARTIALLY_FILLED else (live,)
+        if live not in (S.PENDING_SUBMISSION, S.SUBMITTED):  # nothing executed stays there, so there is none to bust
+            edges[live, On.BUST] = (live, S.SUBMITTED) if live is S.PARTIALLY_FILLED else (live,)
         if live is not S.IN_DOUBT:
             edges[live, On.UNKNOWN] = (S.IN_DOUBT,)
     for done in (S.FILLED, S.CANCELED, S.EXPIRED, S.COMPENSATED):

@@ -276,6 +276,19 @@ def test_our_own_mistakes_raise() -> None:
         subject.apply("nonsense", 1)
 
 
+def test_what_cannot_be_walked() -> None:
+    """A refusal of an order with executions is a contradiction; what was executed is submitted no more."""
+    part = order()
+    told(part, sent(part), filled(part, "e1", "4"))
+    assert [move.on for move in part.apply(about(Rejected, part, code="1"), 2)] == [On.CONTRADICTION]
+    assert EDGES[Status.PARTIALLY_FILLED, On.REJECTED] == (Status.FAILED,)  # product.md names it all the same
+    whole = order()
+    told(whole, sent(whole))
+    with pytest.raises(KeyError):
+        whole.bust("e1", 5)
+    assert {s for s in LIVE if (s, On.BUST) not in EDGES} == {Status.PENDING_SUBMISSION, Status.SUBMITTED}
+
+
 def test_verdicts_of_the_desk() -> None:
     """failed becomes retried or aborted, canceled becomes compensated, in product.md's words."""
     dead = order()
@@ -419,6 +432,24 @@ class Life(RuleBasedStateMachine):
                 self.tell(fact_of(("absent",), self.order))
         else:
             self.tell(fact_of(("absent",), self.order))
+
+    @precondition(lambda self: self.order.status in (Status.SUBMITTED, Status.PARTIALLY_FILLED))
+    @rule(qty=st.integers(1, 12))
+    def ask_to_amend(self, qty: int) -> None:
+        self.tell(about(AmendAsked, self.order, qty=Decimal(qty), price=self.order.price))
+
+    @rule(qty=st.integers(1, 12))
+    def amend(self, qty: int) -> None:
+        self.tell(about(Amended, self.order, qty=Decimal(qty), price=self.order.price))
+
+    @invariant()
+    def the_status_tells_of_executions(self) -> None:
+        """Why a partially filled order is never refused, and nothing of a submitted or pending one is taken back."""
+        if self.order.status in (Status.PENDING_SUBMISSION, Status.SUBMITTED):
+            assert self.order.filled_qty == 0
+            assert all(execution.is_busted for execution in self.order.executions.values())
+        if self.order.status is Status.PARTIALLY_FILLED:
+            assert self.order.filled_qty > 0
 
     @invariant()
     def quantities_are_sums(self) -> None:

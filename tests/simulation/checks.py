@@ -23,6 +23,7 @@ from gambit.events.orders import (
     ScopeHalted,
     Unhedged,
 )
+from tests.simulation.exchange import WINDOW_NS
 
 if TYPE_CHECKING:
     from tests.simulation.shell import Shell
@@ -52,6 +53,7 @@ class Checks:
         self.edges: Counter[tuple[str, str, str]] = Counter()
         self.branches: Counter[str] = Counter()
         self.travelling: dict[str, OrderIntended] = {}
+        self.undecided: dict[str, OrderIntended] = {}  # of those, the ones that a venue may still accept or execute
         self.sent_ns: dict[str, int] = {}
         self.lost_keys: set[str] = set()  # intents that went with the power; to be adopted
         self.alarms = 0
@@ -123,7 +125,7 @@ class Checks:
         self.need(desk.standing.state.trading.state is not Trading.HALTED, "I09", f"{intent.key} left while halted")
         self.need(intent.key not in self.travelling, "I02", f"{intent.key} left twice")
         self.need(intent.key in self.shell.journalled_keys, "I01", f"{intent.key} left before its intent was written")
-        self.travelling[intent.key] = intent
+        self.travelling[intent.key] = self.undecided[intent.key] = intent
         self.sent_ns[intent.key] = self.shell.now_ns
         self.within_limits()
 
@@ -137,15 +139,15 @@ class Checks:
     def possible(self) -> dict[str, Decimal]:
         """What the venues may still execute of each key, in truth."""
         open_qty: dict[str, Decimal] = {}
-        for key, intent in self.travelling.items():
+        for key, intent in list(self.undecided.items()):
             exchange = self.shell.exchanges[intent.venue]
             listed = exchange.orders.get(key)
-            if listed is None:
-                is_late = self.shell.now_ns > self.sent_ns[key] + 5 * 10**9
-                if not exchange.requests[key] and not is_late:
-                    open_qty[key] = intent.qty
-            elif listed.state == "open":
+            if listed is not None and listed.state == "open":
                 open_qty[key] = listed.intent.qty - listed.filled_qty
+            elif listed or exchange.requests[key] or self.shell.now_ns > self.sent_ns[key] + WINDOW_NS:
+                del self.undecided[key]  # over, refused, or too late to be accepted
+            else:
+                open_qty[key] = intent.qty
         return open_qty
 
     def within_limits(self) -> None:
@@ -161,7 +163,8 @@ class Checks:
             self.need(order is not None and order.open_qty >= qty, "I07", f"{key} may fill {qty} and is not counted")
         limit = D(10_000)
         self.need(worst <= limit, "I07", f"{worst} in flight")
-        self.need(exposure(tuple(live.values()), shell.marks())[0] <= 2 * limit, "I07", "exposure runs away")
+        if live:
+            self.need(exposure(tuple(live.values()), shell.marks())[0] <= 2 * limit, "I07", "exposure runs away")
 
     def after_step(self) -> None:
         """Cheap ones always, the others now and then."""

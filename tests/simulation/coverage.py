@@ -10,11 +10,9 @@ from tests.simulation.episodes import Outcome
 
 Edge = tuple[str, str, str]
 
-# Lawful by the table's general rules, and not to be reached: an order with executions has left these states already.
+# Why an edge cannot be walked from outside; tests/engine/test_order.py holds it against everything a venue can say.
 UNREACHABLE: dict[Edge, str] = {
-    ("partially_filled", "rejected", "failed"): "a refusal of an order with executions is a contradiction",
-    ("pending_submission", "bust", "pending_submission"): "an execution moves it on, so there is none to be taken back",
-    ("submitted", "bust", "submitted"): "an execution moves it on, so there is none to be taken back",
+    ("partially_filled", "rejected", "failed"): "product.md has it; a refusal of what was executed is a contradiction",
 }
 BRANCHES = (
     "order for entry", "order for compensation", "order for sweep", "order adopted", "order retried",
@@ -42,8 +40,9 @@ def coverage(outcomes: Sequence[Outcome]) -> Iterator[str]:
     fired = sum((outcome.fired for outcome in outcomes), Counter[str]())
     edges = sum((outcome.edges for outcome in outcomes), Counter[Edge]())
     branches = sum((outcome.branches for outcome in outcomes), Counter[str]())
-    yield f"faults fired: {dict(sorted(fired.items()))}"
-    yield f"faults that never fired: {sorted(sites() - set(fired)) or 'none'}"
+    kinds = sites()
+    yield f"faults fired: {len(kinds & set(fired))} of {len(kinds)} kinds: {dict(sorted(fired.items()))}"
+    yield f"faults that never fired: {sorted(kinds - set(fired)) or 'none'}"
     every = table()
     walked = every & set(edges)
     yield f"edges walked: {len(walked)} of {len(every)}, {len(UNREACHABLE)} of them unreachable"
@@ -53,3 +52,11 @@ def coverage(outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield f"edges walked less than ten times: {[(' '.join(edge), times) for times, edge in rare]}"
     yield f"compensation: {dict(sorted(branches.items()))}"
     yield f"branches that never ran: {[name for name in BRANCHES if not branches[name]] or 'none'}"
+
+
+def gaps(outcomes: Sequence[Outcome]) -> list[str]:
+    """What a whole campaign has to reach and did not (I25: a green run that never got there is red)."""
+    reached = {name for outcome in outcomes for name in (*outcome.fired, *outcome.branches)}
+    walked = {edge for outcome in outcomes for edge in outcome.edges}
+    missed = sorted((sites() | set(BRANCHES)) - reached)
+    return missed + [" ".join(edge) for edge in sorted(table() - walked - set(UNREACHABLE))]

@@ -37,7 +37,8 @@ TICK = D("0.01")
 LOT = D("0.001")
 WINDOW_NS = 5 * SECOND
 INVISIBLE_NS = 3 * SECOND
-STEPS = (("0.00", "6"), ("0.03", "9"), ("0.08", "15"), ("0.15", "40"))
+FORGOTTEN_NS = 10 * SECOND  # longer than any absence takes to be proven
+STEPS = ((D("0.02"), D(6)), (D("0.05"), D(9)), (D("0.10"), D(15)), (D("0.17"), D(40)))  # from the mid, on the tick
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Listed:
 class Exchange:
     """One venue. `fee_in_base` takes the fee of a buy from what was bought."""
 
-    def __init__(self, name: str, tape: Tape, fee_bps: Decimal, fee_in_base: bool, has_ids: bool) -> None:
+    def __init__(self, name: str, tape: Tape, fee_bps: Decimal, fee_in_base: bool) -> None:
         self.name = name
         self.tape = tape
         self.fee_bps = fee_bps
@@ -69,8 +70,11 @@ class Exchange:
         self.mid = D(100)
         self.seq = 0
         self.taken: dict[Decimal, Decimal] = {}
-        self.view: BookView | None = None
-        self.fills_carry_order = has_ids
+        self.shown_ns = 0
+        self.stutters = False  # the next order is executed in part only
+        self.lingering: set[str] = set()  # orders that are executed in part and stand
+        self._view: BookView | None = None  # made when somebody looks
+        self._levels: dict[str, tuple[Level, ...]] = {}
         self._serial = 0
 
     # ---- the market ----
@@ -84,22 +88,30 @@ class Exchange:
         self.show(now_ns)
 
     def show(self, now_ns: int) -> None:
-        """The book as it is told."""
-        self.view = BookView(
-            venue=self.name, symbol="BTC-USDT", is_synced=True, updated_ns=now_ns, seq=self.seq,
-            bids=self.levels("sell"), asks=self.levels("buy"),
-        )  # fmt: skip
+        """The book changed."""
+        self.shown_ns = now_ns
+        self._view = None
+        self._levels.clear()
+
+    @property
+    def view(self) -> BookView | None:
+        """The book as it is told; None before there is one."""
+        if self._view is None and self.shown_ns:
+            self._view = BookView(
+                venue=self.name, symbol="BTC-USDT", is_synced=True, updated_ns=self.shown_ns, seq=self.seq,
+                bids=self.levels("sell"), asks=self.levels("buy"),
+            )  # fmt: skip
+        return self._view
 
     def levels(self, side: str) -> tuple[Level, ...]:
         """What an order of a side meets, best first."""
-        sign, half = (1, D("0.02")) if side == "buy" else (-1, D("0.02"))
-        found = []
-        for offset, qty in STEPS:
-            price = (self.mid + sign * (half + D(offset))).quantize(TICK)
-            left = D(qty) - self.taken.get(price, ZERO)
-            if left > 0:
-                found.append((price, left))
-        return tuple(found)
+        found = self._levels.get(side)
+        if found is None:
+            sign = 1 if side == "buy" else -1
+            prices = [(self.mid + sign * offset, qty) for offset, qty in STEPS]
+            lefts = [(price, qty - self.taken.get(price, ZERO)) for price, qty in prices]
+            found = self._levels[side] = tuple((price, left) for price, left in lefts if left > 0)
+        return found
 
     # ---- requests ----
 
@@ -135,10 +147,12 @@ class Exchange:
             return [Rejected(key=key, venue=self.name, code="stale")]
         if key in self.orders and self.orders[key].state == "open":
             return [Rejected(key=key, venue=self.name, code="duplicate")]
-        if self.tape.fault("reject"):
-            return [Rejected(key=key, venue=self.name, code="funds")]
         self._serial += 1
         listed = Listed(intent, f"{self.name}{self._serial}", now_ns)
+        if self.tape.fault("reject"):
+            listed.state = "rejected"
+            self.orders[key] = listed
+            return [Rejected(key=key, venue=self.name, code="funds")]
         if self.tape.fault("invisible"):
             listed.invisible_until_ns = now_ns + INVISIBLE_NS
         self.orders[key] = listed
@@ -147,8 +161,8 @@ class Exchange:
         left = intent.qty
         if self.tape.fault("empty"):
             left = ZERO
-        elif self.tape.fault("partial"):
-            left = (left * self.tape.between("partial size", 0, 9) / 10).quantize(LOT)
+        elif self.stutters or key in self.lingering or self.tape.fault("partial"):
+            left = (left * self.tape.between("partial size", int(self.stutters), 9) / 10).quantize(LOT)
         for price, available in self.levels(intent.side):
             is_within = price <= intent.price if intent.side == "buy" else price >= intent.price
             step = min(left, available)
@@ -160,10 +174,12 @@ class Exchange:
         self.show(now_ns)
         if listed.filled_qty >= intent.qty:
             listed.state = "filled"
-        elif self.tape.fault("rests"):
+        elif key in self.lingering or self.tape.fault("rests"):
             return told  # the venue takes its time to end what should end at once
         else:
             told += self._end(listed, "ioc")
+        if self.tape.fault("forgotten for a while"):
+            listed.invisible_until_ns = now_ns + FORGOTTEN_NS
         return told
 
     def go_on(self, listed: Listed, now_ns: int) -> list[OrderFact]:
@@ -217,6 +233,17 @@ class Exchange:
         self._book(fill, 1)
         return fill
 
+    def late_fill(self, listed: Listed, tenths: int, now_ns: int) -> list[OrderFact]:
+        """A part of what an order left open is executed after it was over; one that was refused exists after all."""
+        left = listed.intent.qty - listed.filled_qty
+        qty = (left * tenths / 10).quantize(LOT)
+        if qty <= 0 or qty > left:
+            return []
+        fill = self.execute(listed, qty, listed.intent.price, now_ns)
+        if listed.state == "rejected":
+            listed.state = "filled" if qty == left else "canceled"
+        return [fill]
+
     def bust(self, exec_id: str) -> Busted:
         """Take an execution back."""
         fill = self.executions.pop(exec_id)
@@ -232,7 +259,7 @@ class Exchange:
 
     def _answer(self, asked: QueryOrder, sent_ns: int, now_ns: int) -> OrderFact:
         listed = self.orders.get(asked.key)
-        if listed is None or now_ns < listed.invisible_until_ns:
+        if listed is None or now_ns < listed.invisible_until_ns or self._is_forgotten(listed):
             return OrderMissing(
                 key=asked.key, venue=self.name, query_id=asked.query_id, asked_ns=sent_ns, searched_history=True
             )
@@ -240,6 +267,10 @@ class Exchange:
             key=asked.key, venue=self.name, query_id=asked.query_id, asked_ns=sent_ns,
             venue_order_id=listed.venue_order_id, found_as=listed.state, cum_qty=listed.filled_qty,
         )  # fmt: skip
+
+    def _is_forgotten(self, listed: Listed) -> bool:
+        """Only some venues list what they refused."""
+        return listed.state == "rejected" and not self.fee_in_base
 
     def listing(self) -> list[ForeignOrderSeen]:
         """Open and recent orders of the account, as asked for at a start."""
@@ -249,6 +280,7 @@ class Exchange:
                 price=one.intent.price, venue_order_id=one.venue_order_id, client_id=key, is_open=one.state == "open",
             )
             for key, one in self.orders.items()
+            if not self._is_forgotten(one)
         ]  # fmt: skip
 
     def signed_base(self) -> Decimal:

@@ -154,7 +154,7 @@ class Port:
         home.send(command)
         sent = Sent(key=intent.key, venue=intent.venue)
         if home.tape.fault("sent noted late"):
-            home.at(now_ns + home.tape.between("noted", 1, 90) * MS, home.deliver, home.incarnation, sent)
+            home.at(now_ns + home.tape.between("noted", 1, 400) * MS, home.deliver, home.incarnation, sent)
             return ()
         return (sent,)
 

@@ -24,6 +24,8 @@ from gambit.events.orders import (
     AmendAsked,
     BalanceRead,
     Busted,
+    Cancelled,
+    Expired,
     Filled,
     FillsRead,
     ForeignOrderSeen,
@@ -37,13 +39,14 @@ from gambit.events.orders import (
 )
 from gambit.model import Instrument
 from tests.simulation.checks import Checks
-from tests.simulation.exchange import LOT, MS, SECOND, TICK, WINDOW_NS, Exchange
+from tests.simulation.exchange import LOT, MS, SECOND, TICK, WINDOW_NS, Exchange, Listed
 from tests.simulation.tape import Tape
 
 D = Decimal
 SYMBOL = "BTC-USDT"
 START_NS = 1_750_000_000 * SECOND
 BOOK_NS = 100 * MS
+HOW_SOON_MS = (2, 30, 300, 2000, 12_000)  # from what a venue says to the opposite of it
 RULES = Execution(
     key_prefix="gt", max_notional=D(1500), max_slippage_bps=D(20), flat_deadline_ns=8 * SECOND, collar_bps=D(60),
     collar_widen_bps=D(60), loss_budget_bps=D(300), answer_timeout_ns=1 * SECOND,
@@ -75,7 +78,7 @@ class Shell:
         self.tape = Tape(seed, muted)
         self.now_ns = START_NS
         self.fire_ns, self.end_ns = START_NS + fire_s * SECOND, START_NS + (fire_s + heal_s) * SECOND
-        self.exchanges = {name: Exchange(name, self.tape, D(fee), name in "be", True) for name, fee in self.venues}
+        self.exchanges = {name: Exchange(name, self.tape, D(fee), name in "be") for name, fee in self.venues}
         self.journal: list[tuple[int, str, bytes]] = []
         self.journalled_keys: set[str] = set()
         self.queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -292,7 +295,7 @@ class Shell:
         self.meddle(intent)
         sent = Sent(key=intent.key, venue=intent.venue)
         if self.tape.fault("sent noted late"):
-            self.at(self.now_ns + self.tape.between("noted", 1, 90) * MS, self.deliver, self.incarnation, sent)
+            self.at(self.now_ns + self.tape.between("noted", 1, 400) * MS, self.deliver, self.incarnation, sent)
         else:
             self.hear(sent)
 
@@ -305,6 +308,8 @@ class Shell:
         ):
             if self.tape.fault(site):
                 self.at(self.now_ns + self.tape.between(f"{site} at", 1, 120) * MS, action, self.incarnation, intent)
+                if site == "amended":
+                    self.exchanges[intent.venue].lingering.add(intent.key)
 
     def amend(self, incarnation: int, intent: OrderIntended) -> None:
         """Less of an order is wanted; the venue answers late, or not at all."""
@@ -362,6 +367,7 @@ class Shell:
         """A request is at the venue."""
         if isinstance(command, PlaceOrder):
             self.checks.arrived(command.intent)
+        exchange.stutters = isinstance(command, PlaceOrder) and self.tape.fault("over before it began")
         facts = exchange.receive(command, sent_ns, self.now_ns)
         if isinstance(command, PlaceOrder) and self.tape.fault("halt"):
             self.at(self.now_ns + self.tape.between("halt at", 0, 60) * MS, self.operator)
@@ -374,15 +380,40 @@ class Shell:
             facts = [fact for fact in facts if not isinstance(fact, Acked)]
             self.at(self.now_ns + SECOND, self.timed_out, self.incarnation, command)
             for fact in late:
-                late_ns = self.tape.between("late reply at", 1100, 5000) * MS
+                late_ns = self.tape.between("late reply at", 1100, 9000) * MS
                 self.at(self.now_ns + late_ns, self.deliver, self.incarnation, fact)
+        if isinstance(command, PlaceOrder) and command.intent.key in exchange.orders:
+            facts = self.contradict(exchange, exchange.orders[command.intent.key], facts)
         self.tell(exchange, facts)
         if isinstance(command, PlaceOrder) and command.intent.key in exchange.orders:
             self.at(self.now_ns + self.tape.between("rest", 20, 2500) * MS, self.go_on, exchange, command.intent.key)
         self.later(exchange)
 
+    def contradict(self, exchange: Exchange, listed: Listed, facts: list[Any]) -> list[Any]:
+        """A venue says that it refused what it took and is done with, and tells of it afterwards: at once, or when the
+        order was told to be over before anything else was heard of it. Gives what is told first."""
+        if listed.state in ("open", "rejected"):
+            return facts
+        lie_ns, first = self.now_ns, list[Any]()
+        if exchange.stutters:
+            first = [fact for fact in facts if isinstance(fact, Cancelled | Expired)]
+            lie_ns += 40 * MS
+        elif not self.tape.fault("refused in error"):
+            return facts
+        lie = Rejected(key=listed.intent.key, venue=exchange.name, code="none of that")
+        self.at(lie_ns, self.tell, exchange, [lie])
+        delay = self.tape.pick("how soon", HOW_SOON_MS)
+        rest = [fact for fact in facts if fact not in first]
+        self.at(lie_ns + self.tape.between("afterwards", delay, 2 * delay) * MS, self.tell, exchange, rest)
+        return first
+
     def later(self, exchange: Exchange) -> None:
         """What a venue still does to orders that are over."""
+        refused = [one for one in exchange.orders.values() if one.state == "rejected"]
+        if refused and self.tape.fault("fill after refusal"):
+            delay = self.tape.pick("how soon", HOW_SOON_MS)
+            at_ns = self.now_ns + self.tape.between("after refusal", delay, 2 * delay) * MS
+            self.at(at_ns, self.late_fill, exchange, refused[-1])
         over = [one for one in exchange.orders.values() if one.state in ("canceled", "expired")]
         if over and self.tape.fault("late fill"):
             self.at(self.now_ns + self.tape.between("late", 1, 30) * SECOND, self.late_fill, exchange, over[-1])
@@ -408,14 +439,11 @@ class Shell:
         if self.tape.fault("operator cancels") and self.is_up and key in self.desk.standing.live:
             self.carry_out(self.desk.cancel(key, "op", self, self.now_ns))
 
-    def overfill(self, exchange: Exchange, listed: Any) -> None:
+    def overfill(self, exchange: Exchange, listed: Listed) -> None:
         self.tell(exchange, [exchange.execute(listed, D("0.25"), listed.intent.price, self.now_ns)])
 
-    def late_fill(self, exchange: Exchange, listed: Any) -> None:
-        left = listed.intent.qty - listed.filled_qty
-        qty = (left * self.tape.between("late size", 1, 10) / 10).quantize(LOT)
-        if qty > 0 and left >= qty:
-            self.tell(exchange, [exchange.execute(listed, qty, listed.intent.price, self.now_ns)])
+    def late_fill(self, exchange: Exchange, listed: Listed) -> None:
+        self.tell(exchange, exchange.late_fill(listed, self.tape.between("late size", 1, 10), self.now_ns))
 
     def bust(self, exchange: Exchange, exec_id: str) -> None:
         """A bust, of an order that is over, is told until it is heard: venues announce them by every channel."""
