@@ -1,7 +1,9 @@
 """Nouns that several packages share; frozen structs, exact numbers as Decimal."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -100,3 +102,14 @@ class Request(msgspec.Struct, frozen=True):
     """A frame to send on a connection."""
 
     data: bytes
+
+
+def rfc3339(ns: int) -> str:
+    """ns since 1970 as RFC 3339 in UTC with nine decimals and a Z, as every time is written for the outside."""
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    return f"{_second(seconds)}.{fraction:09d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -17,6 +17,7 @@ from gambit.config import load_layers
 from gambit.events import DeadLettered, DeadLettersPurged, written
 from gambit.journal.segment import segments
 from gambit.runtime.keeping import Keeping, open_keeping
+from gambit.store.reading import limited
 from gambit.surface.control import ControlServer
 from gambit.surface.methods import bind
 from gambit.surface.views import Requeued
@@ -174,6 +175,14 @@ def test_query_is_limited(at_rest: Path) -> None:
     ran = Ran(at_rest, "query", "SELECT list(range) FROM range(100000000)", "--memory", "16")
     assert (ran.code, "emory" in ran.text) == (1, True)
     assert "no duration" in Ran(at_rest, "query", "SELECT 1", "--max-age", "soon").text
+
+
+def test_a_limit_leaves_no_thread_behind() -> None:
+    """What waits to interrupt is gone with the query: a thread that is left while the interpreter ends can abort it."""
+    for _ in range(200):
+        with duckdb.connect() as connection, limited(connection, 60.0):
+            connection.execute("SELECT 1")
+        assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 def test_query_reads_exported_days(at_rest: Path) -> None:

@@ -129,6 +129,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "dlq.requeue": _told(Scope.ADMIN, local=True),
     "dlq.purge": _told(Scope.ADMIN, local=True),
     "snapshot": Rule(Scope.ADMIN, is_local=True),
+    "query": Rule(Scope.ADMIN, is_local=True),
     "backup": _told(Scope.ADMIN, local=True),
     "reload": _told(Scope.ADMIN, local=True),
     "credentials.reload": _told(Scope.ADMIN, local=True),

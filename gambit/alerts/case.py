@@ -63,6 +63,9 @@ class AlertRow(msgspec.Struct, frozen=True, kw_only=True):
     runbook: str
     created_ns: int
     resolved_ns: int | None = None
+    created_at: str = ""  # the same as RFC 3339, UTC
+    resolved_at: str | None = None
+    user_id: str = ""  # who raised it, where that was a person
     acked_by: str = ""
     is_silenced: bool = False
 

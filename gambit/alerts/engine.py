@@ -26,6 +26,7 @@ from gambit.events.alerts import (
     AlertUnsilenced,
     Severity,
 )
+from gambit.model import rfc3339
 
 CASES_MAX: Final = 500  # scopes of one rule; beyond them nothing more is raised for it, and counted
 SILENCES_MAX: Final = 100
@@ -420,7 +421,9 @@ class Engine:
         return AlertRow(
             alert_id=raised.alert_id, rule_id=raised.rule_id, severity=raised.severity, message=case.text,
             scope=raised.scope, correlation_id=raised.correlation_id, runbook=raised.runbook,
-            created_ns=case.raised_ns, resolved_ns=resolved_ns, acked_by=case.acked_by,
+            created_ns=case.raised_ns, resolved_ns=resolved_ns, created_at=rfc3339(case.raised_ns),
+            resolved_at=None if resolved_ns is None else rfc3339(resolved_ns), user_id=raised.user_id,
+            acked_by=case.acked_by,
             is_silenced=self.is_silenced(raised.rule_id, raised.scope),
         )  # fmt: skip
 

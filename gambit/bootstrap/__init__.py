@@ -28,6 +28,7 @@ from gambit.bootstrap.gauges import Gauges, Host, Lags, OrderCounts
 from gambit.bootstrap.notifying import Secrets, build_post, secrets_due
 from gambit.bootstrap.web import build_web
 from gambit.config import Config
+from gambit.config.settings import StoreSettings
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.events import Fact
@@ -47,7 +48,7 @@ from gambit.runtime.operations import Readings
 from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
-from gambit.runtime.sampler import Row, Sampler, columns
+from gambit.runtime.sampler import Depth, Row, Sampler, columns
 from gambit.runtime.shelf import Shelf
 from gambit.runtime.soundness import MB, Soundness
 from gambit.runtime.status import FeedSettings
@@ -69,7 +70,7 @@ from gambit.vault import Redactor, Vault
 from gambit.venues.decode import decode
 from gambit.venues.orders import Keys
 
-SAMPLE_NS = 1_000_000_000
+MS, SECOND = 1_000_000, 1_000_000_000  # ns
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=_sampler(hot, registry, feeds, store, telemetry, dashboard),
+            sampler=_sampler(config.store, hot, registry, feeds, store, telemetry, dashboard),
             readings=_readings(hot, feeds, clock, lambda: daemon),
             tally=hot.tally,
             dealing=dealing,
@@ -322,7 +323,13 @@ def _feeds(
 
 
 def _sampler(
-    hot: _Hot, registry: Registry, feeds: Feeds, store: Store, telemetry: Telemetry, dashboard: Dashboard
+    settings: StoreSettings,
+    hot: _Hot,
+    registry: Registry,
+    feeds: Feeds,
+    store: Store,
+    telemetry: Telemetry,
+    dashboard: Dashboard,
 ) -> Sampler:
     """How late frames came goes to the metrics, the store and the feeds, which know whether that is degraded."""
     count = Lags(registry)
@@ -336,7 +343,8 @@ def _sampler(
     return Sampler(
         hot.market,
         hot.ticks,
-        every_ns=SAMPLE_NS,
+        every_ns=settings.sample_ms * MS,
+        depth=Depth(settings.depth_sample_sec * SECOND, settings.depth_sample_levels),
         on_lag=on_lag,
         on_rows=_sampled(store),
         on_turn=telemetry.turn,

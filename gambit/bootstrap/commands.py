@@ -91,6 +91,7 @@ def _kept(daemon: Callable[[], Daemon], letters: Letters) -> dict[str, Handler]:
     return {
         "scorecard": told(scorecard),
         "snapshot": told(snapshot),
+        "query": told(snapshot),
         "backup": told(backup),
         "dlq.requeue": told(requeue),
         "dlq.purge": told(purge),

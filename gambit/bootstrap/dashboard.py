@@ -15,9 +15,9 @@ from gambit.access.refusal import Refusal
 from gambit.bootstrap.pictures import LagWindow, LivePictures
 from gambit.config import Config
 from gambit.engine.market import Market
-from gambit.engine.opportunity import rfc3339
 from gambit.events.operation import Audited
 from gambit.journal import Journal, JournalFailed
+from gambit.model import rfc3339
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.supervision import Supervisor

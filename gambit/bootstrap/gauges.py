@@ -1,6 +1,7 @@
 """Collectors: at each scrape they copy what the parts count for themselves into the metrics."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from gambit.events import Fact
 from gambit.events.orders import Acked, Filled, OrderMoved, OutcomeUnknown, Rejected, Sent
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon
+from gambit.runtime.health import REASONS
 from gambit.runtime.logs import Sink
 from gambit.runtime.progress import Progress
 from gambit.runtime.ticks import TickReader
@@ -61,7 +63,7 @@ class Gauges:
     def __call__(self) -> None:
         self._feeds()
         self._books()
-        self._dead_letters()
+        count_dead_letters(self.registry, self.daemon.parts.market.dead_letter_counts)
         self._keeping()
         self._outside()
 
@@ -72,8 +74,8 @@ class Gauges:
             reg["gambit_feed_up"].of(feed.venue).set(feed.connections_up)
             reg["gambit_feed_connects_total"].of(feed.venue).set(feed.connections + feed.reconnects)
             reg["gambit_circuit_open"].of(feed.venue).set(int(feed.circuit_open))
-            for reason, count in feed.resync_reasons.items():
-                reg["gambit_book_resyncs_total"].of(feed.venue, reason).set(count)
+            for reason in REASONS:
+                reg["gambit_book_resyncs_total"].of(feed.venue, reason).set(feed.resync_reasons.get(reason, 0))
             for category, count in feed.rest_failures.items():
                 reg["gambit_http_requests_total"].of(feed.venue, category).set(count)
             good = feed.rest_calls - sum(feed.rest_failures.values())
@@ -88,11 +90,6 @@ class Gauges:
         for listing, state in zip(market.listings, market.pairs.states(), strict=True):
             reg["gambit_book_synced"].of(*listing).set(int(state[0]))
             reg["gambit_book_age_seconds"].of(*listing).set(now_ns - state[2] if state[2] >= 0 else float("nan"))
-
-    def _dead_letters(self) -> None:
-        family = self.registry["gambit_dlq_total"]
-        for (_venue, reason), count in self.daemon.parts.market.dead_letter_counts.items():
-            family.of("market.normalized", reason).set(count)
 
     def _keeping(self) -> None:
         reg, parts = self.registry, self.daemon.parts
@@ -122,6 +119,15 @@ class Gauges:
         reg["gambit_control_connections"].of().set(self.control.connections)
         reg["gambit_control_requests_total"].of("ok").set(counts.requests - counts.errors)
         reg["gambit_control_requests_total"].of("error").set(counts.errors)
+
+
+def count_dead_letters(registry: Registry, counts: Mapping[tuple[str, str], int]) -> None:
+    """By (venue, reason); the metric does not tell venues apart, so that it has their sum."""
+    totals: Counter[str] = Counter()
+    for (_venue, reason), count in counts.items():
+        totals[reason] += count
+    for reason, count in totals.items():
+        registry["gambit_dlq_total"].of("market.normalized", reason).set(count)
 
 
 def free_ratio(folder: str) -> float:

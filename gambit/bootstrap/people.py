@@ -8,6 +8,7 @@ from gambit.access.people import Invited, People
 from gambit.access.permissions import Role
 from gambit.access.records import User
 from gambit.access.refusal import Refusal
+from gambit.model import rfc3339
 from gambit.surface.control import Caller, Handler
 from gambit.surface.methods import Invitation, NewUser, UserName, UserPassword, UserRole
 from gambit.surface.rpc import Nothing, Refused
@@ -92,6 +93,7 @@ def _row(user: User, *, is_invited: bool = False) -> dict[str, Any]:
         "status": user.status,
         "second_factor": user.second_factor == "on",
         "is_invited": is_invited,
+        "created_at": rfc3339(user.created_ns),
         "created_ns": user.created_ns,
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gambit._core.fixed import to_text
-from gambit.engine.opportunity import rfc3339
+from gambit.model import rfc3339
 from gambit.runtime import books_of_account
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.ticks import TickReader

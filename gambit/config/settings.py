@@ -411,6 +411,14 @@ class StoreSettings(Section, frozen=True, kw_only=True):
 
     path: Annotated[str, Rule("The DuckDB file. Empty: `gambit.duckdb` in `daemon.state_dir`.")] = ""
     batch_ms: Annotated[int, within("1", "60000", "Longest time a record waits to be written.", "ms")] = 250
+    sample_ms: Annotated[
+        int, within("100", "3600000", "How often each book's best prices are kept (table market_snapshots).", "ms")
+    ] = 1000
+    depth_sample_sec: Annotated[
+        int,
+        within("0", "86400", "How often each book's best levels are kept (table order_book_snapshots); 0: never.", "s"),
+    ] = 60
+    depth_sample_levels: Annotated[int, within("1", "400", "How many of them on each side.", "levels")] = 10
     retention: Annotated[dict[str, int], within("1", "36500", "Days to keep, by table.", "days")] = {}
 
 

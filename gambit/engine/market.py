@@ -404,7 +404,7 @@ class Market:
             if book is not None:
                 yield book
 
-    def book(self, market: int, *, levels: bool = True, most: int = -1) -> dict[str, object] | None:
+    def book(self, market: int, *, levels: bool = True, most: int = -1) -> dict[str, Any] | None:
         """State, counts and, with levels, both sides of one book (at most `most` levels each; -1: all), best first;
         None before any frame was about it."""
         venue, symbol = self.listings[market]

@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import sha1
 from typing import Any, NamedTuple
+
+from gambit.model import rfc3339
 
 SCHEMA_VERSION = "2"
 # R27 gives only the name of the UUIDv5; this is its namespace.
@@ -136,14 +136,3 @@ def named_id(name: str) -> str:
     digest = sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
-
-
-def rfc3339(ns: int) -> str:
-    """ns since 1970 as RFC 3339 in UTC with nine decimals and a Z."""
-    seconds, fraction = divmod(ns, 1_000_000_000)
-    return f"{_second(seconds)}.{fraction:09d}Z"
-
-
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"

@@ -14,6 +14,7 @@ from gambit.engine.desk import Desk
 from gambit.engine.order import Order
 from gambit.engine.standing import Standing
 from gambit.engine.trade import Trade
+from gambit.model import rfc3339
 
 EPISODES_LOOKED_AT: Final = 2000  # packed ones; `gambit explain` and the database know all
 
@@ -100,6 +101,8 @@ def _order(order: Order) -> dict[str, Any]:
         "qty_filled": _text(order.filled_qty),
         "average_price": None if price is None else _text(price),
         "idempotency_key": intent.idempotency_key,
+        "created_at": rfc3339(order.intended_ns),
+        "updated_at": rfc3339(order.changed_ns),
         "created_ns": order.intended_ns,
         "updated_ns": order.changed_ns,
     }
@@ -132,11 +135,14 @@ def _plan(trade: Trade) -> dict[str, Any]:
         "stopped": trade.stopped,
         "approval": made.approval,
         "strategy": made.strategy,
+        "risk_flags": "unhedged" if trade.is_unhedged else "",
         "total_quote_amount": _text(made.total_quote),
         "expected_profit": _text(made.expected_profit),
         "result": {asset: _text(amount) for asset, amount in trade.cash.items()},
         "unbalanced": {asset: _text(amount) for asset, amount in trade.net.items()},
         "orders": list(trade.keys),
+        "created_at": rfc3339(trade.made_ns),
+        "updated_at": rfc3339(max(trade.made_ns, trade.accrued_ns)),
         "created_ns": trade.made_ns,
         "expires_ns": made.expires_ns,
     }

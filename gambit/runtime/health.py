@@ -13,6 +13,8 @@ from gambit.events.feed import BookLost, BookSynced
 State = tuple[bool, int, int, int, int, int, int]  # as pairs.states() has it
 SYNCED, CONN, MOVED = 0, 1, 2
 CAUSES: Final = ((3, "gap"), (4, "checksum"), (5, "crossed"), (6, "bad_frame"))
+DISCONNECTED, UNREADABLE, TAKEN_OVER = "disconnected", "unreadable", "taken_over"
+REASONS: Final = (*(reason for _at, reason in CAUSES), DISCONNECTED, UNREADABLE, TAKEN_OVER)  # all there are
 NEVER: Final[State] = (False, -1, -1, 0, 0, 0, 0)
 
 
@@ -42,9 +44,9 @@ class BookHealth:
         venue, symbol = self.market.listings[market]
         reasons = [reason for at, reason in CAUSES if now[at] > was[at]]
         if was[SYNCED] and not now[SYNCED] and not reasons:
-            reasons = ["disconnected" if now[CONN] < 0 else "unreadable"]
+            reasons = [DISCONNECTED if now[CONN] < 0 else UNREADABLE]
         if was[SYNCED] and now[SYNCED] and now[CONN] != was[CONN] and not reasons:
-            reasons = ["taken_over"]
+            reasons = [TAKEN_OVER]
         facts: list[BookLost | BookSynced] = []
         if reasons and (was[SYNCED] or now[SYNCED]):
             self.lost[venue, reasons[0]] += 1

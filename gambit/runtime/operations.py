@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from gambit._core.latency import PyHistogram
 from gambit.engine.board import Board
 from gambit.engine.market import Market
+from gambit.model import rfc3339
 from gambit.runtime.clock import Clock
 from gambit.runtime.feed import Feeds
 from gambit.runtime.status import FeedStatus
@@ -118,6 +119,7 @@ class Readings:
             "last_frame_age_sec": feed.last_frame_age_sec,
             "lag_p50_ns": feed.lag_p50_ns,
             "lag_p99_ns": feed.lag_p99_ns,
+            "clock_offset_ns": feed.clock_offset_ns,
             "circuit_open": feed.circuit_open,
             "is_slow_path": feed.is_slow_path,
         }
@@ -169,11 +171,13 @@ class Readings:
 def _opportunity(event: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the board as the outside sees it."""
     is_over = event["event"] == "closed"
-    named = ("opp_id", "symbol", "venue_buy", "venue_sell", "net_bps", "spread_bps", "profit_quote", "quote_asset")
+    named = (
+        "opp_id", "raw_signal_id", "symbol", "base_asset", "quote_asset", "venue_buy", "venue_sell", "net_bps",
+        "spread_bps", "profit_quote", "qty", "score", "ttl_sec",
+    )  # fmt: skip
     return {
         **{name: event[name] for name in named},
-        "qty": event["qty"],
-        "score": event["score"],
+        "created_at": rfc3339(event["since_ns"]),
         "raised_ns": event["since_ns"],
         "closed_ns": event["recv_ns"] if is_over else None,
         "close_reason": event["reason"] if is_over else "",

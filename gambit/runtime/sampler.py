@@ -1,11 +1,12 @@
 """Market samples and candles from the tick ring: a reader that lags without anybody noticing.
 
-One turn takes what came since the last one: feed lag per venue, 1-minute candles of the mid per book, and once per
-`every_ns` the touch of each book that moved. Nothing here is a decision; doubles are fine.
+One turn takes what came since the last one: feed lag per venue, 1-minute candles of the mid per book, once per
+`every_ns` the touch of each book that moved, and once per `Depth.every_ns` the best levels of each book that is
+believed. Nothing here is a decision; doubles are fine.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,16 @@ from gambit.runtime.ticks import TickReader, prices
 
 MINUTE_NS = 60_000_000_000
 Row = dict[str, object]
+
+
+class Depth(NamedTuple):
+    """How often, and how many levels of each side."""
+
+    every_ns: int  # 0: never
+    levels: int
+
+
+NO_DEPTH: Final = Depth(0, 1)
 
 
 class Candle:
@@ -39,7 +50,7 @@ class Sampler:
     """Follows the ticks of a market and hands rows on.
 
     `on_lag(venue, lags_ns)` hears how long frames were on their way by the venue's own time; `on_rows(table, rows)`
-    takes market_snapshots and candles.
+    takes market_snapshots, order_book_snapshots and candles.
     """
 
     def __init__(
@@ -48,6 +59,7 @@ class Sampler:
         reader: TickReader,
         *,
         every_ns: int,
+        depth: Depth = NO_DEPTH,
         on_lag: Callable[[str, NDArray[np.int64]], None],
         on_rows: Callable[[str, list[Row]], None],
         on_turn: Callable[[int], None] = lambda _now_ns: None,
@@ -55,6 +67,7 @@ class Sampler:
         self.market = market
         self.reader = reader
         self.every_ns = every_ns
+        self.depth = depth
         self.on_lag = on_lag
         self.on_rows = on_rows
         self.on_turn = on_turn
@@ -62,6 +75,7 @@ class Sampler:
         self._candles: dict[int, Candle] = {}
         self._moved: dict[int, tuple[int, float, float]] = {}
         self._sampled_ns = 0
+        self._deep_at = 0  # the next depth sample is for this multiple of its interval
 
     def turn(self, now_ns: int) -> None:
         """Take what came; write what is due."""
@@ -72,6 +86,9 @@ class Sampler:
             self._sampled_ns = now_ns
             self._write_touches()
         self._write_candles(now_ns // MINUTE_NS)
+        if self.depth.every_ns and now_ns // self.depth.every_ns >= self._deep_at:
+            self._deep_at = now_ns // self.depth.every_ns + 1
+            self._write_levels(now_ns)
         self.on_turn(now_ns)
 
     def finish(self) -> None:
@@ -137,6 +154,27 @@ class Sampler:
         self._moved.clear()
         if rows:
             self.on_rows("market_snapshots", rows)
+
+    def _write_levels(self, now_ns: int) -> None:
+        """The best levels of every book that is believed, level 1 the best."""
+        books = (self.market.book(market, most=self.depth.levels) for market in range(len(self.market.listings)))
+        rows: list[Row] = [
+            {
+                "ts_ns": now_ns,
+                "symbol": book["symbol"],
+                "venue": book["venue"],
+                "side": side,
+                "level": level,
+                "price": float(price),
+                "qty": float(qty),
+            }
+            for book in books
+            if book is not None and book["synced"]
+            for side, name in (("bid", "bids"), ("ask", "asks"))
+            for level, (price, qty) in enumerate(book[name], 1)
+        ]
+        if rows:
+            self.on_rows("order_book_snapshots", rows)
 
     def _write_candles(self, minute: int | None) -> None:
         """The candles of minutes that are over; all of them for None."""

@@ -49,3 +49,4 @@ def limited(connection: duckdb.DuckDBPyConnection, seconds: float = SECONDS) -> 
         raise QueryStopped(f"stopped after {seconds:g} s; --timeout allows more") from error
     finally:
         timer.cancel()
+        timer.join()  # a thread that is left when the interpreter goes can abort the process

@@ -225,6 +225,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "dlq.requeue": DeadLetterIds,
     "dlq.purge": DeadLetterIds,
     "snapshot": Snapshot,
+    "query": Snapshot,  # the SQL runs at who asks, on the copy that the answer names
     "backup": Backup,
     "orders": Rows,
     "order.show": OrderId,

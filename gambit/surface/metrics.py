@@ -158,11 +158,9 @@ class Registry:
         self._template = None
 
     def _lines(self) -> Iterator[str]:
-        """Every line, with a place for its value, in the order of _values."""
+        """Every line, with a place for its value, in the order of _values; a metric is declared before it has any."""
         for family in self.families.values():
             declared = family.declared
-            if not family.series and not family.histograms:
-                continue
             yield f"# HELP {declared.name} {_escaped_help(declared.help)}\n# TYPE {declared.name} {declared.kind}\n"
             for values in family.series:
                 yield f"{declared.name}{_labels(declared.labels, values)} %s\n"

@@ -3,7 +3,8 @@
 No batches (one object a line needs none), parameters by name only. What is pure of the control socket lives here.
 """
 
-from typing import Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -88,7 +89,15 @@ def wording(kind: type[msgspec.Struct]) -> str:
 
 
 def type_name(kind: Any) -> str:
-    """`int`, `tuple[str, ...]`, `str | None`."""
+    """`int`, `tuple[str, ...]`, `str | None`, `'low' | 'high'`; limits are not among it."""
+    if get_origin(kind) is Annotated:
+        return type_name(get_args(kind)[0])
+    if get_origin(kind) is Literal:
+        return " | ".join(map(repr, get_args(kind)))
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return " | ".join(map(type_name, get_args(kind)))
+    if kind is type(None):
+        return "None"
     return kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
 
 

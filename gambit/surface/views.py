@@ -35,6 +35,7 @@ class VenueStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_frame_age_sec: float | None = None
     lag_p50_ns: int | None = None
     lag_p99_ns: int | None = None
+    clock_offset_ns: int | None = None  # the venue's clock minus ours
     circuit_open: bool = False
     is_slow_path: bool = False  # over ccxt
 
@@ -117,16 +118,20 @@ class OpportunityView(msgspec.Struct, frozen=True, kw_only=True):
     """One opportunity: as the engine raised it, and whether it is over. Further fields of the signal in `signal`."""
 
     opp_id: str
+    raw_signal_id: str
     symbol: str
+    base_asset: str
+    quote_asset: str
     venue_buy: str
     venue_sell: str
     net_bps: float
     spread_bps: float
     profit_quote: float
-    quote_asset: str
     qty: str
     score: float
-    raised_ns: int
+    ttl_sec: float
+    created_at: str  # RFC 3339, UTC
+    raised_ns: int  # the same
     closed_ns: int | None = None
     close_reason: str = ""
     signal: dict[str, Any] = {}

@@ -60,6 +60,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     qty_filled: str
     average_price: str | None
     idempotency_key: str
+    created_at: str
+    updated_at: str
     created_ns: int
     updated_ns: int
 
@@ -88,11 +90,14 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True):
     stopped: str | None
     approval: str | None
     strategy: str
+    risk_flags: str
     total_quote_amount: str
     expected_profit: str
     result: dict[str, str]
     unbalanced: dict[str, str]
     orders: tuple[str, ...]
+    created_at: str
+    updated_at: str
     created_ns: int
     expires_ns: int
 

@@ -7,6 +7,7 @@ import msgspec
 from gambit.access.book import sessions_of
 from gambit.access.permissions import RULES, Role, Rule, Scope
 from gambit.access.records import ApiKey, Session, User
+from gambit.model import rfc3339
 from gambit.web.auth import OWN, OWN_FRESH, Code, Email, Id, NewPassword
 from gambit.web.problem import not_found
 from gambit.web.route import Answer, Ask, Body, Query, Route
@@ -100,6 +101,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["active", "suspended"]
     second_factor: bool
     is_invited: bool = False  # a code is out by which they choose a password
+    created_at: str
     created_ns: int
     sessions: int
 
@@ -322,6 +324,7 @@ def _user(services: Services, one: User) -> UserView:
         status=one.status,
         second_factor=one.second_factor == "on",
         is_invited=services.access.people.is_invited(one.user_id),
+        created_at=rfc3339(one.created_ns),
         created_ns=one.created_ns,
         sessions=len(sessions_of(services.access.book.state, one.user_id)),
     )

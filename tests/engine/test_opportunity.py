@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gambit.engine.opportunity import NAMESPACE, Listing, Namer, named_id, rfc3339
+from gambit.engine.opportunity import NAMESPACE, Listing, Namer, named_id
+from gambit.model import rfc3339
 
 LISTINGS = [
     Listing("okx", "BTC-USDT"),

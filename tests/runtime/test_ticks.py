@@ -7,7 +7,7 @@ import orjson
 
 from gambit.config import Config
 from gambit.runtime.replay import replay
-from gambit.runtime.sampler import MINUTE_NS, Sampler
+from gambit.runtime.sampler import MINUTE_NS, Depth, Sampler
 from gambit.runtime.ticks import TICK, TickReader, prices
 from gambit.runtime.wiring import build_market
 from gambit.sim.capture import make_capture
@@ -107,3 +107,31 @@ def test_samples_and_candles_say_what_the_ticks_say(tmp_path: Path) -> None:
         assert (touch["ts_ns"], touch["mid"]) == (own[-1]["recv_ns"], mids[-1])
         expected = [t["recv_ns"] - t["exchange_ts_ns"] for t in own if t["exchange_ts_ns"] is not None]
         assert lags.get(venue, []) == expected
+
+
+def test_best_levels_are_kept_now_and_then(tmp_path: Path) -> None:
+    """Once per interval the best levels of both sides of each book, best first, as the books have them; never for 0."""
+    market, readers, told = played(tmp_path)
+    rows: list[dict[str, object]] = []
+    sampler = Sampler(
+        market,
+        readers[0],
+        every_ns=1_000_000_000,
+        depth=Depth(10_000_000_000, 3),
+        on_lag=lambda _venue, _lags: None,
+        on_rows=lambda table, found: rows.extend(found) if table == "order_book_snapshots" else None,
+    )
+    now_ns = told[-1]["recv_ns"] // 10_000_000_000 * 10_000_000_000
+    for later_ns in (0, 1_000_000_000, 9_999_999_999):
+        sampler.turn(now_ns + later_ns)
+    books = {book["venue"]: book for book in market.books()}
+    assert {row["ts_ns"] for row in rows} == {now_ns}
+    assert len(rows) == len(VENUES) * 2 * 3
+    for row in rows:
+        price, qty = books[row["venue"]]["bids" if row["side"] == "bid" else "asks"][int(str(row["level"])) - 1]  # type: ignore[index]
+        assert (row["price"], row["qty"]) == (float(price), float(qty))
+    sampler.turn(now_ns + 10_000_000_000)
+    assert len(rows) == 2 * len(VENUES) * 2 * 3
+    sampler.depth = Depth(0, 3)
+    sampler.turn(now_ns + 20_000_000_000)
+    assert len(rows) == 2 * len(VENUES) * 2 * 3

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gambit.model import rfc3339
 from gambit.runtime.notify import Notifier
 from gambit.runtime.process import InstanceLock, prepare_state_dir
 from gambit.runtime.signals import Signals
@@ -63,7 +64,9 @@ def opportunity(symbol: str, net_bps: float, closed_ns: int | None) -> views.Opp
     """One of the canned opportunities."""
     return views.OpportunityView(
         opp_id=f"id-{symbol}",
+        raw_signal_id=f"episode-{symbol}",
         symbol=symbol,
+        base_asset=symbol.partition("-")[0],
         venue_buy="kraken",
         venue_sell="binance",
         net_bps=net_bps,
@@ -72,6 +75,8 @@ def opportunity(symbol: str, net_bps: float, closed_ns: int | None) -> views.Opp
         quote_asset="USDT",
         qty="0.25",
         score=0.5,
+        ttl_sec=10.0,
+        created_at=rfc3339(RAISED_NS),
         raised_ns=RAISED_NS,
         closed_ns=closed_ns,
         close_reason="not_qualified" if closed_ns else "",

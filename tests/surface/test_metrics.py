@@ -172,6 +172,13 @@ def test_series_come_and_go() -> None:
         registry["unheard_of"]
 
 
+def test_a_metric_is_declared_before_it_has_a_series() -> None:
+    """Who looks for a name finds it with its kind from the first scrape on, also where nothing was counted yet."""
+    text = Registry(METRICS).render().decode()
+    for metric in METRICS:
+        assert f"# TYPE {metric.name} {metric.kind}\n" in text
+
+
 def test_labels_without_end_are_refused() -> None:
     """A family has room for so many series; what is beyond is counted and not shown."""
     registry = Registry([Declared("x", "gauge", "X.", ("a",))])

@@ -10,7 +10,8 @@ BOOK: dict[str, Any] = {
     "ask_qty": "2", "age_sec": 0.1, "resyncs": 0,
 }  # fmt: skip
 OPPORTUNITY: dict[str, Any] = {
-    "opp_id": "a1", "symbol": "BTC-USDT", "venue_buy": "okx", "venue_sell": "kraken", "net_bps": 10.5,
+    "opp_id": "a1", "raw_signal_id": "s1", "symbol": "BTC-USDT", "base_asset": "BTC", "ttl_sec": 10.0,
+    "created_at": "1970-01-01T00:00:00.000000005Z", "venue_buy": "okx", "venue_sell": "kraken", "net_bps": 10.5,
     "spread_bps": 12.5, "profit_quote": 3.25, "quote_asset": "USDT", "qty": "0.5", "score": 0.7, "raised_ns": 5,
     "closed_ns": None, "close_reason": "", "signal": {"event": "raised"},
 }  # fmt: skip
@@ -18,12 +19,15 @@ ORDER: dict[str, Any] = {
     "order_id": "o1", "client_order_id": "c1", "plan_id": "p1", "user_id": "gambit", "venue": "okx",
     "venue_order_id": None, "symbol": "BTC-USDT", "side": "buy", "qty": "1", "price": "100", "tif": "ioc",
     "purpose": "entry", "status": "filled", "qty_filled": "1", "average_price": "100", "idempotency_key": "k",
+    "created_at": "1970-01-01T00:00:00.000000005Z", "updated_at": "1970-01-01T00:00:00.000000006Z",
     "created_ns": 5, "updated_ns": 6,
 }  # fmt: skip
 PLAN: dict[str, Any] = {
     "plan_id": "p1", "opp_id": "a1", "symbol": "BTC-USDT", "venues": ["okx", "kraken"], "status": "waiting", "end": "",
     "stopped": "", "approval": "manual", "strategy": "cross", "total_quote_amount": "100", "expected_profit": "1",
-    "result": {}, "unbalanced": {}, "orders": ["c1"], "created_ns": 5, "expires_ns": 6,
+    "result": {}, "unbalanced": {}, "orders": ["c1"], "risk_flags": "",
+    "created_at": "1970-01-01T00:00:00.000000005Z", "updated_at": "1970-01-01T00:00:00.000000006Z",
+    "created_ns": 5, "expires_ns": 6,
 }  # fmt: skip
 STATUS: dict[str, Any] = {
     "state": "running", "trading_state": "ACTIVE", "trading_reason": "", "mode": "paper", "version": "1", "ready": True,

@@ -6,11 +6,31 @@ import pytest
 from openapi_spec_validator import validate
 
 from gambit.access.permissions import Role
+from gambit.alerts.case import AlertRow
 from gambit.surface.rpc import Refused
+from gambit.surface.views import OpportunityView
+from gambit.web.desk import OrderView, PlanView
 from gambit.web.openapi import document
+from gambit.web.people import UserView
 from gambit.web.routes import ROUTES
 from tests.web.answers import BOOK, ORDER, answers
 from tests.web.rig import rig
+
+# product.md, "Tables": what the outside may rely on in every reading, of the CLI as of the API. No hash of a password.
+COLUMNS = {
+    OpportunityView: "opp_id symbol base_asset quote_asset venue_buy venue_sell spread_bps score ttl_sec created_at "
+    "raw_signal_id",
+    PlanView: "plan_id opp_id status risk_flags total_quote_amount created_at updated_at",
+    OrderView: "order_id plan_id user_id venue symbol side qty price status idempotency_key created_at updated_at",
+    AlertRow: "alert_id rule_id severity message user_id created_at resolved_at",
+    UserView: "user_id email status created_at",
+}
+
+
+@pytest.mark.parametrize("row", COLUMNS)
+def test_rows_have_the_names_of_their_tables(row: Any):
+    """A row of a reading has every column of its table under the column's name."""
+    assert set(COLUMNS[row].split()) - set(row.__struct_fields__) == set()
 
 
 def test_the_document_is_openapi_3_1():
