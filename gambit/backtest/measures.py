@@ -81,6 +81,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[PlanRow]
     notices: list[str]
     without_list: list[str]  # books (`venue:SYMBOL`) whose ticks and lots were assumed
+    unusable: dict[str, int]  # frames that were put aside (quarantined), by `venue: reason`
 
 
 class Measures:
@@ -159,6 +160,7 @@ class Measures:
         frames: int,
         notices: Sequence[str],
         without_list: Sequence[str],
+        unusable: Mapping[str, int],
     ) -> Result:
         """The whole run. `now_ns` is its last instant."""
         holdings = desk.standing.state.holdings
@@ -206,6 +208,7 @@ class Measures:
             rows=rows,
             notices=list(notices),
             without_list=list(without_list),
+            unusable=dict(unusable),
         )
 
     # ---- details ----

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from gambit.backtest.measures import Measures, Result
 from gambit.backtest.shell import Shell
@@ -50,8 +51,9 @@ def run(
         companion=shell,
     )  # fmt: skip
     shell.settle()
-    frames = replayed.stats["frames"]
+    stats: Any = replayed.stats
+    unusable = {f"{one['venue']}: {one['reason']}": one["count"] for one in stats["dead_letters"]}
     result = measures.finished(
-        shell.desk, shell.marks(), shell.now_ns, int(str(frames)), shell.notices, shell.without_list()
+        shell.desk, shell.marks(), shell.now_ns, stats["frames"], shell.notices, shell.without_list(), unusable
     )
     return Outcome(replayed.exit_code, result)

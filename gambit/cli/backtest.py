@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LATENCY = "execution.paper_latency_ms"
 LATENCIES = "5,20,50,100,250"
+REASONS_SHOWN = 3
 
 
 def axes(ctx: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> "tuple[Axis, ...]":
@@ -235,6 +236,11 @@ def summary(
     ]
     if result.without_list:
         rows.append(["assumed", f"tick and lot of 1e-8, for no instrument list has {', '.join(result.without_list)}"])
+    if result.unusable:
+        found = sorted(result.unusable.items(), key=lambda each: -each[1])
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in found[:REASONS_SHOWN])
+        more = f", and {len(found) - REASONS_SHOWN} other reasons" if len(found) > REASONS_SHOWN else ""
+        rows.append(["unusable", paint.bad(f"{sum(result.unusable.values())} frames quarantined: {reasons}{more}")])
     if result.trading_state != "ACTIVE":
         rows.append(["trading", paint.bad(f"ended {result.trading_state}: {result.trading_reason}")])
     lines = [f"  {paint.faint(f'{name:<14}')} {text}" for name, text in rows]

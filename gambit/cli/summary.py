@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gambit.cli.paint import Paint, table
-from gambit.surface.quantities import moment, span
+from gambit.surface.quantities import amount, moment, span
 
 TOP_MAX = 5
 
@@ -112,7 +112,7 @@ def _trades(trades: dict[str, Any] | None, paint: Paint) -> list[str]:
         return []
     plans = ", ".join(f"{count} {end}" for end, count in sorted(trades["plans"].items())) or "none"
     others = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in trades["funnel"].items()) or "none"
-    fees = " ".join(f"{float(amount):,.2f} {asset}" for asset, amount in trades["fees"].items()) or "none"
+    fees = ", ".join(f"{amount(fee)} {asset}" for asset, fee in trades["fees"].items()) or "none"
     result = f"{float(trades['result']):+,.2f}"
     shown = paint.good(result) if float(trades["result"]) >= 0 else paint.bad(result)
     return [

@@ -18,6 +18,7 @@ from gambit.runtime.sweeper import Beat, Bye, Hello, Open, Place
 
 BEAT_SEC: Final = 1.0
 SILENCE_SEC: Final = 10.0  # a daemon that does not beat for so long counts as gone
+LOG_BYTES_MAX: Final = 1 << 20
 
 
 class Watchdog:
@@ -70,6 +71,7 @@ class Watchdog:
             self._renew.clear()
 
     async def _one(self) -> None:
+        put_aside(self._log)
         with self._log.open("ab") as log:
             self._log.chmod(0o600)
             process = await asyncio.create_subprocess_exec(
@@ -102,3 +104,9 @@ class Watchdog:
         process = self._process
         if process is not None and process.stdin is not None and not process.stdin.is_closing():
             process.stdin.write(msgspec.json.encode(word) + b"\n")
+
+
+def put_aside(log: Path) -> None:
+    """A log that is long gets the ending .1, in place of the one before; the next process begins a new one."""
+    if log.exists() and log.stat().st_size >= LOG_BYTES_MAX:
+        log.replace(log.with_name(f"{log.name}.1"))

@@ -1,4 +1,6 @@
-"""Durations, sizes, rates and times as a person reads them; for terminals."""
+"""Durations, sizes, rates, amounts and times as a person reads them; for terminals."""
+
+from decimal import Decimal
 
 NS_STEPS = ((1_000, 1, "ns"), (1_000_000, 1_000, "us"), (1_000_000_000, 1_000_000, "ms"))
 
@@ -11,6 +13,12 @@ def span(ns: float | None) -> str:
         if ns < limit:
             return f"{ns / scale:.3g} {unit}"
     return f"{ns / 1e9:.2f} s" if ns < 60e9 else lasting(ns / 1e9)
+
+
+def amount(text: str) -> str:
+    """Money with two decimals, a little of it with three digits that say something: `1,544.30`, `0.0000794`."""
+    exact = Decimal(text)
+    return f"{exact:,.{max(2, 2 - exact.adjusted()) if exact else 2}f}"
 
 
 def lasting(seconds: float) -> str:

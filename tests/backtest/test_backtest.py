@@ -11,6 +11,8 @@ import pytest
 
 from gambit.backtest import Axis, Result, grid, run, sweep
 from gambit.backtest.measures import Point, drawdown, quantiles
+from gambit.cli.backtest import summary
+from gambit.cli.paint import Paint
 from gambit.config import Config, load_layers
 from gambit.runtime.replay import replay
 from gambit.sim.capture import make_capture
@@ -100,6 +102,20 @@ def test_an_order_meets_the_book_of_its_arrival(tmp_path: Path) -> None:
     assert slow.result <= 0
     assert slow.rows[0].profit == slow.result
     assert slow.without_list == ["bybit:BTC-USDT", "okx:BTC-USDT"]
+
+
+def test_frames_that_could_not_be_used_are_told(tmp_path: Path) -> None:
+    """A quarantined frame is counted with its reason in the result, on the terminal and in the report."""
+    file = brief(tmp_path / "brief.jsonl", gone_after_ms=30)
+    assert run([file], configured(), symbols=SYMBOLS).result.unusable == {}
+    *lines, last = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines, last.replace(b'[[\\"50001\\"', b'[[\\"-7\\"')]))
+    result = run([file], configured(), symbols=SYMBOLS).result
+    ((reason, count),) = result.unusable.items()
+    assert reason.startswith("okx: price")
+    assert count == 1
+    told = "\n".join(summary(result, [], [], Paint(is_coloured=False)))
+    assert f"1 frames quarantined: 1 x {reason}" in told
 
 
 def test_the_signals_are_those_of_replay(capture: Path, result: Result) -> None:
