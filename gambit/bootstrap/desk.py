@@ -165,10 +165,18 @@ def live_ports(
             symbols=[listing.symbol for listing in market.listings if listing.venue == venue],
             guard=guard,
             dead_man_sec=config.execution.dead_man_sec,
+            doubt_rules=partial(feeds.doubt_rules, venue),
         )
+    feeds.on_learned = partial(_learned, market, ports)
     if guard is not None and ports:
         feeds.supervisor.start("watchdog", guard.run())
     return {**ports, **generic}
+
+
+def _learned(market: Market, ports: Mapping[str, AccountPort], venue: str) -> None:
+    """An account words its orders by the venue's new list."""
+    if venue in ports:
+        ports[venue].learn(market.venues[venue].catalog.by_symbol.values())
 
 
 def generic_ports(

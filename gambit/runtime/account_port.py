@@ -19,13 +19,13 @@ from gambit.commands import Command, PlaceOrder
 from gambit.events import Fact
 from gambit.events.operation import AccountHeld
 from gambit.events.orders import OrderFound
-from gambit.model import Category, Failure
+from gambit.model import Category, Failure, Instrument
 from gambit.runtime.admission import Admission, worded
+from gambit.runtime.allowance import Allowance, urgency
 from gambit.runtime.backoff import SEC, Backoff
-from gambit.runtime.budget import Budget, Counter
-from gambit.runtime.budget import Lane as BudgetLane
 from gambit.runtime.clock import Clock
 from gambit.runtime.dead_man import DeadMan
+from gambit.runtime.ear import Ear
 from gambit.runtime.gateway import Gateway
 from gambit.runtime.http import HttpAnswer
 from gambit.runtime.http_line import HttpLine
@@ -38,7 +38,6 @@ from gambit.venues.orders import (
     Garbled,
     Keys,
     Lane,
-    Limit,
     Line,
     NoSuchWay,
     OrderLanguage,
@@ -47,6 +46,7 @@ from gambit.venues.orders import (
     StreamFault,
     StreamLost,
     StreamReady,
+    Used,
 )
 
 PING_SEC: Final = 10.0
@@ -81,8 +81,9 @@ class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
     runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
     hears what went wrong on our side, `on_held` that no order goes there any more. `redact` takes known secrets out of
-    what the venue says before anybody reads it. Without a `guard` that is up no create leaves, unless the venue's own
-    switch (`dead_man_sec`, 0: none) stands. Give it to the supervisor with run()."""
+    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again. Without a `guard`
+    that is up no create leaves, unless the venue's own switch (`dead_man_sec`, 0: none) stands. Give it to the
+    supervisor with run()."""
 
     deadline_ns: int | None = None
 
@@ -110,14 +111,14 @@ class AccountPort:
         symbols: Sequence[str] = (),
         guard: Guard | None = None,
         dead_man_sec: int = 0,
+        doubt_rules: Callable[[], None] = lambda: None,
     ) -> None:
         self.account = account
         self.gateway = gateway
         self.name = account.language.name
         self.window_ns = account.language.window_ns
         self.keys = keys  # those in use, to see that others are new
-        self._transport = transport
-        self._clock = clock
+        self._transport, self._clock = transport, clock
         self._ws_root = ws_root.rstrip("/")
         self._deliver = deliver
         self._reconcile = reconcile
@@ -134,18 +135,18 @@ class AccountPort:
         self._lines = lines
         self._symbols = symbols
         self._guard = guard
+        self._doubt_rules = doubt_rules
         self.dead_man = DeadMan(self.name, dead_man_sec, warn)
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._released = asyncio.Event()
         self._has_entry = account.language.entry() is not None
-        self._stream: _Ear | None = None
-        self._entry: _Ear | None = None
+        self._stream: Ear | None = None
+        self._entry: Ear | None = None
         self._is_ending = False
-        self._tasks = 0
-        self._listed_ns = self._asked_ns = 0
+        self._tasks = self._listed_ns = self._asked_ns = 0
         self._is_silent = False  # a create left, and the stream has told nothing since
         self._is_behind = False  # something the stream told was missed
-        self._limits = _own_limits(account.language)
+        self.allowance = Allowance(account.language.limits)
 
     # ---- the port ----
 
@@ -228,16 +229,55 @@ class AccountPort:
             if self._stream is not None and self._stream.link is not None:
                 self._stream.link.send(frame)
         self._is_behind |= any(isinstance(report, StreamLost | Garbled) for report in turn.told)
+        if any(fault.means == "filters" for fault in turn.refusals):
+            self._doubt_rules()
         return facts
 
+    def learn(self, instruments: Iterable[Instrument]) -> None:
+        """The venue's list is new: the next order is worded by it."""
+        self.account.learn(instruments)
+        self._prepared_ns = None
+
+    def _learn_limits(self, told: Iterable[Used]) -> None:
+        """The venue's own count goes before ours."""
+        now_ns = self._clock.mono_ns()
+        for used in told:
+            if used.lane is None:
+                self.gateway.budget.learn(used.units, now_ns)
+            else:
+                self.allowance.learn(used, now_ns)
+
     def _send_frame(self, frame: Frame) -> Sequence[Fact]:
+        """Within this call, where the limits allow it; else a create does not leave, and a cancel waits its turn."""
+        if self._order_link() is not None and self._frame_wait_ns(frame):
+            if frame.lane is Lane.CREATE:
+                return self.account.unsent(frame.asked, "the rate budget is used up").facts
+            self._begin(frame, self._send_later(frame))
+            return ()
+        self.allowance.take(frame, self._clock.mono_ns())
+        return self._frame_leaves(frame)
+
+    def _frame_leaves(self, frame: Frame) -> Sequence[Fact]:
         link = self._order_link()
         if link is None:
             return self.account.unsent(frame.asked, "the line is down").facts
+        weight = self.allowance.weight(frame)
+        if weight:
+            self.gateway.budget.take(weight, self._clock.mono_ns())
         link.send(frame.data)
         return self.account.sent(frame.asked).facts
 
-    def _begin(self, request: RestRequest, work: Coroutine[Any, Any, object]) -> None:
+    def _frame_wait_ns(self, frame: Frame) -> int:
+        now_ns, weight = self._clock.mono_ns(), self.allowance.weight(frame)
+        by_address_ns = self.gateway.budget.wait_ns(weight, now_ns, urgency(frame)) if weight else 0
+        return max(self.allowance.wait_ns(frame, now_ns), by_address_ns)
+
+    async def _send_later(self, frame: Frame) -> None:
+        is_in_time = await self._within_limits(frame)
+        late = self.account.unsent(frame.asked, "the rate budget is used up").facts if not is_in_time else None
+        self._deliver(self._frame_leaves(frame) if late is None else late)
+
+    def _begin(self, request: RestRequest | Frame, work: Coroutine[Any, Any, object]) -> None:
         self._tasks += 1
         self._start(f"{self.name} {request.asked.what} {self._tasks}", work)
 
@@ -246,23 +286,23 @@ class AccountPort:
         if request.lane is Lane.READ:
             return None
         line = next((each for each in self._lines if each.is_free), None)
-        if line is None or not self.gateway.may_leave(self._weight(request), _urgency(request)):
+        if line is None or not self.gateway.may_leave(self.allowance.weight(request), urgency(request)):
             return None
-        return line if self._wait_ns(request) == 0 else None
+        return line if not self.allowance.wait_ns(request, self._clock.mono_ns()) else None
 
     def _send_over(self, line: HttpLine, request: RestRequest, gate: Gate | None) -> Sequence[Fact]:
         """Within this call, without a turn of the loop in between."""
         why_not = gate() if gate is not None else None
         if why_not is not None:
             return self.account.unsent(request.asked, why_not).facts
-        self._take(request)
+        self.allowance.take(request, self._clock.mono_ns())
         answer = self.gateway.carry_over(
             line,
             request.method,
             request.path,
             headers=dict(request.headers),
             body=request.body,
-            weight=self._weight(request),
+            weight=self.allowance.weight(request),
         )
         self._is_silent |= gate is not None
         self._begin(request, self._read_over(request, line, answer))
@@ -297,8 +337,8 @@ class AccountPort:
             request.path,
             headers=dict(request.headers),
             body=request.body,
-            weight=self._weight(request),
-            lane=_urgency(request),
+            weight=self.allowance.weight(request),
+            lane=urgency(request),
             on_leave=on_leave,
         )
         self._read(request, answer, left=left)
@@ -312,6 +352,7 @@ class AccountPort:
         else:
             body = self._redact(answer.body)
             turn = self.account.read(request.asked, answer.status, answer.headers, body, now_ns)
+            self._learn_limits(self.account.language.used(answer.headers, request.lane))
         self._deliver(self._act(turn))
         if not isinstance(answer, Failure):
             self.admission.learn(request.asked, turn)
@@ -320,36 +361,21 @@ class AccountPort:
         if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
             self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
 
-    async def _within_limits(self, request: RestRequest) -> bool:
+    async def _within_limits(self, request: RestRequest | Frame) -> bool:
         """Take a request's share of the account's own limits. A create does not wait for one; everything else does, for
         as long as its stamp is good: what comes too late is asked anew, with a stamp of its own."""
         late_ns = self._clock.mono_ns() + (0 if request.lane is Lane.CREATE else WAIT_NS)
         while True:
-            wait_ns = self._wait_ns(request)
+            now_ns = self._clock.mono_ns()
+            wait_ns = (
+                self._frame_wait_ns(request) if isinstance(request, Frame) else self.allowance.wait_ns(request, now_ns)
+            )
             if not wait_ns:
-                self._take(request)
+                self.allowance.take(request, now_ns)
                 return True
-            if self._clock.mono_ns() + wait_ns > late_ns:
+            if now_ns + wait_ns > late_ns:
                 return False
             await asyncio.sleep(wait_ns / SEC)
-
-    def _own(self, request: RestRequest) -> list[tuple[Limit, Budget | Counter]]:
-        """The account's limits that a request draws on."""
-        return [(limit, budget) for limit, budget in self._limits if not limit.lanes or request.lane in limit.lanes]
-
-    def _wait_ns(self, request: RestRequest) -> int:
-        now_ns, urgency = self._clock.mono_ns(), _urgency(request)
-        waits = [budget.wait_ns(_cost(limit, request), now_ns, urgency) for limit, budget in self._own(request)]
-        return max(waits, default=0)
-
-    def _take(self, request: RestRequest) -> None:
-        now_ns = self._clock.mono_ns()
-        for limit, budget in self._own(request):
-            budget.take(_cost(limit, request), now_ns)
-
-    def _weight(self, request: RestRequest) -> int:
-        """What a request takes of the budget by address."""
-        return 0 if self._limits else request.weight
 
     # ---- lines ----
 
@@ -380,7 +406,7 @@ class AccountPort:
         line = make()
         if line is None:
             raise LinkError("the venue has no such line")
-        ear = _Ear(self, line, is_entry=is_entry)
+        ear = Ear(self, line, is_entry=is_entry)
         await self._transport.open(self._ws_root + line.path, ear, self._tls)
         if is_entry:
             self._entry = ear
@@ -398,7 +424,7 @@ class AccountPort:
             if ear.link is not None:
                 ear.link.close()
 
-    async def _ping_until_ended(self, ear: "_Ear") -> None:
+    async def _ping_until_ended(self, ear: Ear) -> None:
         while not ear.ended.done():
             try:
                 async with asyncio.timeout(PING_SEC):
@@ -429,11 +455,15 @@ class AccountPort:
         if is_entry == self._has_entry:  # orders went over this one
             self._deliver(self._act(self.account.line_down(reason)))
 
-    def heard(self, ear: "_Ear", data: bytes, recv_ns: int) -> None:
+    def heard(self, ear: Ear, data: bytes, recv_ns: int) -> None:
         """A frame of a line. What goes wrong with it is a defect of ours: the line is closed for it, and opened
         again, for what the frame said is lost."""
         try:
             turn = self.account.hear(ear.line, self._redact(data), recv_ns)
+            self._learn_limits(report for report in turn.told if isinstance(report, Used))
+            for fault in turn.refusals:
+                if fault.category is Category.RATE_LIMIT:
+                    self.allowance.refused(Lane.CREATE, fault, self._clock.mono_ns())
             self._is_silent &= not turn.facts
             self._deliver(self._act(turn))
             for report in turn.told:
@@ -447,7 +477,7 @@ class AccountPort:
             self._on_defect(f"{self.name}: a frame of the account", error)
             raise
 
-    def _ready(self, ear: "_Ear") -> None:
+    def _ready(self, ear: Ear) -> None:
         """Logged on and subscribed: what happened before is asked for now, what happens from now on is told."""
         if ear.is_ready:
             return
@@ -458,7 +488,7 @@ class AccountPort:
             self._compare()
             self._deliver(self._ask_rights())
 
-    def _refused(self, ear: "_Ear", fault: Fault) -> None:
+    def _refused(self, ear: Ear, fault: Fault) -> None:
         """A line that is not let in, or not any more, is of no use: another is opened after a while. Keys that are
         refused at a logon are not shown again."""
         if not ear.is_ready or fault.category is Category.AUTH:
@@ -530,62 +560,3 @@ class AccountPort:
         self._is_behind = False
         self._deliver(self._list_open())
         self._reconcile()
-
-
-def _own_limits(language: OrderLanguage) -> list[tuple[Limit, Budget | Counter]]:
-    """What is limited by address is the gateway's to count, for market data draws on it too."""
-    return [
-        (limit, (Counter if limit.decays else Budget)(limit.units, limit.per_sec))
-        for limit in language.limits
-        if limit.of != "ip"
-    ]
-
-
-def _urgency(request: RestRequest) -> BudgetLane:
-    """Cancels may use what is kept back for them; so may questions about one order, for nothing is hedged before they
-    are answered, and what else there is to read would take their place after a restart."""
-    is_urgent = request.lane is Lane.CANCEL or request.asked.what == "query"
-    return BudgetLane.URGENT if is_urgent else BudgetLane.ORDINARY
-
-
-def _cost(limit: Limit, request: RestRequest) -> int:
-    """What a request takes of a limit."""
-    return request.weight if limit.counts == "weight" else 1
-
-
-class _Ear:
-    """The transport's listener for one line."""
-
-    def __init__(self, port: AccountPort, line: Line, *, is_entry: bool) -> None:
-        self.port = port
-        self.line = line
-        self.is_entry = is_entry
-        self.is_ready = False  # logged on and, for the stream, subscribed
-        self.link: Link | None = None
-        self.reason = ""
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.on_message: Callable[[bytes, int], object] = partial(port.heard, self)
-
-    def say(self, data: bytes) -> None:
-        """Send a text, unless it is empty."""
-        if self.link is not None and data:
-            self.link.send(data)
-
-    def end(self, reason: str) -> None:
-        """Close the connection, for this reason."""
-        self.reason = reason
-        if self.link is not None:
-            self.link.close()
-
-    def on_open(self, link: Link) -> None:
-        """The connection stands."""
-        self.link = link
-
-    def on_heard(self, recv_ns: int) -> None:
-        """The end of a read."""
-
-    def on_close(self, reason: str, bug: Exception | None) -> None:
-        """The connection is gone."""
-        self.link, self.reason = None, self.reason or (reason if bug is None else f"{reason}: {bug!r}")
-        if not self.ended.done():
-            self.ended.set_result(None)

@@ -37,6 +37,7 @@ TICK_SEC: Final = 0.1  # between two looks at sessions and books
 LEARN_SEC: Final = 5.0  # how long the start waits for an instrument list
 RELEARN_SEC: Final = 3600.0
 RELEARN_DEGRADED_SEC: Final = 30.0
+RELEARN_DOUBTED_SEC: Final = 60.0  # once within this, however many orders the venue's rules refuse (F49)
 ASK_TIME_SEC: Final = 60.0
 CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
 CONNECTS_SEC: Final = 300.0
@@ -60,6 +61,8 @@ class Feed:
         self.attempts = Attempts(CONNECTS, CONNECTS_SEC)
         self.fetching: set[str] = set()
         self.free_conns: dict[str, list[int]] = {}
+        self._is_doubted = False
+        self._doubted_ns = -int(RELEARN_DOUBTED_SEC * SEC)
 
     # ---- bringing up ----
 
@@ -75,6 +78,7 @@ class Feed:
             await self._learn_from_before(error)
             return
         self.take_snapshot(answer)
+        self.feeds.on_learned(self.name)
         shelf = self.feeds.shelf
         if shelf is not None and not answer.is_degraded and call == self.venue.instruments_call():
             await asyncio.to_thread(shelf.keep, self.name, answer.url, answer.body, self.now_ns())
@@ -98,6 +102,23 @@ class Feed:
         while True:
             await self.feeds.sleep(RELEARN_DEGRADED_SEC if self.gateway.is_degraded else RELEARN_SEC)
             await self.learn()
+
+    def doubt_rules(self) -> None:
+        """The venue refused an order by its rules of ticks, lots or least amounts, so ours are old: the list is fetched
+        at once, or, where that was done a short while ago, later; once, whatever else is refused until then."""
+        if not self._is_doubted:
+            self._is_doubted = True
+            self.start(f"{self.name} rules", self._learn_anew())
+
+    async def _learn_anew(self) -> None:
+        try:
+            wait_ns = self._doubted_ns + int(RELEARN_DOUBTED_SEC * SEC) - self.feeds.clock.mono_ns()
+            if wait_ns > 0:
+                await self.feeds.sleep(wait_ns / SEC)
+            self._doubted_ns = self.feeds.clock.mono_ns()
+            await self.learn()
+        finally:
+            self._is_doubted = False
 
     async def keep_time(self) -> None:
         """Ask for the venue's time, once a minute."""
@@ -309,6 +330,7 @@ class Feeds:
         self.health = BookHealth(market)
         self.sessions: dict[int, Session] = {}  # by the market's connection
         self.line_of: dict[tuple[str, str], Line | GenericLine] = {}  # by venue and symbol
+        self.on_learned: Callable[[str], None] = lambda _venue: None  # hears of every new instrument list
         self.feeds = [GenericFeed(one, self) if isinstance(one.venue, Generic) else Feed(one, self) for one in settings]
         market.on_control = self._on_control
 
@@ -380,6 +402,12 @@ class Feeds:
         """The way to a venue's REST interface, for orders too: one budget. Raises StopIteration for a venue
         without one."""
         return next(feed.gateway for feed in self.feeds if isinstance(feed, Feed) and feed.name == venue)
+
+    def doubt_rules(self, venue: str) -> None:
+        """See Feed."""
+        for feed in self.feeds:
+            if isinstance(feed, Feed) and feed.name == venue:
+                feed.doubt_rules()
 
     def clock_offset_ns(self, venue: str) -> int:
         """A venue's clock minus ours, as far as it was measured; 0 where it was not."""

@@ -99,6 +99,7 @@ class Turn(msgspec.Struct):
     told: list[Report] = msgspec.field(default_factory=list)
     fault: Fault | None = None  # why a request over HTTP did not give what was asked
     is_more: bool = False  # pages of the same answer follow
+    refusals: list[Fault] = msgspec.field(default_factory=list)  # of creates and cancels
 
 
 class Known(msgspec.Struct):
@@ -417,10 +418,12 @@ class Account:
                 case Accepted():
                     turn.facts += self._acked(report.client_id, report.venue_id)
                 case Refused():
+                    turn.refusals.append(report.fault)
                     turn.facts.append(self._rejected(report.client_id, report.fault))
                 case Unclear():
                     turn.facts.append(self._doubt(report.client_id, report.during, _words(report.fault)))
                 case CancelRefused():
+                    turn.refusals.append(report.fault)
                     turn.facts.append(self._not_cancelled(report.client_id, report.fault.code, _words(report.fault)))
                 case Traded():
                     turn.facts.append(self._filled(report))

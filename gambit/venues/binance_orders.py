@@ -48,6 +48,7 @@ from gambit.venues.orders import (
     StreamReady,
     Terms,
     Traded,
+    Used,
     What,
     asked_for,
     checked_client_id,
@@ -88,6 +89,7 @@ from gambit.venues.signing import (
     is_ed25519,
     percent_encoded,
 )
+from gambit.venues.usage import binance_frame, binance_headers
 from gambit.venues.wire import packed
 
 CLIENT_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}")
@@ -192,6 +194,10 @@ class BinanceOrders(OrderLanguage):
     def rights(self, at: Stamp) -> RestRequest:
         """What the wallet's side of the API says of this key."""
         return self._request("GET", "/sapi/v1/account/apiRestrictions", "", 1, Lane.READ, asked_for("rights", at))
+
+    def used(self, headers: Mapping[str, str], lane: Lane) -> Sequence[Used]:
+        """Orders of the account."""
+        return tuple(binance_headers(headers)) if lane is Lane.CREATE else ()
 
     def stream(self) -> "BinanceLine":
         """The WebSocket API; orders are entered over it too."""
@@ -342,7 +348,7 @@ class BinanceLine(Line):
         if asked is None or name == self._opening:
             return self._opened(name) if failure is None else Heard((StreamFault(failure),))
         read = answer(asked, message.get("result")) if failure is None else failed_call(asked, failure)
-        return Heard(read.reports, (asked.nonce,))
+        return Heard((*read.reports, *binance_frame(message)), (asked.nonce,))
 
     def _opened(self, name: str) -> Heard:
         """The first step done, or the second; an answer that nobody waits for is nothing."""

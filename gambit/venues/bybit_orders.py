@@ -49,6 +49,7 @@ from gambit.venues.orders import (
     StreamReady,
     Terms,
     Traded,
+    Used,
     What,
     asked_for,
     checked_client_id,
@@ -82,6 +83,7 @@ from gambit.venues.reading import (
 )
 from gambit.venues.refusals import bybit_fault, http_fault, shown
 from gambit.venues.signing import bybit_auth_signature, bybit_signature, keyed, percent_encoded
+from gambit.venues.usage import bybit_headers
 from gambit.venues.wire import packed
 
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,36}")
@@ -182,6 +184,10 @@ class BybitOrders(OrderLanguage):
     def rights(self, at: Stamp) -> RestRequest:
         """Any key may ask about itself."""
         return self._get("/v5/user/query-api", "", asked_for("rights", at))
+
+    def used(self, headers: Mapping[str, str], lane: Lane) -> Sequence[Used]:
+        """Of the endpoint; reading has several, each with its own."""
+        return () if lane is Lane.READ else tuple(bybit_headers(headers, lane))
 
     def stream(self) -> "BybitLine":
         """The private line."""
@@ -327,7 +333,9 @@ def _answered(message: Row, pending: Mapping[int, Asked]) -> Heard:
     asked = pending.get(int(name)) if name.isascii() and name.isdigit() else None
     if asked is not None:
         told = {**message, "result": message.get("data")}
-        return Heard(answer(asked, told, 200, entry=True).reports, (asked.nonce,))
+        header, lane = message.get("header"), Lane.CANCEL if asked.what == "cancel" else Lane.CREATE
+        used = bybit_headers(header, lane) if isinstance(header, dict) else ()
+        return Heard((*answer(asked, told, 200, entry=True).reports, *used), (asked.nonce,))
     if code == "0":
         return Heard()
     return Heard((StreamFault(bybit_fault(code, text_of(message, "retMsg"), entry=True)),))

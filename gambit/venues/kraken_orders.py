@@ -115,7 +115,14 @@ class KrakenOrders(OrderLanguage):
         calls, decay, orders, orders_decay = TIERS[tier]
         self.limits: tuple[Limit, ...] = (
             Limit(units=calls, per_sec=calls / decay, lanes=(Lane.READ,), counts="weight", decays=True),
-            Limit(units=orders, per_sec=orders / orders_decay, lanes=(Lane.CREATE,), of="market", decays=True),
+            Limit(
+                units=orders,
+                per_sec=orders / orders_decay,
+                lanes=(Lane.CREATE,),
+                of="market",
+                decays=True,
+                cancel_units=CANCEL_COSTS[0][1],
+            ),
         )
 
     def placing(self, instrument: Instrument, side: Side, terms: Terms) -> "KrakenPlacing":

@@ -39,7 +39,7 @@ What = Literal[
 ]  # fmt: skip
 Means = Literal[
     "other", "already_sent", "missing", "done", "funds", "post_only", "clock", "nonce", "session", "market_state",
-    "too_late",
+    "too_late", "filters",
 ]  # fmt: skip
 Status = Literal["accepted", "open", "partial", "filled", "cancelled", "expired", "refused", "unknown"]
 Cause = Literal["", "asked", "venue", "ioc", "self_trade", "post_only"]
@@ -58,7 +58,8 @@ class Lane(StrEnum):
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """A budget of a venue: `units` come back within `per_sec`; empty lanes: all requests draw on it. One that `decays`
-    is a counter that falls all the time, any other a window."""
+    is a counter that falls all the time, any other a window. A cancel adds
+    `cancel_units` to it, and does not wait for it."""
 
     units: int
     per_sec: float
@@ -66,6 +67,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     of: Literal["ip", "account", "market"] = "account"
     counts: Literal["weight", "requests"] = "requests"
     decays: bool = False
+    cancel_units: int = 0
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -276,6 +278,15 @@ class KeyRights(msgspec.Struct, frozen=True, kw_only=True):
     is_bound: bool | None
 
 
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a limit the venue counts as used: of the account's with this lane and period; without a lane, of the
+    weight by address."""
+
+    lane: Lane | None
+    per_sec: float
+    units: int
+
+
 class StreamReady(msgspec.Struct, frozen=True):
     """The venue confirmed a logon or a subscription; `channel` is empty for a logon."""
 
@@ -314,6 +325,7 @@ Report = (
     | DeadManSet
     | SessionToken
     | KeyRights
+    | Used
     | StreamReady
     | StreamFault
     | StreamLost
@@ -459,6 +471,10 @@ class OrderLanguage(Protocol):
     def read(self, asked: Asked, status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         """What an HTTP answer says; header names in lower case. Never raises."""
         ...
+
+    def used(self, headers: Mapping[str, str], lane: Lane) -> Sequence[Used]:  # noqa: ARG002
+        """What an HTTP answer says of the account's limits, to a request of this lane; header names in lower case."""
+        return ()
 
     def stream(self) -> Line:
         """A new private connection that tells about orders, fills and balances."""

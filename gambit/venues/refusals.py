@@ -42,6 +42,7 @@ SENT: Final = _perhaps(PERMANENT, "already_sent")
 MISSING: Final = _perhaps(DATA, "missing")
 DONE: Final = _perhaps(DATA, "done")
 BAD: Final = _no(PERMANENT)
+FILTERS: Final = _no(PERMANENT, "filters")  # tick, lot or a least amount: the rules that we know may be old
 FUNDS: Final = _no(PERMANENT, "funds")
 POST_ONLY: Final = _no(PERMANENT, "post_only")
 CLOSED: Final = _no(PERMANENT, "market_state")
@@ -60,7 +61,8 @@ BINANCE: Final = _table(
     (SLOWER, (-1003, -1015, -1034)),
     (KEY, (-1002, -1022, -2014, -2015)),
     (CLOCK, (-1021,)),
-    (BAD, (-1013, *range(-1130, -1099), -2010)),
+    (BAD, (*range(-1130, -1099), -2010)),
+    (FILTERS, (-1013, -1111)),
     (MISSING, (-2011, -2013)),
     (_perhaps(DATA), (-2039,)),
     (_perhaps(PERMANENT, "done"), (-2026,)),
@@ -74,6 +76,8 @@ BINANCE_WORDS: Final = (
     ("immediately match", POST_ONLY),
     ("market is closed", CLOSED),
 )
+BINANCE_BAND: Final = "PERCENT_PRICE"  # a filter of the market's price, not of steps or least amounts
+OKX_STEPS: Final = ("parameter px ", "parameter sz ")  # 51000 is for any parameter
 
 OKX: Final = _table(
     (SLOWER, (50011, 50061, 50040, 60014, 60023)),
@@ -87,7 +91,8 @@ OKX: Final = _table(
     (SESSION, (60011,)),
     (BAD, (51000, 50002, 50014, 50015, 50016, 60012, 60013, 60033, 51001, 60018, 64003)),
     (FUNDS, (51008,)),
-    (BAD, (51020, 51121, 50122, 51005, 51006, 51137, 51138, 51025)),
+    (FILTERS, (51020, 51121, 50122, 51005)),
+    (BAD, (51006, 51137, 51138, 51025)),
     (SENT, (51016, 50071)),
     (CLOSED, (51021, 51022)),
     (DONE, (51400, 51401, 51402, 51410)),
@@ -102,7 +107,8 @@ BYBIT: Final = _table(
     (CLOCK, (10002,)),
     (BAD, (10001, 10017, 170130, 10404, 20006, 170121)),
     (FUNDS, (170131, 170033, 110007)),
-    (BAD, (170136, 170137, 170124, 170148, 170132, 170133, 170134, 170140)),
+    (FILTERS, (170136, 170137, 170124, 170148, 170134, 170140)),
+    (BAD, (170132, 170133)),
     (POST_ONLY, (170218, 170217)),
     (SENT, (10014, 170141, 110072)),
     (DONE, (170139, 170142, 170143, 170212)),
@@ -137,13 +143,15 @@ KRAKEN: Final = (
     ("EService:Unavailable", UNKNOWN),
     ("EService:Busy", UNKNOWN),
     ("EGeneral:Internal error", UNKNOWN),
+    ("EGeneral:Invalid arguments:volume", FILTERS),
+    ("EGeneral:Invalid arguments:price", FILTERS),
     ("EGeneral:Invalid arguments", BAD),
     ("EQuery:Unknown asset pair", BAD),
-    ("EOrder:Invalid price", BAD),
-    ("EOrder:Tick size check failed", BAD),
+    ("EOrder:Invalid price", FILTERS),
+    ("EOrder:Tick size check failed", FILTERS),
     ("EOrder:Limit price", BAD),
-    ("EOrder:Order minimum not met", BAD),
-    ("EOrder:Cost minimum not met", BAD),
+    ("EOrder:Order minimum not met", FILTERS),
+    ("EOrder:Cost minimum not met", FILTERS),
     ("EOrder:Orders limit exceeded", BAD),
     ("EOrder:Positions limit exceeded", BAD),
 )
@@ -155,9 +163,10 @@ COINBASE: Final = _table(
     (SESSION, ("UNAUTHORIZED",)),
     (KEY, ("PERMISSION_DENIED",)),
     (BAD, ("INVALID_ARGUMENT", "INVALID_SIDE", "INVALID_PRODUCT_ID", "UNSUPPORTED_ORDER_CONFIGURATION")),
-    (BAD, ("INVALID_REQUEST", "INVALID_SIZE_PRECISION", "INVALID_PRICE_PRECISION")),
-    (BAD, ("PREVIEW_INVALID_BASE_SIZE_TOO_SMALL", "PREVIEW_INVALID_BASE_SIZE_TOO_LARGE")),
-    (BAD, ("PREVIEW_INVALID_QUOTE_SIZE_TOO_SMALL", "PREVIEW_INVALID_QUOTE_SIZE_TOO_LARGE")),
+    (BAD, ("INVALID_REQUEST",)),
+    (FILTERS, ("INVALID_SIZE_PRECISION", "INVALID_PRICE_PRECISION")),
+    (FILTERS, ("PREVIEW_INVALID_BASE_SIZE_TOO_SMALL", "PREVIEW_INVALID_BASE_SIZE_TOO_LARGE")),
+    (FILTERS, ("PREVIEW_INVALID_QUOTE_SIZE_TOO_SMALL", "PREVIEW_INVALID_QUOTE_SIZE_TOO_LARGE")),
     (FUNDS, ("INSUFFICIENT_FUND", "INSUFFICIENT_FUNDS", "INVALID_LEDGER_BALANCE", "PREVIEW_INSUFFICIENT_FUND")),
     (POST_ONLY, ("INVALID_LIMIT_PRICE_POST_ONLY", "PREVIEW_INVALID_LIMIT_PRICE_POST_ONLY")),
     (BAD, ("LIMIT_PRICE_TOO_FAR_FROM_MARKET", "LIMIT_ORDER_PRICE_EXCEEDS_PRICE_BAND_ON_BUY")),
@@ -174,17 +183,20 @@ COINBASE: Final = _table(
 
 
 def binance_fault(code: str, text: str, status: int) -> Fault:
-    """By code, -2010 by its words."""
+    """By code, -2010 and -1013 by their words."""
     rule = BINANCE.get(code)
     if code == "-2010":
         words = text.lower()
         rule = next((found for part, found in BINANCE_WORDS if part in words), BAD)
+    elif rule is FILTERS and BINANCE_BAND in text:
+        rule = BAD
     return _fault(rule, code, text, status)
 
 
 def okx_fault(code: str, text: str, status: int = 200) -> Fault:
-    """By code; errors often come with HTTP 200."""
-    return _fault(OKX.get(code), code, text, status)
+    """By code, 51000 by its words; errors often come with HTTP 200."""
+    is_step = code == "51000" and text.lower().startswith(OKX_STEPS)
+    return _fault(FILTERS if is_step else OKX.get(code), code, text, status)
 
 
 def bybit_fault(code: str, text: str, status: int = 200, *, entry: bool = False) -> Fault:

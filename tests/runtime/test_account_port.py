@@ -10,7 +10,8 @@ from gambit.commands import CancelOrder, PlaceOrder, QueryBalances
 from gambit.events import Fact
 from gambit.events.orders import CancelRejected, Rejected, Unsent
 from gambit.model import Category
-from gambit.runtime.account_port import AccountPort, _Ear
+from gambit.runtime.account_port import AccountPort
+from gambit.runtime.ear import Ear
 from gambit.venues.account import Account, Turn
 from gambit.venues.orders import Asked, Fault, KeyRights, Line, Means, StreamFault, StreamReady, What
 from tests.runtime.test_gateway import Net, answer
@@ -103,9 +104,9 @@ class Case:
             warn=self.said.append, on_held=lambda fact: self.said.append(f"{fact.cause}: {fact.reason}"),
         )  # fmt: skip
 
-    def line(self, *, is_entry: bool) -> tuple[_Ear, Wire]:
+    def line(self, *, is_entry: bool) -> tuple[Ear, Wire]:
         """A connection that stands."""
-        ear, wire = _Ear(self.port, LINE, is_entry=is_entry), Wire()
+        ear, wire = Ear(self.port, LINE, is_entry=is_entry), Wire()
         ear.on_open(wire)
         if is_entry:
             self.port._entry = ear
@@ -117,7 +118,7 @@ class Case:
         """The venue answered a question over HTTP."""
         self.port.admission.learn(Asked(what=what, nonce=1, now_ns=1), turn or Turn())
 
-    def hear(self, ear: _Ear, told: StreamReady | StreamFault) -> None:
+    def hear(self, ear: Ear, told: StreamReady | StreamFault) -> None:
         """A frame that says this."""
         self.account.next = Turn(told=[told])
         self.port.heard(ear, b"frame", 1)

@@ -16,7 +16,7 @@ from gambit.runtime.http import HttpAnswer, HttpError
 from gambit.runtime.http_line import HttpLine
 from gambit.venues.account import Account
 from gambit.venues.coinbase_orders import CoinbaseOrders
-from gambit.venues.orders import Keys
+from gambit.venues.orders import Asked, Frame, Keys, Lane
 from tests.engine.orders import intent
 from tests.runtime.test_gateway import Net, answer
 
@@ -118,8 +118,9 @@ async def test_it_goes_the_usual_way_where_no_connection_is_free_or_the_budget_i
     case = Case()
     for _ in range(100):
         case.port.gateway.budget.take(1_000_000, case.net.now_ns())
-    budget = case.port._limits[0][1]
-    budget.take(1000, case.net.now_ns())
+    create = Frame(b"", Lane.CREATE, Asked(what="place", nonce=1, now_ns=1))
+    for _ in range(100):
+        case.port.allowance.take(create, case.net.now_ns())
     assert case.create() == []
     await case.done()
     assert (case.warm.sent, case.net.sent) == ([], [])

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from gambit.events.feed import BookLost, BookSynced, FeedDown, FeedUp
+from gambit.runtime.feed import RELEARN_DOUBTED_SEC
 from gambit.runtime.transport import PicowsTransport, Transport, WebsocketsTransport
 from tests.runtime.exchange import BinanceExchange, Exchange
 from tests.runtime.feeding import Setup
@@ -230,6 +231,37 @@ async def test_rules_are_learnt_again(binance: Setup) -> None:
     await binance.feeds.feeds[0].learn()
     assert any(call.startswith("/api/v3/exchangeInfo?symbols=%5B%22BTCUSDT") for call in binance.exchange.calls)
     assert [status.state for status in binance.feeds.statuses()] == ["up"]
+
+
+async def test_doubted_rules_are_learnt_again_once_in_a_while(binance: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many orders were refused by them (F49); whoever trades hears of the new list."""
+    await fed(binance)
+    feeds, waits, learned = binance.feeds, list[float](), list[str]()
+    whole = feeds.sleep
+
+    async def sleep(seconds: float) -> None:
+        task = asyncio.current_task()
+        if task is not None and task.get_name() == "binance rules":
+            waits.append(seconds)
+        else:
+            await whole(seconds)
+
+    def lists() -> int:
+        return sum("exchangeInfo" in call for call in binance.exchange.calls)
+
+    monkeypatch.setattr(feeds, "sleep", sleep)
+    feeds.on_learned = learned.append
+    before = lists()
+    for venue in ("binance", "binance", "okx", "binance"):
+        feeds.doubt_rules(venue)
+    await feeds.supervisor.tasks["binance rules"]
+    assert (lists() - before, waits, learned) == (1, [], ["binance"])
+    await asyncio.sleep(0)  # the task is let go of
+    feeds.doubt_rules("binance")
+    feeds.doubt_rules("binance")
+    await feeds.supervisor.tasks["binance rules"]
+    assert (lists() - before, len(waits), learned) == (2, 1, ["binance"] * 2)
+    assert 0 < waits[0] <= RELEARN_DOUBTED_SEC
 
 
 async def test_a_gap_fetches_a_snapshot(binance: Setup) -> None:

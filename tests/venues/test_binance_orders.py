@@ -319,7 +319,7 @@ def test_fills_a_page_at_a_time() -> None:
         (400, -1021, "Timestamp for this request is outside of the recvWindow.", "auth", "clock"),
         (400, -1100, "Illegal characters found in a parameter.", "permanent_4xx", "other"),
         (400, -1130, "Invalid data sent for a parameter.", "permanent_4xx", "other"),
-        (400, -1013, "Filter failure: NOTIONAL", "permanent_4xx", "other"),
+        (400, -1013, "Filter failure: NOTIONAL", "permanent_4xx", "filters"),
         (400, -1121, "Invalid symbol.", "permanent_4xx", "other"),
         (400, -2010, "Account has insufficient balance for requested action.", "permanent_4xx", "funds"),
         (400, -2010, "Order would immediately match and take.", "permanent_4xx", "post_only"),

@@ -198,8 +198,9 @@ def test_an_ack_is_the_gateways() -> None:
         *((code, "auth", "other") for code in (10004, 10005, 10007, 10008, 10009, 10010, 10024, 10027, 33004)),
         (10002, "auth", "clock"),
         *((code, "permanent_4xx", "other") for code in (
-            10001, 10017, 170130, 10404, 20006, 170121, 170136, 170137, 170124, 170148, 170132, 170133, 170134, 170140,
+            10001, 10017, 170130, 10404, 20006, 170121, 170132, 170133,
         )),
+        *((code, "permanent_4xx", "filters") for code in (170136, 170137, 170124, 170148, 170134, 170140)),
         *((code, "permanent_4xx", "funds") for code in (170131, 170033, 110007)),
         *((code, "permanent_4xx", "post_only") for code in (170218, 170217)),
         *((code, "permanent_4xx", "market_state") for code in (170031, 170210)),
