@@ -86,6 +86,7 @@ class Options:
     vault: Vault | None = None
     redactor: Redactor | None = None  # knows every secret that anything of this process knows
     reload_keys: Callable[[], Mapping[str, Keys]] | None = None  # reads the configured ones again
+    is_play_money: bool = False  # every exchange is a simulated one of our own: the screens say so
     ask: Callable[[], str] | None = None  # for the vault's passphrase, on a terminal
 
 
@@ -106,10 +107,7 @@ def build(
     config: Config, clock: Clock, log: Log, options: Options, *, reload: Callable[[], dict[str, Any]] = dict
 ) -> Daemon:
     """A daemon, ready to run on the running loop; its journal is open and proved. `reload` answers `gambit reload`.
-
-    Raises JournalError, FeedError, RecorderError, OSError.
-    """
-    settings = feed_settings(config)
+    Raises JournalError, FeedError, RecorderError, OSError."""
     registry = Registry(METRICS)
     recorder = _recorder(config, clock, log, options)
     keeping = open_keeping(config, clock, lambda text: log.warning(text))
@@ -117,7 +115,7 @@ def build(
     ledger = _ledger(journal, clock, options)
     hot = _hot(config, clock, ledger, registry, lambda: daemon)
     http = AiohttpClient()
-    feeds = _feeds(config, settings, hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
+    feeds = _feeds(config, feed_settings(config), hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     alerting = build_alerting(config, registry, ledger, keeping, clock, log, lambda: daemon, lambda: control)
     switch, dealing = _order_path(config, clock, hot.market, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
@@ -126,9 +124,11 @@ def build(
     control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     access = _access(config, clock, log, ledger, options)
-    dashboard = build_dashboard(config, clock, hot.market, journal, registry, access, lambda: daemon, alerting.rows)
+    dashboard = build_dashboard(
+        config, clock, hot.market, journal, registry, access, lambda: daemon, alerting.rows, options.is_play_money
+    )
     web = build_web(
-        config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, dashboard.sockets
+        config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, dashboard
     )
     telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
     ledger.listeners = [OrderCounts(registry), telemetry.fact, alerting.hear, dashboard.updates.hear]

@@ -105,10 +105,14 @@ def build_dashboard(
     access: Access,
     daemon: Callable[[], Daemon],
     alerts: Callable[[], Sequence[msgspec.Struct]],
+    is_play_money: bool,
 ) -> Dashboard:
     """Not started yet; its updates have still to be made a listener of the ledger, its lags of the sampler."""
     ticks, lags = TickReader(market.pairs), LagWindow()
-    pictures = LivePictures(daemon, registry, ticks, lags, sockets=lambda: dashboard.counts(), alerts=alerts)
+    pictures = LivePictures(
+        daemon, registry, ticks, lags, sockets=lambda: dashboard.counts(), alerts=alerts,
+        book_age_sec=float(config.engine.max_book_age_ms) / 1000, is_play_money=is_play_money,
+    )  # fmt: skip
     hub = Hub(channels(pictures), first_seq=clock.now_ns() // US, now_ns=clock.now_ns, ts=rfc3339, worded=text_frame)
 
     def audit(who: Principal, action: str, detail: str) -> None:

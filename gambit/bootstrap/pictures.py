@@ -1,6 +1,7 @@
 """The daemon as the dashboard sees it: plain rows copied out of the live parts, cold and bounded."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ ROWS: Final = 50
 ALERTS: Final = 100
 REASONS_MAX: Final = 20
 SCHEMA_VERSION: Final = "1"
+DAY_NS: Final = 86_400 * 1_000_000_000
 
 
 class LagWindow:
@@ -41,6 +43,24 @@ class LagWindow:
         return self._last
 
 
+class Drawdown:
+    """How far the day's result is below its best, and was at worst, since this run began; UTC days."""
+
+    def __init__(self) -> None:
+        self._day = -1
+        self._best = self._worst = Decimal(0)
+
+    def take(self, result: Decimal, now_ns: int) -> dict[str, str]:
+        """`drawdown` and `drawdown_worst`, decimal text, never negative."""
+        day = now_ns // DAY_NS
+        if day != self._day:
+            self._day, self._best, self._worst = day, max(result, Decimal(0)), Decimal(0)
+        self._best = max(self._best, result)
+        below = self._best - result
+        self._worst = max(self._worst, below)
+        return {"drawdown": f"{below:f}", "drawdown_worst": f"{self._worst:f}"}
+
+
 class LivePictures:
     """Rows of a running daemon; see gambit.web.updates.Pictures. `daemon` is asked at each call, `ticks` is a cursor of
     its own, `sockets` tells of the dashboard's own connections, `alerts` of what is wrong now."""
@@ -54,6 +74,8 @@ class LivePictures:
         *,
         sockets: Callable[[], Mapping[str, int]],
         alerts: Callable[[], Sequence[msgspec.Struct]],
+        book_age_sec: float,
+        is_play_money: bool,
     ) -> None:
         self._daemon = daemon
         self._registry = registry
@@ -61,6 +83,9 @@ class LivePictures:
         self._lags = lags
         self._sockets = sockets
         self._alerts = alerts
+        self._book_age_sec = book_age_sec
+        self._is_play_money = is_play_money
+        self._drawdown = Drawdown()
 
     def trading(self) -> dict[str, Any]:
         """The trading state, who set it and why, and until when live orders may leave."""
@@ -72,6 +97,7 @@ class LivePictures:
             "by": kept.by,
             "since": rfc3339(kept.since_ns),
             "mode": parts.started.mode,
+            "play_money": self._is_play_money,
             "armed_until": rfc3339(trading.armed_until_ns) if trading.armed_until_ns else None,
             "halted_scopes": dict(sorted(trading.scopes.items())),
             "schema_ver": SCHEMA_VERSION,
@@ -89,16 +115,19 @@ class LivePictures:
         latency["tick_to_order"] = spread(self._registry["gambit_tick_to_order_seconds"].histogram())
         status["reasons"] = status["reasons"][:REASONS_MAX]
         status["degraded"] = bool(daemon.problems) or any(venue["state"] != "up" for venue in status["venues"])
+        status["book_age_max_sec"] = self._book_age_sec
         return {**status, "sockets": dict(self._sockets()), "schema_ver": SCHEMA_VERSION}
 
     def account(self) -> dict[str, Any]:
         """Positions, balances, the result."""
         parts = self._daemon().parts
-        desk, marks = parts.dealing.desk, parts.dealing.marks()
+        desk, marks, now_ns = parts.dealing.desk, parts.dealing.marks(), parts.clock.now_ns()
+        pnl = books_of_account.pnl(desk, marks, now_ns)
+        pnl |= self._drawdown.take(Decimal(pnl["result_today"]), now_ns)
         return {
             "positions": books_of_account.positions(desk, marks),
             "balances": books_of_account.balances(desk),
-            "pnl": books_of_account.pnl(desk, marks, parts.clock.now_ns()),
+            "pnl": pnl,
             "schema_ver": SCHEMA_VERSION,
         }
 

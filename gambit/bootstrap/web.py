@@ -11,6 +11,7 @@ from typing import Any, Final
 from gambit.access.access import Access
 from gambit.access.permissions import Principal
 from gambit.access.statefile import StateFileError
+from gambit.bootstrap.dashboard import Dashboard
 from gambit.config import Config
 from gambit.notify.signing import SECRET_BYTES_MIN, Verifier
 from gambit.runtime.clock import Clock
@@ -24,7 +25,7 @@ from gambit.web.pipeline import Pipeline
 from gambit.web.replays import Replays
 from gambit.web.routes import ROUTES
 from gambit.web.routing import Routing
-from gambit.web.server import Answer, BindError, WebServer
+from gambit.web.server import BindError, WebServer
 from gambit.web.services import Services, Versions
 
 SWEEP_SEC: Final = 60.0
@@ -120,7 +121,7 @@ def build_web(
     registry: Registry,
     settled: Callable[[], Awaitable[None]],
     health: Callable[[], Sequence[str]],
-    sockets: Mapping[str, Answer],
+    dashboard: Dashboard,
 ) -> WebDoor:
     """The door, not yet open."""
 
@@ -140,6 +141,7 @@ def build_web(
         audit=lambda fact: daemon().parts.ledger.fact(fact),
         quality=lambda: quality(daemon()),
         settled=settled,
+        history=dashboard.updates.history,
         versions=Versions(rules=config_hash(config)[:12]),
         cors_origins=frozenset(config.api.cors_origins),
         on_defect=lambda what, error: log.error("the HTTP door", what=what, error=repr(error)),
@@ -148,7 +150,7 @@ def build_web(
     services.is_new = replays.is_new
     pipeline = Pipeline(Routing(ROUTES), services, replays, assets.read())
     api = config.api
-    server = WebServer(pipeline, api.host, api.port, sockets=sockets) if api.enabled else None
+    server = WebServer(pipeline, api.host, api.port, sockets=dashboard.sockets) if api.enabled else None
     return WebDoor(config, access, replays, server, log, services)
 
 

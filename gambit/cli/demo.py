@@ -102,7 +102,7 @@ async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show
         keys = {
             one.venue: Keys(key=one.key, secret=one.secret, passphrase=one.passphrase) for one in exchanges.exchanges
         }
-        options = Options(listeners=[show.event], keys=keys)
+        options = Options(listeners=[show.event], keys=keys, is_play_money=True)
         around = _Around(exchanges, seconds, show)
         return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
 
@@ -180,6 +180,8 @@ class _Login(NamedTuple):
         return [
             f"  dashboard  {address}/#ticket={self.ticket}   (logs in, once)",
             f"  log in     {self.email} with {self.password}   (or another link: gambit user link {self.email})",
+            "  resume     five minutes after logging in it wants a second factor: set one up under your name",
+            f"             on the page, or open another link: gambit user link {self.email}",
             f"  api        {address}/docs",
         ]
 

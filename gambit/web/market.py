@@ -1,14 +1,15 @@
 """What is read of the market and the daemon: status, books, opportunities."""
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
-from gambit.access.permissions import RULES
+from gambit.access.permissions import RULES, Rule, Scope
 from gambit.scorecard import Bin, Calibration, Verdict
 from gambit.surface.methods import Books, Opportunities
 from gambit.surface.rpc import Nothing
 from gambit.surface.views import BookView, Latency, OpportunityView, VenueStatus
+from gambit.web.history import COARSE_SEC, FINE_SEC, series
 from gambit.web.pages import LOOKED_AT, Limit, Name, Ns, Paged, part, typed
 from gambit.web.problem import not_found
 from gambit.web.route import Answer, Ask, Page, Query, Route
@@ -67,6 +68,24 @@ class StatusAnswer(Answer, frozen=True, kw_only=True):
     signals_per_sec: float = 0.0
     latency: dict[str, Latency]
     dead_letters: int = 0
+
+
+class HistoryQuery(Query, frozen=True, kw_only=True):
+    """`15m`: a point a second; `24h`: one of half a minute."""
+
+    span: Literal["15m", "24h"] = "15m"
+
+
+class HistoryAnswer(Answer, frozen=True, kw_only=True):
+    """One number per time of `at_ns`, null where there was none: the result of the day as decimal text, the best net
+    edge by symbol in bps, the lag by venue in ms (99th percentile; of half a minute the largest). What one may not read
+    is null as a whole. The daemon remembers a day, and begins anew with a restart."""
+
+    step_sec: int
+    at_ns: tuple[int, ...]
+    result: tuple[str | None, ...] | None
+    edges_bps: dict[str, tuple[float | None, ...]] | None
+    lags_ms: dict[str, tuple[float | None, ...]]
 
 
 class ScorecardAnswer(Answer, frozen=True, kw_only=True):
@@ -131,7 +150,25 @@ async def scorecard(services: Services, ask: Ask) -> ScorecardAnswer:
     return msgspec.convert(await services.call("scorecard", Nothing(), ask.principal), ScorecardAnswer)
 
 
+async def history(services: Services, ask: Ask) -> HistoryAnswer:
+    """What the charts show from before a page was opened."""
+    step_sec = FINE_SEC if ask.query.span == "15m" else COARSE_SEC
+    points = services.history.points(step_sec)
+    who = ask.principal
+    return HistoryAnswer(
+        step_sec=step_sec,
+        at_ns=tuple([point.at_ns for point in points]),
+        result=tuple([point.result for point in points]) if who.has(Scope.ORDERS_READ) else None,
+        edges_bps=series(points, "edges") if who.has(Scope.ARB_READ) else None,
+        lags_ms=series(points, "lags_ms"),
+    )
+
+
 ROUTES: Final = (
+    Route(
+        method="GET", path="/history", summary="Result, edges and lags over time, for charts", handle=history,
+        rule=Rule(Scope.MARKET_READ), query=HistoryQuery, answer=HistoryAnswer, tag="market",
+    ),
     Route(
         method="GET", path="/status", summary="The daemon at a glance", handle=status, rule=RULES["status"],
         answer=StatusAnswer, tag="market",

@@ -9,6 +9,7 @@ from gambit.access.permissions import Principal
 from gambit.events.operation import Audited
 from gambit.notify.signing import Verifier
 from gambit.surface.rpc import Refused
+from gambit.web.history import History
 from gambit.web.limits import Limiter
 from gambit.web.problem import Problem
 
@@ -54,6 +55,7 @@ class Services:
     on_defect: Callable[[str, BaseException], object] = lambda _what, _error: None
     webhooks: Verifier | None = None  # None: none are taken
     is_new: Callable[[str, str], Awaitable[bool]] = _is_new  # whether a key of a scope comes for the first time
+    history: History = field(default_factory=History)
     limiter: Limiter = field(default_factory=Limiter)
 
     async def call(self, method: str, params: Any, who: Principal) -> Any:

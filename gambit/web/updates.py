@@ -29,6 +29,7 @@ from gambit.events.orders import (
     ScopeReleased,
     Unhedged,
 )
+from gambit.web.history import History
 from gambit.web.hub import Channel, Hub, Row
 
 TOP: Final = 20
@@ -94,6 +95,7 @@ class Updates:
     ) -> None:
         self.hub = hub
         self.pictures = pictures
+        self.history = History()
         self._head = head
         self._safe = safe
         self._ts = ts
@@ -121,8 +123,9 @@ class Updates:
                 self.hub.publish(MARKET, touch, f"{touch['venue']} {touch['symbol']}")
         if now_ns - self._slow_ns >= SLOW_NS:
             self._slow_ns = now_ns
-            self.hub.publish(SYSTEM, self.pictures.system())
-            account = self.pictures.account()
+            system, account = self.pictures.system(), self.pictures.account()
+            self.hub.publish(SYSTEM, system)
+            self.history.take(now_ns, system, account, self._shown.values())
             if account != self._account:
                 self._account = account
                 self.hub.publish(ACCOUNT, account)

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
@@ -240,6 +241,85 @@ async def test_a_viewer_sees_no_orders_and_no_buttons(tmp_path: Path) -> None:
             await _decimals_are_exact(page)
             await daemon.parts.access.people.set_status(user_id, "suspended")
             await page.wait_for_selector("#login", state="visible")
+
+
+async def test_the_page_answers_invites_and_asks_for_a_second_factor(tmp_path: Path) -> None:
+    """Four answers in plain words, quotes with the best ones marked, what became of opportunities; an admin invites,
+    the person chooses a password; a second factor is set up on the page, and a login asks for its code."""
+    async with (
+        exchanges(BUSY) as venues,
+        browser() as chromium,
+        running(config_for(venues, tmp_path)) as (daemon, _),
+    ):
+        watched = await opened(chromium)
+        page = watched.page
+        await logged_in(watched, daemon, Role.ADMIN)
+        await _answers(watched)
+        guest = await opened(chromium, width=390, height=844, is_phone=True)
+        await _invite(watched, guest)
+        await _second_factor(watched)
+        await page.click("#who")
+        await page.click("#dialog button.primary")
+        await page.fill("[name=email]", "admin@desk.example")
+        await page.fill("[name=password]", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#login-code", state="visible")
+        assert await page.evaluate("window.violations") == []
+        assert await guest.page.evaluate("window.violations") == []
+
+
+async def _answers(watched: Watched) -> None:
+    page = watched.page
+    for name, answer in (("trading", "Yes"), ("quotes", "Yes"), ("earning", "today"), ("broken", "")):
+        await watched.says(f"#a-{name}", answer)
+    await expect(page.locator("#p-quotes .quote .best")).not_to_have_count(0, timeout=PATIENCE_MS)
+    await page.wait_for_selector("#p-funnel tbody tr")
+    await page.wait_for_selector("#p-account table >> nth=1")
+    await page.click("#p-orders tbody tr td:first-child")
+    await watched.says("#dialog", "gambit explain")
+    await page.keyboard.press("Escape")
+    history = await page.evaluate("import('/model.js').then((m) => m.model.history.series.result)")
+    assert [value for value in history if value is not None]
+    await page.click("#p-charts button[value='24h']") if vendor.is_complete() else None
+    await page.click("#halt")
+    await page.fill("#dialog [name=reason]", "the test says so")
+    await page.click("#dialog button.danger")
+    await watched.says("#a-trading", "No: HALTED")
+    await watched.says("#a-trading", "the test says so")
+    await page.click(".alert.critical .text >> text=trading is halted")
+    await watched.says("#dialog", "docs/runbook/")
+    await page.click("#dialog button.primary")
+    await watched.says("#toast", "you are on it")
+
+
+async def _invite(watched: Watched, guest: Watched) -> None:
+    page = watched.page
+    await page.click("#who")
+    await page.click("#dialog >> text=People")
+    await page.click("#dialog >> text=Invite somebody")
+    await page.fill("#dialog [name=email]", "bob@desk.example")
+    await page.select_option("#dialog select", "trader")
+    await page.click("#dialog button.primary")
+    link = await page.input_value("#dialog input[readonly]")
+    await page.keyboard.press("Escape")
+    await guest.page.goto(link)
+    for name in ("password", "again"):
+        await guest.page.fill(f"#welcome [name={name}]", PASSWORD)
+    await guest.page.tap("#welcome button.primary")
+    await guest.says("#toast", "Your password is set")
+    await guest.page.fill("#login [name=password]", PASSWORD)
+    await guest.page.tap("#login button")
+    await guest.says("#who", "trader")
+
+
+async def _second_factor(watched: Watched) -> None:
+    page = watched.page
+    await page.click("#who")
+    await page.click("#dialog >> text=Set up second factor")
+    secret = (await page.inner_text(".key-text")).replace(" ", "")
+    await page.fill("#dialog [name=code]", pyotp.TOTP(secret).now())
+    await page.click("#dialog button.primary")
+    await watched.says("#toast", "Second factor on")
 
 
 async def _decimals_are_exact(page: Page) -> None:

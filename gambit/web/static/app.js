@@ -1,14 +1,19 @@
 // Brings it together: login, stream, views, keys. One drawing per frame, whatever comes in.
+import { Account, welcome } from "./account.js";
 import { Actions } from "./actions.js";
+import * as answers from "./answers.js";
 import { Api, ApiError } from "./api.js";
 import * as banner from "./banner.js";
 import * as charts from "./charts.js";
 import * as desk from "./desk.js";
-import { ask, tell, toast } from "./dialog.js";
+import { tell, toast } from "./dialog.js";
 import { $, setText } from "./dom.js";
 import * as feeds from "./feeds.js";
+import * as funnel from "./funnel.js";
+import * as holdings from "./holdings.js";
 import { may, model, take } from "./model.js";
 import * as opportunities from "./opportunities.js";
+import * as quotes from "./quotes.js";
 import * as scorecard from "./scorecard.js";
 import { Stream } from "./stream.js";
 
@@ -17,10 +22,11 @@ const VIEWS = {
   "system.metrics": [feeds.render, charts.render],
   "order.status": [desk.render],
   "plan.status": [desk.render],
-  account: [desk.render],
+  account: [holdings.render, funnel.render],
+  "market.normalized": [quotes.render],
   "alert.raised": [feeds.renderAlerts],
 };
-const PANELS = ["p-opportunities", "p-plans", "p-orders", "p-feeds", "p-charts", "p-alerts", "p-account", "p-score", "p-latency"];
+const PANELS = ["p-opportunities", "p-quotes", "p-plans", "p-orders", "p-account", "p-charts", "p-feeds", "p-alerts", "p-funnel"];
 const KEYS = [
   ["h", "Halt all trading"],
   ["r", "Only reduce exposure"],
@@ -48,11 +54,12 @@ function draw(...views) {
 }
 
 const stream = new Stream({
-  message: (message) => draw(banner.render, ...(VIEWS[take(message)] ?? [])),
+  message: (message) => draw(banner.render, answers.render, ...(VIEWS[take(message)] ?? [])),
   welcome: (welcome) => {
     model.user = welcome;
     document.documentElement.dataset.user = welcome.role;
     $("p-opportunities").hidden = !welcome.channels.includes("arb.signals");
+    charts.follow(api);
     scorecard.follow(api, welcome.channels.includes("arb.signals"));
     setText($("who"), `${welcome.user} · ${welcome.role}`);
     show("desk");
@@ -60,7 +67,7 @@ const stream = new Stream({
   },
   link: (link) => {
     model.link = link;
-    draw(banner.renderLink, banner.render);
+    draw(banner.renderLink, banner.render, answers.render);
   },
   unauthorised: () => api.renew().catch(() => {}),
 });
@@ -72,10 +79,11 @@ const api = new Api(
     location.reload(); // nothing of who was here stays behind
   },
 );
-const actions = new Actions(api);
+const actions = new Actions(api, () => account.tried(() => account.setUp()));
+const account = new Account(api, (work) => actions.fresh(work));
 
 function everything() {
-  return [banner.render, banner.renderLink, ...new Set(Object.values(VIEWS).flat())];
+  return [banner.render, banner.renderLink, answers.render, ...new Set(Object.values(VIEWS).flat())];
 }
 
 function show(name) {
@@ -87,16 +95,27 @@ function show(name) {
 async function begin() {
   theme(localStorage.getItem("gambit.theme"));
   banner.mount();
+  answers.mount();
+  if (matchMedia("(max-width: 720px)").matches) $("figures").after($("filterbar")); // the banner stays in sight, and small
   opportunities.mount();
-  feeds.mount();
+  quotes.mount();
+  feeds.mount(actions);
+  funnel.mount();
+  holdings.mount();
   desk.mount(actions);
   scorecard.mount();
-  charts.describe();
   charts.mount().then(() => draw(charts.render));
-  setInterval(() => draw(banner.render, banner.renderLink, opportunities.render, desk.render), 1000);
+  setInterval(() => draw(banner.render, banner.renderLink, answers.render, opportunities.render, quotes.render, desk.render), 1000);
   const words = new URLSearchParams(location.hash.slice(1));
   const wantsHalt = words.has("halt");
   history.replaceState(null, "", location.pathname);
+  if (words.get("invite")) {
+    show("login");
+    $("login-form").elements.email.value = await welcome(api, words.get("invite"));
+    $("login-form").elements.password.focus();
+    toast("Your password is set. Log in with it.", "good");
+    return;
+  }
   try {
     if (words.get("ticket")) await api.ticket(words.get("ticket"));
     else if (api.mayRenew) await api.renew();
@@ -149,15 +168,11 @@ $("login-form").addEventListener("submit", async (event) => {
 for (const verb of ["halt", "reduce", "resume"]) $(verb).addEventListener("click", () => actions.state(verb));
 $("halt-thumb").addEventListener("click", () => actions.state("halt"));
 $("theme").addEventListener("click", toggleTheme);
-$("help").addEventListener("click", () => tell({ title: "Keyboard", rows: KEYS }));
-$("who").addEventListener("click", async () => {
-  if (await ask({ title: "Log out?", text: "The daemon goes on; only this page ends.", confirm: "Log out" })) {
-    api.logout().catch((error) => toast(error.message, "bad"));
-  }
-});
+$("help").addEventListener("click", () => tell({ title: "Keyboard", rows: KEYS, isKeys: true }));
+$("who").addEventListener("click", () => account.tried(() => account.show()));
 $("filter").addEventListener("input", (event) => {
   opportunities.filter(event.target.value.toLowerCase().split(/\s+/).filter(Boolean));
-  draw(opportunities.render, feeds.render, desk.render);
+  draw(opportunities.render, quotes.render, feeds.render, desk.render, holdings.render);
 });
 
 addEventListener("keydown", (event) => {
@@ -173,7 +188,7 @@ addEventListener("keydown", (event) => {
   const verb = verbs[event.key];
   if (verb && may(verb[1]) && !$(verb[0]).disabled) actions.state(verb[0]);
   else if (event.key === "/") $("filter").focus();
-  else if (event.key === "?") tell({ title: "Keyboard", rows: KEYS });
+  else if (event.key === "?") tell({ title: "Keyboard", rows: KEYS, isKeys: true });
   else if (event.key === "t") toggleTheme();
   else if (/^[1-9]$/.test(event.key)) $(PANELS[event.key - 1]).focus();
   else return;

@@ -1,6 +1,6 @@
 // What has to be seen first: may it trade, is this page live, how does it stand.
 import { $, h, setText } from "./dom.js";
-import { fixed, plain, sign } from "./decimal.js";
+import { fixed, sign } from "./decimal.js";
 import { age, bytes, count, duration, rate, since } from "./format.js";
 import { may, model, now } from "./model.js";
 
@@ -10,21 +10,26 @@ const MEANING = {
   HALTED: "nothing new leaves",
 };
 
+const MODES = { live: "LIVE", play: "PLAY MONEY", paper: "PAPER" };
+
 const FIGURES = [
   ["Result today", () => money(model.account?.pnl.result_today), () => model.account?.pnl.result_today],
+  ["Drawdown today", () => drawdown(), () => model.account?.pnl.drawdown],
   ["Equity", () => [model.account ? fixed(model.account.pnl.equity, 0) : "–"], () => model.account?.pnl.equity],
   ["Best edge", best, null],
   ["Signals/s", () => [rate(model.system?.signals_per_sec)], null],
   ["Frames/s", () => [count(model.system?.frames_per_sec)], null],
-  ["Books synced", synced, null],
   ["Frame → signal p99", () => [duration(model.system?.latency.tick_to_signal?.p99_ns)], null],
-  ["Loop lag p99", () => [duration(model.system?.loop_lag_p99_ns || null)], null],
+  ["Frame → order p99", () => [duration(model.system?.latency.tick_to_order?.count ? model.system.latency.tick_to_order.p99_ns : null)], null],
 ];
+
+// What a viewer has no part in.
+const OF_ACCOUNT = new Set(["Result today", "Drawdown today", "Equity", "Best edge"]);
 
 let cells;
 
 export function mount() {
-  cells = FIGURES.map(([name]) => h("div", { class: "figure" }, h("span", {}, name), h("b", {}, "–")));
+  cells = FIGURES.map(([name]) => h("div", { class: `figure ${OF_ACCOUNT.has(name) ? "of-account" : ""}` }, h("span", {}, name), h("b", {}, "–")));
   $("figures").append(...cells);
 }
 
@@ -41,7 +46,8 @@ export function render() {
   const system = model.system;
   if (system) {
     const uptime = age(system.uptime_sec);
-    setText($("build"), `gambit ${system.version} · up ${uptime} · ${bytes(system.rss_bytes)} · journal ${count(system.journal.head)}`);
+    const lag = duration(system.loop_lag_p99_ns || null);
+    setText($("build"), `gambit ${system.version} · up ${uptime} · ${bytes(system.rss_bytes)} · journal ${count(system.journal.head)} · loop lag p99 ${lag}`);
   }
   for (const button of document.querySelectorAll("[data-role]")) button.hidden = !may(button.dataset.role);
 }
@@ -52,8 +58,9 @@ function renderState() {
   const name = trading?.state ?? "UNKNOWN";
   banner.dataset.state = name;
   setText($("state-name"), trading ? name : "…");
-  setText($("mode"), trading ? (trading.mode === "live" ? "LIVE" : "PAPER") : "");
-  $("mode").dataset.mode = trading?.mode ?? "";
+  const mode = trading?.mode === "live" && trading.play_money ? "play" : (trading?.mode ?? "");
+  setText($("mode"), MODES[mode] ?? "");
+  $("mode").dataset.mode = mode;
   const words = trading ? [MEANING[name]] : ["waiting for the daemon"];
   if (trading?.reason) words.push(`“${trading.reason}”`);
   if (trading && name !== "ACTIVE" && trading.by) words.push(`by ${trading.by}`);
@@ -98,7 +105,7 @@ function renderNotice() {
   let tone = "";
   if (link.state !== "live" && model.heardAt) {
     const quiet = age((Date.now() - model.heardAt) / 1000);
-    text = `No connection to the daemon. What you see is ${quiet} old; trading goes on there without this page.`;
+    text = `No connection to the daemon. What you see is ${quiet} old. The daemon goes on without this page, if it runs.`;
     tone = "bad";
   } else if (model.system?.degraded) {
     const hurt = model.system.venues.filter((venue) => venue.state !== "up");
@@ -122,13 +129,13 @@ function money(text) {
   return [(way > 0 ? "+" : "") + fixed(text, 2), way > 0 ? "good" : way < 0 ? "bad" : ""];
 }
 
+function drawdown() {
+  const pnl = model.account?.pnl;
+  if (!pnl) return ["–"];
+  return sign(pnl.drawdown) > 0 ? [`−${fixed(pnl.drawdown, 2)}`, "warn"] : ["none"];
+}
+
 function best() {
   const edges = [...model.signals.values()].map((row) => row.net_bps);
   return edges.length ? [`${Math.max(...edges).toFixed(2)} bps`, "good"] : ["none"];
-}
-
-function synced() {
-  const system = model.system;
-  if (!system) return ["–"];
-  return [`${plain(String(system.books_synced))}/${system.books}`, system.books_synced < system.books ? "warn" : ""];
 }

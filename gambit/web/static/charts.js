@@ -1,17 +1,22 @@
 // Lines over the last minutes, drawn by uPlot where this installation has it.
+import { fixed } from "./decimal.js";
 import { $, h, setText } from "./dom.js";
-import { model } from "./model.js";
+import { historyOf, model } from "./model.js";
 
 const KINDS = [
-  { title: "Best net edge, bps", prefix: "edge ", digits: 2 },
-  { title: "Result today, quote units", prefix: "result", digits: 2 },
-  { title: "Feed lag p99, ms", prefix: "lag ", digits: 1 },
+  { title: "Result today, quote units", prefix: "result", digits: 2, isFilled: true, channel: "account" },
+  { title: "Best net edge, bps", prefix: "edge ", digits: 2, channel: "arb.signals" },
+  { title: "Feed lag p99, ms", prefix: "lag ", digits: 1, channel: "system.metrics" },
 ];
+const SPANS = { "15m": "15 minutes", "24h": "24 hours" };
+const DAY_EVERY_MS = 30_000;
 const COLOURS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5", "--line-6"];
-const HEIGHT = 130;
+const HEIGHT = 132;
 
 let library = null;
 let boxes = [];
+let span = "15m";
+let timer = 0;
 
 export async function mount() {
   const body = $("p-charts").querySelector(".body");
@@ -25,16 +30,17 @@ export async function mount() {
   boxes = KINDS.map((kind) => {
     const wait = h("p", { class: "empty" }, "collecting…");
     const key = h("span", { class: "key" });
-    const box = h("div", { class: "chart" }, h("h3", {}, kind.title, key), wait);
+    const place = h("div", { class: "plot" });
+    const box = h("div", { class: "chart" }, h("h3", {}, kind.title, key), wait, place);
     body.append(box);
-    return { kind, box, wait, key, plot: null, names: "" };
+    return { kind, box, place, wait, key, plot: null, names: "" };
   });
   new ResizeObserver(() => boxes.forEach(fit)).observe(body);
   document.addEventListener("themechange", () => boxes.forEach((one) => drop(one)));
 }
 
 function fit(one) {
-  const width = one.box.clientWidth;
+  const width = one.place.clientWidth;
   if (one.plot && width && one.plot.width !== width) one.plot.setSize({ width, height: HEIGHT });
 }
 
@@ -50,10 +56,12 @@ export function render() {
 }
 
 function draw(one) {
-  const { at, series } = model.history;
+  const { at, series } = (span === "24h" && model.day) || model.history;
   const names = Object.keys(series).filter((name) => name.startsWith(one.kind.prefix)).sort();
+  one.box.hidden = Boolean(model.user) && !model.user.channels.includes(one.kind.channel);
   one.wait.hidden = names.length > 0 && at.length > 1;
-  if (one.wait.hidden === false || !one.box.clientWidth) return;
+  if (one.wait.hidden === false || !one.place.clientWidth) return;
+  if (one.kind.isFilled) setText(one.key, below());
   const version = names.join();
   if (one.names !== version) {
     drop(one);
@@ -64,7 +72,14 @@ function draw(one) {
   one.plot.setData([at, ...names.map((name) => series[name])]);
 }
 
+// The drawdown, beside the result.
+function below() {
+  const pnl = model.account?.pnl;
+  return pnl ? `${fixed(pnl.drawdown, 2)} below its best, at worst ${fixed(pnl.drawdown_worst, 2)}` : "";
+}
+
 function label(one, names) {
+  if (one.kind.isFilled) return;
   const words = names.map((name, index) => h("i", { class: `key-${index % COLOURS.length}` }, name.slice(one.kind.prefix.length)));
   one.key.replaceChildren(...(names.length > 1 ? words : []));
 }
@@ -74,7 +89,7 @@ function make(one, names) {
   const colour = (name) => style.getPropertyValue(name).trim();
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const options = {
-    width: one.box.clientWidth,
+    width: one.place.clientWidth,
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, points: { size: 5 } },
@@ -83,14 +98,34 @@ function make(one, names) {
       { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour12: false })) },
       { ...axis, size: 58, space: 30, values: (_, ticks) => ticks.map((tick) => tick.toFixed(Math.abs(tick) >= 100 || ticks[1] - ticks[0] >= 1 ? 0 : one.kind.digits)) },
     ],
-    series: [{}, ...names.map((name, index) => ({ label: name, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, points: { size: 3 } }))],
+    series: [{}, ...names.map((name, index) => ({ label: name, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, points: { show: false }, fill: one.kind.isFilled ? `${colour(COLOURS[index])}26` : undefined, spanGaps: false }))],
   };
-  const box = h("div", { class: "plot" });
-  one.box.querySelector(".plot")?.remove();
-  one.box.append(box);
-  return new library(options, [[], ...names.map(() => [])], box);
+  return new library(options, [[], ...names.map(() => [])], one.place);
 }
 
-export function describe() {
-  setText($("p-charts").querySelector(".count"), "since this page was opened");
+// What the daemon remembers from before this page, and which span is shown.
+export function follow(api) {
+  const ask = async (name) => historyOf(await api.call("GET", `/history?span=${name}`));
+  const show = async (name) => {
+    clearTimeout(timer);
+    try {
+      if (name === "24h") {
+        model.day = await ask(name);
+        timer = setTimeout(() => show(name), DAY_EVERY_MS);
+      } else {
+        const told = await ask(name);
+        if (told.at.length >= model.history.at.length) model.history = told;
+      }
+      span = name;
+    } catch (error) {
+      setText($("p-charts").querySelector(".count .note"), `no history: ${error.message}`);
+    }
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.value === span));
+    render();
+  };
+  const buttons = Object.entries(SPANS).map(([name, words]) =>
+    h("button", { class: "small quiet", value: name, "aria-pressed": String(name === span), onclick: () => show(name) }, words),
+  );
+  $("p-charts").querySelector(".count").replaceChildren(h("span", { class: "note" }), ...buttons);
+  show(span);
 }

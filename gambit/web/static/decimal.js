@@ -48,6 +48,11 @@ export function sum(texts) {
   return bare(values.reduce((total, value) => total + value.units * 10n ** BigInt(scale - value.scale), 0n), scale);
 }
 
+// -1, 0 or 1: whether the first is less than, equal to or more than the second.
+export function compare(one, other) {
+  return sign(sum([one, other.startsWith("-") ? other.slice(1) : `-${other}`]));
+}
+
 // -1, 0 or 1.
 export function sign(text) {
   const value = parsed(text);

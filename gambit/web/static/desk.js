@@ -1,23 +1,23 @@
-// Plans, orders and what is held.
+// Plans and orders, and their lives.
+import { tell } from "./dialog.js";
 import { $, h, setText, Table } from "./dom.js";
 import { fixed, plain, price, sign } from "./decimal.js";
 import { age, clock, short } from "./format.js";
-import { may, model, now } from "./model.js";
+import { may, model, now, waits } from "./model.js";
 import { passes } from "./opportunities.js";
 
 const ROWS = 14;
-const WAITING = new Set(["waiting", "planned", "awaiting_approval", "proposed"]);
 const OVER = new Set(["filled", "canceled", "failed", "reconciled", "compensated", "aborted", "expired", "retried"]);
 const TONE = {
   filled: "good", reconciled: "good", flat: "good", closed: "", partially_filled: "warn", canceled: "", expired: "",
   failed: "bad", aborted: "bad", unhedged: "bad", position: "bad", dust: "warn", compensated: "warn", unknown: "warn",
 };
 
+const HIDDEN = new Set(["schema_ver", "event", "ts", "user_id", "idempotency_key"]);
 const ENDS = { nothing: "not traded", flat: "flat", dust: "flat, dust left", position: "position left" };
 
 let plans;
 let orders;
-let positions;
 let act;
 
 export function mount(actions) {
@@ -35,6 +35,7 @@ export function mount(actions) {
     ],
     { empty: "No plan yet: an opportunity becomes one once it passes every risk gate.", label: "Plans" },
   );
+  plans.onOpen = details("Plan", "gambit explain");
   $("p-plans").querySelector(".body").append(plans.element);
   orders = new Table(
     [
@@ -49,28 +50,17 @@ export function mount(actions) {
     ],
     { empty: "No orders yet.", label: "Orders" },
   );
+  orders.onOpen = details("Order", "gambit explain");
   $("p-orders").querySelector(".body").append(orders.element);
-  positions = new Table(
-    [
-      { name: "Symbol", cell: (row) => [row.symbol, "strong"] },
-      { name: "Quantity", class: "num", cell: (row) => plain(row.qty) },
-      { name: "Average cost", class: "num p2", cell: (row) => money(row.average_cost, 2, "num p2") },
-      { name: "Mark", class: "num p2", cell: (row) => money(row.mark, 2, "num p2") },
-      { name: "Unrealised", class: "num", cell: (row) => toned(row.unrealised) },
-      { name: "Realised", class: "num", cell: (row) => toned(row.realised) },
-    ],
-    { empty: "Flat: nothing is held that trading brought.", label: "Positions" },
-  );
-  $("p-account").querySelector(".body").append(positions.element, h("p", { class: "note", id: "fees" }));
 }
 
 export function render() {
   const allowed = model.user?.channels ?? [];
   if (model.user && !allowed.includes("order.status")) {
-    for (const id of ["p-plans", "p-orders", "p-account"]) $(id).hidden = true;
+    for (const id of ["p-plans", "p-orders"]) $(id).hidden = true;
     return;
   }
-  for (const id of ["p-plans", "p-orders", "p-account"]) $(id).hidden = false;
+  for (const id of ["p-plans", "p-orders"]) $(id).hidden = false;
   const planRows = newest(model.plans).filter((row) => passes(row.symbol, ...(row.venues ?? [])));
   planRows.sort((a, b) => waits(b) - waits(a));
   plans.show(planRows.slice(0, ROWS), (row) => row.plan_id, {
@@ -83,19 +73,27 @@ export function render() {
   orders.show(orderRows.slice(0, ROWS), (row) => row.order_id, { isKnown: model.began.has("order.status") });
   const live = orderRows.filter((row) => !OVER.has(row.status)).length;
   setText($("p-orders").querySelector(".count"), live ? `${live} live` : "");
-  const account = model.account;
-  const held = (account?.positions ?? []).filter((row) => passes(row.symbol));
-  positions.show(held, (row) => row.symbol, { isKnown: account !== null });
-  const fees = Object.entries(account?.pnl.fees ?? {}).map(([asset, amount]) => `${plain(amount, 6)} ${asset}`);
-  setText($("fees"), fees.length ? `Fees paid: ${fees.join(", ")}` : "");
+}
+
+// Everything that is known of a row; why it came out so is told where the whole record is.
+function details(what, command) {
+  return (row) => {
+    const id = row.order_id ?? row.plan_id;
+    const fields = Object.entries(row).filter(([name, value]) => !HIDDEN.has(name) && said(value) !== "");
+    const rows = fields.map(([name, value]) => [name.replaceAll("_", " ").replace(/ ns$/, ""), said(value, name)]);
+    tell({ title: `${what}: ${row.symbol ?? ""} ${row.status ?? ""}`, rows, note: `Every gate and step of it, in a terminal: ${command} ${id}` });
+  };
+}
+
+function said(value, name = "") {
+  if (value === null || value === undefined) return "";
+  if (name.endsWith("_ns")) return new Date(value / 1e6).toLocaleString([], { hour12: false });
+  if (Array.isArray(value)) return value.join(", ");
+  return typeof value === "object" ? Object.entries(value).map((pair) => pair.join(" ")).join(", ") : String(value);
 }
 
 function newest(map) {
   return [...map.values()].reverse();
-}
-
-function waits(row) {
-  return row.approval === "manual" && WAITING.has(row.status) && !row.end && !row.stopped;
 }
 
 function money(text, digits, name) {

@@ -1,41 +1,62 @@
 // One dialog for everything that has to be confirmed.
 import { $, h } from "./dom.js";
 
-// Asks; resolves to the fields' values, or null when it was called off. `fields`: [{name, label, type, value, required}].
+// Asks; resolves to the fields' values, or null when it was called off. `fields`: [{name, label, type, value, required}],
+// with `options` a choice.
 export function ask({ title, text, confirm, tone = "primary", fields = [] }) {
   const dialog = $("dialog");
-  if (dialog.open) dialog.close("");
-  const inputs = fields.map(({ name, label, ...attributes }) => h("label", {}, label, h("input", { name, ...attributes })));
+  const inputs = fields.map(({ name, label, options, ...attributes }) =>
+    h("label", {}, label, options ? h("select", { name }, options.map((one) => h("option", {}, one))) : h("input", { name, ...attributes })),
+  );
   const yes = h("button", { class: tone, value: "yes", type: "submit" }, confirm);
   const form = h(
     "form",
     { method: "dialog" },
     h("h2", { id: "dialog-title" }, title),
-    ...[text].flat().map((line) => h("p", {}, line)),
+    ...[text].flat().map((line) => (line instanceof Node ? line : h("p", {}, line))),
     ...inputs,
     h("div", { class: "acts" }, h("button", { value: "", type: "button", class: "cancel", onclick: () => dialog.close("") }, "Not now"), yes),
   );
-  dialog.replaceChildren(form);
+  open(form);
   dialog.returnValue = "";
-  dialog.showModal();
   (fields.some((field) => field.required) ? form.querySelector("input") : yes).focus();
   return new Promise((resolve) => {
-    dialog.addEventListener(
-      "close",
-      () => resolve(dialog.returnValue === "yes" ? Object.fromEntries(new FormData(form)) : null),
-      { once: true },
-    );
+    const ended = () => {
+      if (dialog.open && form.isConnected) return; // the end of the dialog before, told late
+      dialog.removeEventListener("close", ended);
+      const isYes = form.isConnected && dialog.returnValue === "yes";
+      resolve(isYes ? Object.fromEntries(new FormData(form)) : null);
+    };
+    dialog.addEventListener("close", ended);
   });
 }
 
-export function tell({ title, rows }) {
+// Tells; `actions` are buttons beside Close: [{label, tone, run}].
+export function tell({ title, rows = [], note = "", actions = [], isKeys = false, body = [] }) {
+  const list = h("dl", {}, rows.flatMap(([term, text]) => [h("dt", {}, isKeys ? h("kbd", {}, term) : term), h("dd", {}, text)]));
+  const buttons = actions.map(({ label, tone = "", run }) => h("button", { type: "button", class: tone, onclick: () => (close(), run()) }, label));
+  open(
+    h(
+      "form",
+      { method: "dialog" },
+      h("h2", { id: "dialog-title" }, title),
+      rows.length ? list : null,
+      ...body,
+      note ? h("p", { class: "note" }, note) : null,
+      h("div", { class: "acts" }, ...buttons, h("button", { class: actions.length ? "" : "primary" }, "Close")),
+    ),
+  );
+}
+
+export function open(content) {
   const dialog = $("dialog");
   if (dialog.open) dialog.close("");
-  const list = h("dl", {}, rows.flatMap(([term, text]) => [h("dt", {}, h("kbd", {}, term)), h("dd", {}, text)]));
-  dialog.replaceChildren(
-    h("form", { method: "dialog" }, h("h2", { id: "dialog-title" }, title), list, h("div", { class: "acts" }, h("button", { class: "primary" }, "Close"))),
-  );
+  dialog.replaceChildren(content);
   dialog.showModal();
+}
+
+export function close() {
+  if ($("dialog").open) $("dialog").close("");
 }
 
 let timer;

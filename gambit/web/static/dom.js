@@ -32,6 +32,7 @@ export class Table {
     this.rows = new Map();
     this.body = h("tbody");
     this.empty = empty;
+    this.onOpen = null; // called with a row's item
     this.emptyText = h("p", { class: "empty" }, "loading…");
     const head = columns.map((column) =>
       h("th", { class: column.class ?? "", scope: "col", title: column.title }, column.name),
@@ -54,9 +55,11 @@ export class Table {
       if (!row) {
         row = h("tr", {}, this.columns.map((column) => h("td", { class: column.class ?? "" })));
         this.rows.set(key, row);
+        if (this.onOpen) this.listen(row);
       }
+      row.item = item;
       this.fill(row, item);
-      setClass(row, classOf(item));
+      setClass(row, [classOf(item), this.onOpen ? "opens" : ""].filter(Boolean).join(" "));
       if (row !== place) this.body.insertBefore(row, place);
       else place = place.nextElementSibling;
     }
@@ -66,6 +69,13 @@ export class Table {
         this.rows.delete(key);
       }
     }
+  }
+
+  // A row that opens: by a click or Enter, but not where a button in it was meant.
+  listen(row) {
+    row.tabIndex = 0;
+    row.addEventListener("click", (event) => event.target.closest("button") ?? this.onOpen(row.item));
+    row.addEventListener("keydown", (event) => event.key === "Enter" && event.target === row && this.onOpen(row.item));
   }
 
   fill(row, item) {

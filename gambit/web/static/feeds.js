@@ -17,7 +17,10 @@ const TONE = { up: "good", syncing: "warn", degraded: "warn", down: "bad", given
 let feeds;
 let latency;
 
-export function mount() {
+let act;
+
+export function mount(actions) {
+  act = actions;
   feeds = new Table(
     [
       { name: "Venue", cell: (row) => [row.venue, "strong"] },
@@ -43,7 +46,7 @@ export function mount() {
     { empty: "Nothing was timed yet.", label: "Latency" },
   );
   $("p-latency").querySelector(".body").append(latency.element);
-  $("p-alerts").querySelector(".body").append(h("ol", { id: "alert-list" }), h("p", { class: "empty" }, "No alerts."));
+  $("p-alerts").querySelector(".body").append(h("ol", { id: "alert-list" }), h("p", { class: "empty" }, "Nothing was wrong so far."));
 }
 
 export function render() {
@@ -78,9 +81,9 @@ function alert(row, isOpen) {
   const severity = String(row.severity ?? "medium").toLowerCase();
   return h(
     "li",
-    { class: `alert ${isOpen ? severity : "over"}`, title: row.runbook ? `What to do: ${row.runbook}` : null },
+    { class: `alert ${isOpen ? severity : "over"}` },
     h("span", { class: "chip" }, isOpen ? severity : "resolved"),
-    h("span", { class: "text" }, row.message ?? row.rule_id ?? "", row.scope ? h("small", {}, ` ${row.scope}`) : null, row.acked_by ? h("small", {}, ` · ${row.acked_by} is on it`) : null),
+    h("button", { class: "text", type: "button", title: "What it is and what to do", onclick: () => act.alert(row, isOpen) }, row.message ?? row.rule_id ?? "", row.scope ? h("small", {}, ` ${row.scope}`) : null, row.acked_by ? h("small", {}, ` · ${row.acked_by} is on it`) : null),
     h("time", {}, clock(row.ts ?? new Date(row.created_ns / 1e6).toISOString())),
   );
 }

@@ -3,6 +3,8 @@ import { times, fixed } from "./decimal.js";
 import { age, bps, since } from "./format.js";
 import { model, now } from "./model.js";
 
+const ROWS_MIN = 6; // those that ended fill up to here, so that there is time to read one
+
 let table;
 let filterText = [];
 
@@ -16,7 +18,7 @@ export function mount() {
       { name: "Gross", class: "num p2", title: "Spread before fees, bps", cell: (row) => bps(row.spread_bps) },
       { name: "Notional", class: "num p3", title: "What would be bought, in quote units", cell: notional },
       { name: "Profit", class: "num p2", title: "Expected, in quote units", cell: profit },
-      { name: "Age", class: "num", title: "Since it was first seen", cell: (row) => age(since(row.since, now())) },
+      { name: "Age", class: "num", title: "Since it was first seen, or since it was over", cell: lived },
       { name: "Score", class: "p3", title: "Rank: spread, liquidity, volatility", cell: score, version: scoreOf },
     ],
     { empty: "Nothing worth doing right now: no spread is above the fees and the least edge.", label: "Opportunities" },
@@ -38,8 +40,10 @@ export function render() {
     .filter((row) => passes(row.symbol, row.venue_buy, row.venue_sell))
     .sort((a, b) => b.score - a.score || b.net_bps - a.net_bps)
     .slice(0, 12);
+  const over = model.over.filter((row) => !model.signals.has(row.raw_signal_id) && passes(row.symbol, row.venue_buy, row.venue_sell));
+  rows.push(...over.slice(0, Math.max(0, ROWS_MIN - rows.length)));
   table.show(rows, (row) => row.raw_signal_id, {
-    classOf: (row) => (row.degraded ? "dim" : ""),
+    classOf: (row) => (row.endedAt ? "over" : row.degraded ? "dim" : ""),
     isKnown: model.began.has("arb.signals"),
   });
   setText($("p-opportunities").querySelector(".count"), model.signals.size ? `${model.signals.size} open` : "");
@@ -47,6 +51,11 @@ export function render() {
 
 function edge(row) {
   return [bps(row.net_bps), row.net_bps > 0 ? "num good" : "num bad"];
+}
+
+function lived(row) {
+  if (!row.endedAt) return [age(since(row.since, now())), "num"];
+  return [`over ${age((now() - row.endedAt) / 1000)}`, "num", `it lasted ${age(since(row.since, row.endedAt))}`];
 }
 
 function notional(row) {
