@@ -55,10 +55,11 @@ class FeedLag:
 
     def look(self, lags_ns: Sequence[int] | NDArray[np.int64], offset: Offset | None) -> None:
         """Receive times minus exchange times of the frames since the last look; without a known offset they are shown
-        as they are and judged by nobody."""
+        as they are and judged by nobody. An offset within its own error (of a venue that tells whole seconds) is none:
+        it would show frames that came before they were sent."""
         if len(lags_ns) == 0:
             return
-        shift_ns = offset.offset_ns if offset is not None else 0
+        shift_ns = offset.offset_ns if offset is not None and abs(offset.offset_ns) > offset.error_ns else 0
         median, slow = np.percentile(lags_ns, (50, 99), method="lower")
         self.p50_ns, self.p99_ns = int(median) + shift_ns, int(slow) + shift_ns
         if offset is None:

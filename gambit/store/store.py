@@ -234,8 +234,11 @@ class Store:
                     return
                 if batches >= BATCHES_MAX and not is_last:
                     return
+                was = _stamp(self._folders.database)
                 self._wake.wait(self._batch_s)
                 self._wake.clear()
+                if _stamp(self._folders.database) != was:
+                    raise StoreDamaged(f"{self._folders.database}: somebody else changed the file while it was open")
         finally:
             follower.close()
 
@@ -353,6 +356,15 @@ def check(cursor: Cursor, ledger: Ledger) -> None:
 def _log_of(path: Path) -> Path:
     """DuckDB's write-ahead log of a database file."""
     return path.with_name(path.name + ".wal")
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with every write into a file, or another file in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _mark_of(path: Path) -> Path:

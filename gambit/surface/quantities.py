@@ -9,6 +9,8 @@ def span(ns: float | None) -> str:
     """A duration: `12 us`, `3.1 ms`, `1.20 s`; `-` when there is none."""
     if ns is None:
         return "-"
+    if ns < 0:
+        return f"-{span(-ns)}"
     for limit, scale, unit in NS_STEPS:
         if ns < limit:
             return f"{ns / scale:.3g} {unit}"

@@ -312,6 +312,31 @@ def test_a_file_deleted_under_the_store_is_made_again(start: Start, ledger: Ledg
     assert running.rows("SELECT count(*) FROM facts") == [(20,)]
 
 
+def overwrite(path: Path) -> None:
+    """Bytes in the middle, without a change of the length."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 4096)
+
+
+@pytest.mark.parametrize("damage", [overwrite, damage_cut])
+def test_a_file_changed_under_the_store_is_made_again(
+    start: Start, ledger: Ledger, folders: Folders, damage: Callable[[Path], None]
+) -> None:
+    """The open file is nobody else's to write: it is noticed at once, not when a damaged page is read again."""
+    filled(ledger)
+    running = start()
+    wait_for(lambda: running.store.applied == 20)
+    running.rows("SELECT 1")  # its copy has everything in the file
+    damage(folders.database)
+    wait_for(lambda: running.store.rebuilds == 1 and running.store.applied == 20 and running.store.problem is None)
+    filled(ledger, 4)
+    wait_for(lambda: running.store.applied == 24)
+    assert running.rows("SELECT count(*), max(seq) FROM facts") == [(24, 24)]
+    assert len(list(folders.database.parent.glob("gambit.duckdb.damaged-*"))) == 1
+    assert any("somebody else changed the file" in report for report in running.reports)
+
+
 def hold(path: Path, is_held: Any, may_go: Any) -> None:
     """Keep the file open in another process."""
     with duckdb.connect(str(path), read_only=True):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gambit.surface.quantities import amount
+from gambit.surface.quantities import amount, span
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,8 @@ from gambit.surface.quantities import amount
 def test_a_small_amount_is_not_nothing(exact: str, told: str) -> None:
     """What was paid is shown, however little of a dear asset it was."""
     assert amount(exact) == told
+
+
+def test_a_negative_span_has_the_unit_of_its_size() -> None:
+    """A clock that is behind makes one; it is not told in ns for that."""
+    assert [span(ns) for ns in (None, 12_000, -327_000_000, -61e9)] == ["-", "12 us", "-327 ms", "-1 m 1 s"]
