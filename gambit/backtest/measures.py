@@ -242,7 +242,7 @@ class Measures:
         if row is None:  # a sweep of dust is nobody's plan
             return
         row.closed_ns, row.end, row.left = now_ns, fact.end, dict(fact.left)
-        row.profit = sum(fact.profit.values(), ZERO)
+        row.profit = fact.value or ZERO
         row.compensations = fact.compensations
         row.naked_quote_sec = fact.naked_quote_ns / 1_000_000_000
 

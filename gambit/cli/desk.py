@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def _order(row: Row) -> list[str]:
 
 
 def _plan(row: Row) -> list[str]:
-    result = " ".join(f"{float(amount):+,.4f} {asset}" for asset, amount in row["result"].items()) or "-"
+    money = (f"{float(amount):+,.4f} {asset}" for asset, amount in row["result"].items() if abs(float(amount)) >= 1e-4)
+    result = " ".join(money) or "-"
     return [
         quantities.moment(row["created_ns"]),
         row["symbol"],
@@ -106,11 +108,14 @@ def positions(config_path: Path | None, overrides: tuple[str, ...], as_json: boo
 
 
 def _short(cell: str) -> str:
-    """Twelve significant digits are enough for a screen."""
+    """Twelve significant digits are enough for a screen; what is small is not written with an exponent."""
     try:
-        return f"{float(cell):,.12g}"
-    except ValueError:
+        amount = Decimal(cell)
+    except InvalidOperation:
         return cell
+    with localcontext(prec=12):
+        text = f"{+amount:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 @click.command("pnl")
@@ -125,8 +130,17 @@ def pnl(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> 
     paint = Paint.for_stdout()
     rows = [[name.replace("_", " "), _short(found[name])] for name in ("equity", "result_today", "unrealised")]
     rows += [[f"fees {asset}", _short(amount)] for asset, amount in found["fees"].items()]
+    rows += [[f"dust {asset}", _short(amount)] for asset, amount in found["dust"].items()]
     click.echo("\n".join([paint.strong("Result"), *table(rows)]))
+    charged = [["fees by venue", "charged", "modelled", "lately, bps more"]]
+    charged += [
+        [venue, *map(_short, (found["fees_charged"][venue], found["fees_modelled"][venue], drift))]
+        for venue, drift in found["fee_drift_bps"].items()
+    ]
+    if len(charged) > 1:
+        click.echo("\n".join(["", *table(charged)]))
     ends = [["opportunities", str(found["opportunities"]), ""]]
+    ends += [["open", str(found["opportunities_open"]), ""]] if found["opportunities_open"] else []
     ends += [
         [reason.replace("_", " "), str(count), _short(found["counterfactual"].get(reason, "0"))]
         for reason, count in found["funnel"].items()

@@ -297,7 +297,7 @@ class RiskSettings(Section, frozen=True, kw_only=True):
         ),
     ] = Decimal(5)
     fee_drift_fills: Annotated[
-        int, within("1", "1000000", "Executions before a drift of the fees is believed.", "executions")
+        int, within("1", "30", "So many of a venue's last executions tell whether its fees drift.", "executions")
     ] = 20
 
 

@@ -20,6 +20,7 @@ from gambit.events.orders import BalanceCorrected, Filled
 
 DAY_NS: Final = 86_400_000_000_000
 BPS: Final = Decimal(10_000)
+FEES_KEPT: Final = 30  # executions a venue whose fees are remembered: the largest risk.fee_drift_fills
 
 
 class Position(msgspec.Struct):
@@ -59,6 +60,15 @@ class Position(msgspec.Struct):
         self.cost += signed_rest * price
         return realised
 
+    def charge(self, fee: Decimal, price: Decimal) -> Decimal:
+        """A fee in the base asset (negative: given back) of an execution at a price; gives what it realised, which is
+        what the fee had cost, or where nothing was held its worth at that price."""
+        worth = fee * price
+        realised = self.trade(-fee, price) - worth
+        self.realised -= worth
+        self.paid += worth  # gone for nothing
+        return realised
+
     def unrealised(self, mark: Decimal) -> Decimal:
         """What closing the open part at a price would add."""
         return self.qty * mark - self.cost
@@ -71,11 +81,23 @@ class FeeTally(msgspec.Struct):
     notional: Decimal = ZERO
     charged: Decimal = ZERO  # quote units
     modelled: Decimal = ZERO  # quote units
+    recent: list[tuple[Decimal, Decimal]] = []  # notional and what was charged too much, of the last FEES_KEPT
 
-    @property
-    def drift_bps(self) -> Decimal:
-        """How much more than modelled was charged, of the notional."""
-        return (self.charged - self.modelled) * BPS / self.notional if self.notional else ZERO
+    def count(self, notional: Decimal, charged: Decimal, modelled: Decimal) -> None:
+        """One more execution."""
+        self.fills += 1
+        self.notional += notional
+        self.charged += charged
+        self.modelled += modelled
+        self.recent.append((notional, charged - modelled))
+        del self.recent[:-FEES_KEPT]
+
+    def drift_bps(self, fills: int) -> Decimal:
+        """How much more than modelled the last so many executions were charged, of their notional: a tier that changed
+        shows however many were charged well before."""
+        last = self.recent[-fills:]
+        notional = sum((each for each, _ in last), ZERO)
+        return sum((excess for _, excess in last), ZERO) * BPS / notional if notional else ZERO
 
 
 class Day(msgspec.Struct):
@@ -115,11 +137,8 @@ class Holdings(msgspec.Struct):
         self.last_fill_ns[fact.venue] = now_ns
         in_quote = fact.fee if fact.fee_asset == quote else fact.fee * fact.price if fact.fee_asset == base else None
         if in_quote is not None:
-            tally = self.tallies.setdefault(fact.venue, FeeTally())
-            tally.fills += 1
-            tally.notional += fact.qty * fact.price
-            tally.charged += in_quote
-            tally.modelled += fact.qty * fact.price * fee_bps / BPS
+            notional = fact.qty * fact.price
+            self.tallies.setdefault(fact.venue, FeeTally()).count(notional, in_quote, notional * fee_bps / BPS)
 
     def bust(self, order: Order, execution: Execution, now_ns: int) -> None:
         """An execution was taken back."""
@@ -139,7 +158,7 @@ class Holdings(msgspec.Struct):
         position = self.positions.setdefault(symbol, Position(base, quote))
         realised = position.trade(signed, execution.price)
         if execution.fee_asset == base:
-            realised += position.trade(-fee, ZERO)  # gone for nothing
+            realised += position.charge(fee, execution.price)
         else:
             self.day.fees[execution.fee_asset] = self.day.fees.get(execution.fee_asset, ZERO) + fee
         self.day.realised[quote] = self.day.realised.get(quote, ZERO) + realised

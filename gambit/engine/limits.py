@@ -79,7 +79,7 @@ class Limits:
     max_imbalance_quote: Decimal = Decimal(5_000)  # beyond it an open imbalance pulls the kill switch
     max_balance_difference: Decimal = Decimal(100)  # beyond it a difference with a venue pulls the kill switch
     max_fee_drift_bps: Decimal = Decimal(5)
-    fee_drift_fills: int = 20  # least executions before a drift is believed
+    fee_drift_fills: int = 20  # the last executions that tell whether fees drift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

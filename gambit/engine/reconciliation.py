@@ -178,9 +178,10 @@ def adoption(fact: ForeignOrderSeen, standing: Standing, rules: Execution, condi
 
 
 def drifted_venues(standing: Standing, limits: Limits) -> list[str]:
-    """Venues that charge more than their fee tier says."""
+    """Venues that lately charge more than their fee tier says."""
     return [
         venue
         for venue, tally in standing.state.holdings.tallies.items()
-        if tally.fills >= limits.fee_drift_fills and tally.drift_bps > limits.max_fee_drift_bps
+        if len(tally.recent) >= limits.fee_drift_fills
+        and tally.drift_bps(limits.fee_drift_fills) > limits.max_fee_drift_bps
     ]

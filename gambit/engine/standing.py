@@ -54,7 +54,7 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 4  # of the state and of the rules that lead to it; goes into every digest
+VERSION: Final = 5  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
 
 
@@ -501,6 +501,10 @@ class Standing:
     def _trading(self, fact: Any, now_ns: int) -> Iterator[OrderMoved]:
         del now_ns
         self.state.trading.apply(fact)
+        if isinstance(fact, ScopeReleased) and fact.scope.startswith("venue:"):
+            tally = self.state.holdings.tallies.get(fact.scope.removeprefix("venue:"))
+            if tally is not None:
+                tally.recent.clear()  # whoever let it go knows of them
         yield from ()
 
     def _ended(self, fact: OpportunityEnded, now_ns: int) -> Iterator[OrderMoved]:

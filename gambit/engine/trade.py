@@ -10,7 +10,7 @@ Rules that hold here (orders.md, "Imbalance"; R4):
    restart needs no memory beyond the facts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -41,6 +41,7 @@ from gambit.events.orders import (
     Unhedged,
 )
 
+ONE: Final = Decimal(1)
 STALE_REFERENCE_NS: Final = MINUTE_NS  # after that the plan's own prices say nothing about a fair one
 SWEEP: Final = ""  # opp_id of an episode that only sweeps dust or looks after an adopted order
 
@@ -170,6 +171,30 @@ class Trade(msgspec.Struct):
         legs = [leg for leg in self.made.legs if leg.base == asset and leg.quote not in self.bases]
         prices = [leg.average_price for leg in legs if leg.side == side] or [leg.average_price for leg in legs]
         return (sum(prices, ZERO) / len(prices)).quantize(CUT) if prices else ZERO
+
+    def result(self, orders: Iterable[Order]) -> dict[str, Decimal]:
+        """What its orders changed, by asset: money, fees, and what of a base asset was bought and not sold."""
+        changed, bases = dict(self.cash), self.bases
+        for order in orders:
+            intent = order.intent
+            for each in order.executions.values():
+                if each.is_busted:
+                    continue
+                qty = each.qty if intent.side == "buy" else -each.qty
+                changed[intent.base] = changed.get(intent.base, ZERO) + qty
+                if each.fee_asset in bases and each.fee_asset != intent.quote:
+                    changed[each.fee_asset] = changed.get(each.fee_asset, ZERO) - each.fee
+        return {asset: amount for asset, amount in sorted(changed.items()) if amount}
+
+    def value(self, result: Mapping[str, Decimal], marks: Mapping[str, Decimal]) -> Decimal:
+        """What a result is worth in the currency of account: base assets at the plan's own prices, or at their marks
+        where it has none."""
+        quotes = {leg.quote for leg in self.made.legs}
+        total = ZERO
+        for asset, amount in result.items():
+            own = self.reference(asset) if asset in self.bases else ZERO
+            total += amount * (own or marks.get(asset, ONE if asset in quotes else ZERO))
+        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,10 +351,10 @@ def _balance(trade: Trade, around: Surroundings) -> list[OrderFact]:
     if not large:
         moves = [DustMoved(asset=one.asset, qty=one.qty, plan_id=trade.made.plan_id) for one in found]
         end: PlanEnd = "dust" if found else "flat" if trade.is_traded else "nothing"
-        return [*moves, _closed(trade, end, {one.asset: one.qty for one in found})]
+        return [*moves, _closed(trade, end, {one.asset: one.qty for one in found}, around)]
     why_not = _exhausted(trade, around)
     if why_not:
-        return _give_up(trade, large, why_not)
+        return _give_up(trade, large, why_not, around)
     if _is_overdue(trade, around) and not trade.is_unhedged:
         return [_unhedged(trade, large[0], "the deadline passed while orders were in doubt")]
     if not _is_spaced(trade, around):
@@ -365,21 +390,23 @@ def _is_entry(order: Order) -> bool:
     return order.intent.purpose == "entry"
 
 
-def _give_up(trade: Trade, large: list[Imbalance], reason: str) -> list[OrderFact]:
+def _give_up(trade: Trade, large: list[Imbalance], reason: str, around: Surroundings) -> list[OrderFact]:
     left = {one.asset: one.qty for one in large}
     if trade.made.opp_id == SWEEP and not trade.is_traded:
         moves = [DustMoved(asset=one.asset, qty=one.qty, plan_id=trade.made.plan_id) for one in large]
-        return [*moves, _closed(trade, "dust", left)]
+        return [*moves, _closed(trade, "dust", left, around)]
     alarms = [] if trade.is_unhedged else [_unhedged(trade, one, reason) for one in large]
-    return [*alarms, _closed(trade, "position", left)]
+    return [*alarms, _closed(trade, "position", left, around)]
 
 
-def _closed(trade: Trade, end: PlanEnd, left: dict[str, Decimal]) -> PlanClosed:
+def _closed(trade: Trade, end: PlanEnd, left: dict[str, Decimal], around: Surroundings) -> PlanClosed:
+    result = trade.result(around.orders[key] for key in trade.keys)
     return PlanClosed(
         plan_id=trade.made.plan_id,
         end=end,
         left=left,
-        profit={asset: amount for asset, amount in sorted(trade.cash.items()) if amount},
+        profit=result,
+        value=trade.value(result, around.conditions.marks()),
         naked_quote_ns=trade.naked_quote_ns,
         compensations=trade.compensations,
     )

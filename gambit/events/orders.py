@@ -127,9 +127,10 @@ class PlanClosed(msgspec.Struct, frozen=True, kw_only=True):
     plan_id: str
     end: PlanEnd
     left: dict[str, Decimal]  # base assets and what is left of them, signed
-    profit: dict[str, Decimal]  # by quote asset, fees in that asset included
+    profit: dict[str, Decimal]  # what its orders changed, by asset: money, fees, base assets bought and not sold
     naked_quote_ns: Decimal  # integral of the unhedged notional over time, quote units x ns
     compensations: int
+    value: Decimal | None = None  # of all that in the currency of account, base assets at the plan's own prices
     schema_ver: str = "1"
 
 

@@ -5,7 +5,7 @@ decimal text, times ns since the epoch.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -16,6 +16,7 @@ from gambit.engine.standing import Standing
 from gambit.engine.trade import Trade
 from gambit.model import rfc3339
 
+BPS_DIGITS: Final = 8
 EPISODES_LOOKED_AT: Final = 2000  # packed ones; `gambit explain` and the database know all
 
 
@@ -52,9 +53,15 @@ def _orders(standing: Standing) -> Iterator[Order]:
         yield from reversed(episode.orders)
 
 
-def _trades(standing: Standing) -> Iterator[Trade]:
-    yield from sorted(standing.state.trades.values(), key=lambda trade: trade.made_ns, reverse=True)
-    yield from (episode.trade for episode in islice(standing.archive.newest(), EPISODES_LOOKED_AT))
+def _trades(standing: Standing, *, open_only: bool) -> Iterator[tuple[Trade, Sequence[Order]]]:
+    """All plans with their orders, the newest first as far as they are at hand; then the packed ones."""
+    known = standing.open if open_only else standing.state.trades
+    for trade in sorted(known.values(), key=lambda trade: trade.made_ns, reverse=True):
+        yield trade, _orders_of(standing, trade)
+    if open_only:
+        return
+    for episode in islice(standing.archive.newest(), EPISODES_LOOKED_AT):
+        yield episode.trade, episode.orders
 
 
 def counts(desk: Desk) -> dict[str, Any]:
@@ -111,8 +118,7 @@ def _order(order: Order) -> dict[str, Any]:
 def plans(desk: Desk, query: Query) -> list[dict[str, Any]]:
     """The newest plans first."""
     standing = desk.standing
-    known = standing.open.values() if query.open_only else _trades(standing)
-    rows = (_plan(trade) for trade in known)
+    rows = (_plan(trade, orders) for trade, orders in _trades(standing, open_only=query.open_only))
     passing = (row for row in rows if _passes(row, query) and query.venue in (None, *row["venues"]))
     return sorted(islice(passing, query.limit), key=_created_ns, reverse=True)
 
@@ -120,10 +126,14 @@ def plans(desk: Desk, query: Query) -> list[dict[str, Any]]:
 def plan(desk: Desk, plan_id: str) -> dict[str, Any] | None:
     """One plan that is at hand, by its id."""
     trade = desk.standing.state.trades.get(plan_id)
-    return None if trade is None else _plan(trade)
+    return None if trade is None else _plan(trade, _orders_of(desk.standing, trade))
 
 
-def _plan(trade: Trade) -> dict[str, Any]:
+def _orders_of(standing: Standing, trade: Trade) -> list[Order]:
+    return [standing.state.orders[key] for key in trade.keys]
+
+
+def _plan(trade: Trade, orders: Sequence[Order]) -> dict[str, Any]:
     made = trade.made
     return {
         "plan_id": made.plan_id,
@@ -138,7 +148,7 @@ def _plan(trade: Trade) -> dict[str, Any]:
         "risk_flags": "unhedged" if trade.is_unhedged else "",
         "total_quote_amount": _text(made.total_quote),
         "expected_profit": _text(made.expected_profit),
-        "result": {asset: _text(amount) for asset, amount in trade.cash.items()},
+        "result": {asset: _text(amount) for asset, amount in trade.result(orders).items()},
         "unbalanced": {asset: _text(amount) for asset, amount in trade.net.items()},
         "orders": list(trade.keys),
         "created_at": rfc3339(trade.made_ns),
@@ -185,9 +195,15 @@ def pnl(desk: Desk, marks: Mapping[str, Decimal], now_ns: int) -> dict[str, Any]
         "result_today": _text(holdings.result_today(marks, now_ns)),
         "unrealised": _text(holdings.unrealised(marks)),
         "fees": {asset: _text(amount) for asset, amount in sorted(holdings.fees.items())},
-        "fee_drift_bps": {venue: _text(tally.drift_bps) for venue, tally in sorted(holdings.tallies.items())},
+        "fee_drift_bps": {
+            venue: _text(round(tally.drift_bps(desk.limits.fee_drift_fills), BPS_DIGITS))
+            for venue, tally in sorted(holdings.tallies.items())
+        },
+        "fees_charged": {venue: _text(tally.charged) for venue, tally in sorted(holdings.tallies.items())},
+        "fees_modelled": {venue: _text(tally.modelled) for venue, tally in sorted(holdings.tallies.items())},
         "dust": {asset: _text(qty) for asset, qty in sorted(holdings.dust.items())},
         "opportunities": funnel.seen,
+        "opportunities_open": len(funnel.open),
         "funnel": dict(sorted(funnel.ended.items())),
         "counterfactual": {reason: _text(amount) for reason, amount in sorted(funnel.counterfactual.items())},
     }

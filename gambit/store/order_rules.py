@@ -41,12 +41,19 @@ _PLANS: Final = (
     ),
     Rule(
         ("plan.approved", "plan.stopped", "plan.unhedged", "plan.closed", "plan.reopened"),
-        {"plan_id": "UUID", **fields("VARCHAR", "reason", "end"), "profit": "JSON", "compensations": "BIGINT"},
+        {
+            "plan_id": "UUID",
+            **fields("VARCHAR", "reason", "end"),
+            "profit": "JSON",
+            "value": MONEY,
+            "compensations": "BIGINT",
+        },
         "UPDATE order_plan SET updated_at = news.ts, status = news.status, "
         "reason = coalesce(order_plan.reason, news.reason), "
         "ended = CASE WHEN news.is_turned THEN news.ended ELSE order_plan.ended END, "
         "risk_flags = coalesce(news.flags, order_plan.risk_flags), "
         "profit = coalesce(news.profit, order_plan.profit), "
+        "value = coalesce(news.value, order_plan.value), "
         "compensations = coalesce(news.compensations, order_plan.compensations) FROM "
         "(SELECT fact.plan_id AS plan_id, max(ts) AS ts, "
         "arg_max(CASE kind WHEN 'plan.closed' THEN 'closed' ELSE 'working' END, seq) AS status, "
@@ -57,6 +64,7 @@ _PLANS: Final = (
         "arg_max(CASE kind WHEN 'plan.unhedged' THEN 'unhedged' ELSE '' END, seq) "
         "FILTER (kind IN ('plan.unhedged', 'plan.reopened')) AS flags, "
         "arg_max(fact.profit::VARCHAR, seq) FILTER (kind = 'plan.closed') AS profit, "
+        "arg_max(fact.\"value\", seq) FILTER (kind = 'plan.closed') AS value, "
         "arg_max(fact.compensations, seq) FILTER (kind = 'plan.closed') AS compensations "
         "FROM {facts} GROUP BY ALL) AS news WHERE order_plan.plan_id = news.plan_id",
         keeps_body=True,

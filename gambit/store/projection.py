@@ -13,7 +13,7 @@ from gambit.store.order_rules import ORDER_RULES
 from gambit.store.people_rules import PEOPLE_RULES
 from gambit.store.rule import MONEY, Rule, fields
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 SAMPLES_A_WEEK: Final = 100  # signals kept for people to look at
 
 

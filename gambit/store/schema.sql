@@ -76,7 +76,8 @@ CREATE TABLE order_plan (
     ended VARCHAR, -- nothing, flat, dust, position
     risk_flags VARCHAR, -- gates that said no; unhedged
     total_quote_amount DECIMAL(38, 18), expected_profit DECIMAL(38, 18),
-    profit VARCHAR, -- JSON, by quote asset
+    profit VARCHAR, -- JSON: what its orders changed, by asset
+    value DECIMAL(38, 18), -- of that, in the currency of account
     compensations BIGINT, created_at TIMESTAMP_NS, updated_at TIMESTAMP_NS, seq BIGINT NOT NULL
 );
 
@@ -146,7 +147,8 @@ WITH ends AS (
     FROM facts WHERE kind = 'opportunity.ended'
 ), plans AS (
     SELECT opp_id, plan_id, created_at AS planned_at, updated_at, total_quote_amount,
-           list_sum(map_values(from_json(profit, '"MAP(VARCHAR, DECIMAL(38,18))"')))::DECIMAL(38, 18) AS profit
+           coalesce(value, -- journals of before it was stated have the money alone
+               list_sum(map_values(from_json(profit, '"MAP(VARCHAR, DECIMAL(38,18))"')))::DECIMAL(38, 18)) AS profit
     FROM order_plan WHERE plan_id IS NOT NULL
 )
 SELECT

@@ -147,8 +147,11 @@ class Pnl(Answer, frozen=True, kw_only=True):
     unrealised: str
     fees: dict[str, str]
     fee_drift_bps: dict[str, str]
+    fees_charged: dict[str, str]
+    fees_modelled: dict[str, str]
     dust: dict[str, str]
     opportunities: int
+    opportunities_open: int
     funnel: dict[str, int]
     counterfactual: dict[str, str]
 

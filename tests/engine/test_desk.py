@@ -35,6 +35,8 @@ from gambit.events.orders import (
     Unhedged,
     Unsent,
 )
+from gambit.runtime import books_of_account
+from gambit.surface.methods import Rows
 from tests.engine.world import LIMITS, NOW_NS, RULES, SYMBOL, D, World, levels, opportunity, world
 
 QUICK = replace(LIMITS, trades_per_hour=0, duplicate_window_ns=0)
@@ -542,6 +544,23 @@ def test_a_venue_that_overcharges_is_not_traded_on() -> None:
     buy, sell = talk.trade()
     talk.tell(fill(buy, "b1", "10", fee=D(2)), fill(buy, "b2", "10", fee=D(2)), fill(sell, "s1", "20", fee=D(2)))
     assert [s.scope for s in talk.facts(ScopeHalted)] == ["venue:a"]
+    talk.hear(talk.desk.release("venue:a", "op", talk.here, talk.now_ns))
+    talk.tell(fill(buy, "b3", "1", fee=D(2)))  # judged anew: one says nothing
+    assert talk.desk.standing.state.trading.scopes == {}
+    talk.replayed()
+
+
+def test_what_a_plan_came_to_counts_fees_in_what_it_bought() -> None:
+    """Money alone would say that more was earned than was."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20", "100", fee=D("0.01"), fee_asset="BTC"), fill(sell, "s1", "20", "102"))
+    [closed] = talk.facts(PlanClosed)
+    assert (closed.end, closed.left) == ("dust", {"BTC": D("-0.01")})
+    assert closed.profit == {"BTC": D("-0.01"), "USDT": D(40)}
+    assert closed.value == 40 - D("0.01") * 102
+    [row] = books_of_account.plans(talk.desk, Rows())
+    assert row["result"] == {"BTC": "-0.01", "USDT": "40"}
 
 
 def test_a_balance_that_stays_off_is_corrected_with_an_alarm() -> None:
@@ -605,7 +624,7 @@ def test_snapshots_are_the_state() -> None:
     talk.tell(fill(buy, "b1", "20"), fill(sell, "s1", "20"))
     assert talk.facts(PlanClosed)[-1].end == "flat"
     other = back.snapshot()
-    other.state = other.state.replace(b'"version":4', b'"version":9')
+    other.state = other.state.replace(b'"version":5', b'"version":9')
     with pytest.raises(ValueError, match="version 9"):
         Standing.restored(other)
 

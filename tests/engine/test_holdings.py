@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gambit.engine.holdings import DAY_NS, Holdings, Position, reserved
+from gambit.engine.holdings import DAY_NS, FEES_KEPT, Holdings, Position, reserved
 from gambit.engine.order import Order
 from gambit.events.orders import BalanceCorrected, Filled, Sent
 from tests.engine.orders import D, cancelled, filled, order
@@ -53,6 +53,17 @@ def test_a_fee_in_base_is_lost_at_cost() -> None:
     assert holdings.audit() == []
 
 
+def test_a_fee_in_base_of_a_flat_position_costs_its_price() -> None:
+    """Bought here and sold there, the fee is sold short: at the price it was charged at, not for nothing."""
+    holdings = Holdings()
+    fill(holdings, order(venue="b", side="sell", qty=D(1)), "e1", "1", "102")
+    fill(holdings, order(qty=D(1)), "e1", "1", "100", fee=D("0.001"), fee_asset="BTC")
+    position = holdings.positions["BTC-USDT"]
+    assert (position.qty, position.average_cost, position.realised) == (D("-0.001"), 100, D("1.9"))
+    assert holdings.result_today({"USDT": D(1), "BTC": D(200)}, 0) == D("1.8")
+    assert holdings.audit() == []
+
+
 def test_a_fee_in_a_third_asset() -> None:
     """F38: charged where it was charged, valued at its mark."""
     holdings = Holdings()
@@ -89,7 +100,19 @@ def test_fees_charged_beside_fees_modelled() -> None:
     """A venue that charges more than its tier shows it in basis points of the notional."""
     holdings = Holdings()
     fill(holdings, order(qty=D(10)), "e1", "10", "100", fee=D("1.5"))
-    assert holdings.tallies["a"].drift_bps == 5
+    assert holdings.tallies["a"].drift_bps(20) == 5
+
+
+def test_a_tier_that_changed_shows_after_many_that_were_right() -> None:
+    """The last executions count, not a life's average; only so many are kept."""
+    holdings = Holdings()
+    for number in range(500):
+        fill(holdings, order(qty=D(10)), f"e{number}", "10", "100", fee=D(1))
+    tally = holdings.tallies["a"]
+    assert (tally.drift_bps(20), len(tally.recent)) == (0, FEES_KEPT)
+    for number in range(500, 515):
+        fill(holdings, order(qty=D(10)), f"e{number}", "10", "100", fee=D(2))
+    assert (tally.drift_bps(20), tally.drift_bps(FEES_KEPT), tally.charged - tally.modelled) == (D("7.5"), 5, 15)
 
 
 def test_a_bust_undoes_an_execution() -> None:

@@ -162,8 +162,8 @@ def _one_key_for_all(original: Any) -> Any:
 
 
 def _never_alarmed(original: Any) -> Any:
-    def give_up(subject: Any, large: Any, reason: str) -> Any:
-        return original(subject, large, reason)[-1:]
+    def give_up(subject: Any, large: Any, reason: str, around: Any) -> Any:
+        return original(subject, large, reason, around)[-1:]
 
     return give_up
 

@@ -62,6 +62,7 @@ def answers() -> dict[str, Any]:
         },
         "pnl": {
             "equity": "1", "result_today": "0", "unrealised": "0", "fees": {"USDT": "1"}, "fee_drift_bps": {},
+            "fees_charged": {}, "fees_modelled": {}, "opportunities_open": 0,
             "dust": {}, "opportunities": 3, "funnel": {"planned": 3}, "counterfactual": {},
         },
         "scorecard": {
