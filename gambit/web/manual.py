@@ -2,27 +2,66 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, Final
 
 import msgspec
 
+from gambit.access.permissions import SCOPES_OF, Role, Scope
 from gambit.web.openapi import document
-from gambit.web.route import Ask, Reply, Route
+from gambit.web.route import JSON, Ask, Reply, Route
+from gambit.web.samples import Json, described, example, resolved, wanted
 from gambit.web.services import Services
 
 HTML: Final = "text/html; charset=utf-8"
 POLICY: Final = (
     "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-STYLE: Final = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:60rem}"
-    "body{margin:2rem auto;padding:0 1rem}"
-    "h2{margin-top:2.5rem}details{border:1px solid #8884;border-radius:6px;margin:.5rem 0;padding:.4rem .8rem}"
-    "summary{cursor:pointer}code,pre{font-family:ui-monospace,monospace;font-size:13px}pre{overflow:auto}"
-    "summary b{display:inline-block;width:4.5rem}table{border-collapse:collapse}td{padding:.1rem .8rem .1rem 0}"
-)
+STYLE: Final = """
+:root{color-scheme:dark;--bg:#0c1015;--panel:#131920;--raised:#1b232c;--line:#26303b;--text:#dbe2ea;--muted:#93a0ae;
+--good:#4cc36a;--info:#62adff;--warn:#e0ad3d;--bad:#ff6b63}
+@media(prefers-color-scheme:light){:root{color-scheme:light;--bg:#f4f6f8;--panel:#fff;--raised:#eef1f4;--line:#d9dfe5;
+--text:#17202a;--muted:#5b6875;--good:#167a35;--info:#0a63c2;--warn:#8a5a00;--bad:#c0271f}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--bg);color:var(--text);font:14px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
+a{color:var(--info);text-decoration:none}a:hover{text-decoration:underline}
+code,pre{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12.5px}
+pre{margin:6px 0;padding:10px 12px;background:var(--raised);border-radius:6px;overflow:auto;max-height:22rem}
+nav{position:fixed;inset:0 auto 0 0;width:290px;overflow:auto;padding:18px;background:var(--panel);
+border-right:1px solid var(--line)}
+nav h2{font-size:12px;color:var(--muted);margin:16px 0 4px;text-transform:uppercase;letter-spacing:.05em}
+nav a{display:flex;gap:8px;color:var(--text);padding:1px 0;font-size:12.5px;white-space:nowrap;overflow:hidden}
+nav b{width:50px;flex:none;font-size:10.5px;line-height:19px}
+main{margin-left:290px;padding:22px 30px 80px;max-width:1080px}
+h1{margin:0 0 8px;font-size:24px}main>h2{margin:34px 0 8px;font-size:18px;text-transform:capitalize}
+h4{margin:14px 0 4px;font-size:12px;color:var(--muted);font-weight:600}
+p{margin:6px 0}
+details{background:var(--panel);border:1px solid var(--line);border-radius:8px;margin:8px 0}
+summary{cursor:pointer;padding:9px 14px;display:flex;gap:12px;align-items:baseline;flex-wrap:wrap}
+summary small{margin-left:auto;color:var(--muted)}details[open]>summary{border-bottom:1px solid var(--line)}
+details>div{padding:8px 14px 14px;scroll-margin-top:52px}
+b.m{display:inline-block;min-width:60px;text-align:center;border-radius:4px;font-size:11px;line-height:20px;
+background:var(--raised)}
+.GET{color:var(--info)}.POST{color:var(--good)}.PATCH{color:var(--warn)}.DELETE{color:var(--bad)}
+table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:500;color:var(--muted);font-size:12px}
+td,th{padding:4px 12px 4px 0;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+td:first-child{white-space:nowrap}i{color:var(--bad);font-style:normal}.hint{color:var(--muted)}
+@media(max-width:860px){nav{position:static;width:auto;border:0;max-height:40vh}main{margin:0;padding:14px}}
+""".replace("\n", "")
+MEANING: Final = {
+    200: "done", 201: "made", 202: "taken, carried out in a moment", 204: "done, nothing to tell", 304: "unchanged",
+    400: "not HTTP or not JSON", 401: "no token, or none that is good any more", 403: "your role may not, or not now",
+    404: "not there, or somebody else's", 409: "not as things are", 413: "more than 64 KiB",
+    415: "JSON is due, uncompressed", 422: "a field is wrong: `errors` names it",
+    429: "too fast: wait Retry-After seconds", 503: "not healthy or not ready: the body says why",
+}  # fmt: skip
+BEGIN: Final = """GAMBIT=http://127.0.0.1:8787
+TOKEN=$(curl -s $GAMBIT/auth/login -H 'Content-Type: application/json' \\
+  -d '{"email": "ann@desk", "password": "..."}' | python3 -c 'import json, sys
+print(json.load(sys.stdin)["access_token"])')
+curl -s $GAMBIT/status -H "Authorization: Bearer $TOKEN\""""
 
 
 def manual_routes(routes: Sequence[Route], version: str) -> tuple[Route, Route]:
@@ -51,56 +90,182 @@ def manual_routes(routes: Sequence[Route], version: str) -> tuple[Route, Route]:
     return both
 
 
-def rendered(told: dict[str, Any]) -> str:
-    """A page of the document: every operation with its parameters, body, answers and scope."""
-    schemas = told["components"]["schemas"]
+def rendered(told: Json) -> str:
+    """A page of the document: every operation with who may, what it takes, a request to try and what comes back."""
+    schemas, operations = told["components"]["schemas"], list(_operations(told))
+    title = f"{escape(told['info']['title'])} API {escape(told['info']['version'])}"
     parts = [
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(told['info']['title'])} API</title>"
-        f"<meta name='viewport' content='width=device-width'><style>{STYLE}</style></head><body>"
-        f"<h1>gambit API {escape(told['info']['version'])}</h1><p>{escape(told['info']['description'])}</p>"
-        "<p><a href='/openapi.json'>OpenAPI document</a></p>"
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
+        f"<meta name='viewport' content='width=device-width, initial-scale=1'><style>{STYLE}</style></head><body>",
+        _contents(told, operations),
+        f"<main><h1>{title}</h1><p>{_prose(told['info']['description'])}</p>"
+        "<p><a href='/openapi.json'>/openapi.json</a> is this as an OpenAPI 3.1 document, for programs.</p>"
+        f"<h4>To begin with</h4><pre>{escape(BEGIN)}</pre>"
+        "<p class='hint'>Every line to try below takes these two variables. Live updates come by the WebSocket "
+        "<code>/ws/dashboard</code>: the token in the first message, then "
+        '<code>{"op":"subscribe","channels":["arb.signals"]}</code>.</p>',
     ]
     for tag in told["tags"]:
-        parts.append(f"<h2>{escape(tag['name'])}</h2>")
-        parts += [
-            _operation(method, path, operation)
-            for path, methods in told["paths"].items()
-            for method, operation in methods.items()
-            if tag["name"] in operation["tags"]
-        ]
-    parts.append("<h2>types</h2>")
-    parts += [
-        f"<details id='{escape(name)}'><summary><code>{escape(name)}</code> {escape(schema.get('description', ''))}"
-        f"</summary><pre>{_pretty(schema)}</pre></details>"
-        for name, schema in sorted(schemas.items())
-    ]
-    return "".join([*parts, "</body></html>"])
+        parts.append(f"<h2 id='{escape(tag['name'])}'>{escape(tag['name'])}</h2>")
+        parts += [_operation(*one, schemas) for one in operations if tag["name"] in one[2]["tags"]]
+    parts.append("<h2 id='types'>types</h2>")
+    parts += [_type(name, schema) for name, schema in sorted(schemas.items())]
+    return "".join([*parts, "</main></body></html>"])
 
 
-def _operation(method: str, path: str, told: dict[str, Any]) -> str:
-    scope = told.get("x-scope")
-    rows = [("scope", scope or "for everybody")]
-    rows += [
-        (f"{one['in']} {one['name']}" + (" *" if one["required"] else ""), msgspec.json.encode(one["schema"]).decode())
-        for one in told["parameters"]
-    ]
-    body = told.get("requestBody")
-    rows += [("body", _ref(body["content"]))] if body else []
-    rows += [(code, f"{how['description']} {_ref(how.get('content', {}))}") for code, how in told["responses"].items()]
-    cells = "".join(f"<tr><td>{escape(str(name))}</td><td>{escape(text)}</td></tr>" for name, text in rows)
+def _type(name: str, schema: Json) -> str:
     return (
-        f"<details><summary><b>{method.upper()}</b> <code>{escape(path)}</code> {escape(told['summary'])}</summary>"
-        f"<p>{escape(told['description'])}</p><table>{cells}</table></details>"
+        f"<details><summary><code>{escape(name)}</code>"
+        f"<span>{_prose(schema.get('description', ''))}</span></summary><div id='{escape(name)}'>{_fields(schema)}"
+        f"<h4>JSON Schema</h4><pre>{_pretty(schema)}</pre></div></details>"
     )
 
 
-def _ref(content: dict[str, Any]) -> str:
-    found = [how["schema"].get("$ref", "").rpartition("/")[2] for how in content.values()]
-    return ", ".join(one for one in found if one)
+def _operations(told: Json) -> Iterator[tuple[str, str, Json]]:
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
 
 
-def _pretty(schema: dict[str, Any]) -> str:
-    return escape(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode())
+def _contents(told: Json, operations: Sequence[tuple[str, str, Json]]) -> str:
+    parts = ["<nav><a href='/'><strong>gambit</strong></a>"]
+    for tag in told["tags"]:
+        parts.append(f"<h2>{escape(tag['name'])}</h2>")
+        parts += [
+            f"<a href='#{operation['operationId']}'><b class='{method}'>{method}</b>{escape(path)}</a>"
+            for method, path, operation in operations
+            if tag["name"] in operation["tags"]
+        ]
+    return "".join([*parts, "<h2>types</h2><a href='#types'>All types</a></nav>"])
+
+
+def _operation(method: str, path: str, told: Json, schemas: Json) -> str:
+    body = told.get("requestBody", {}).get("content", {}).get(JSON, {}).get("schema")
+    parts = [
+        f"<details><summary><b class='m {method}'>{method}</b><code>{escape(path)}</code>"
+        f"<span>{escape(told['summary'])}</span><small>{escape(_who(told))}</small></summary>"
+        f"<div id='{told['operationId']}'>"
+        f"<p>{_prose(told['description'])}</p><p class='hint'>{escape(_asks(told))}</p>"
+    ]
+    if told["parameters"]:
+        rows = "".join(_parameter(one) for one in told["parameters"])
+        parts.append(f"<h4>Parameters</h4><table><tr><th>name<th>in<th>is<th>default</tr>{rows}</table>")
+    if body is not None:
+        schema = resolved(body, schemas)
+        parts.append(f"<h4>Body, {_named(body)}</h4><p>{_prose(schema.get('description', ''))}</p>{_fields(schema)}")
+    parts.append(f"<h4>Try it</h4><pre>{escape(_curl(method, path, told, body, schemas))}</pre>")
+    parts.append("<h4>Answers</h4><table>")
+    parts += [
+        f"<tr><td>{code}<td>{_prose(_meaning(int(code), how))}<td>{_named_answer(how)}</tr>"
+        for code, how in told["responses"].items()
+    ]
+    return "".join([*parts, "</table>", _good_answer(told, schemas), "</div></details>"])
+
+
+def _who(told: Json) -> str:
+    """The roles that may, least first."""
+    if "x-scope" not in told:
+        return "for everybody"
+    roles = [role.value for role in Role if Scope(told["x-scope"]) in SCOPES_OF[role]]
+    return {3: "everybody logged in", 2: "trader, admin", 1: "admin"}[len(roles)]
+
+
+def _asks(told: Json) -> str:
+    if "x-scope" not in told:
+        return "Wants no token."
+    more = "".join(
+        text
+        for name, text in (
+            ("x-needs-fresh-authentication", " Wants an authentication of the last five minutes."),
+            ("x-needs-second-factor", " Wants a login with a second factor."),
+        )
+        if told[name]
+    )
+    return f"Wants a token or a signed request with the scope {told['x-scope']}.{more}"
+
+
+def _parameter(one: Json) -> str:
+    schema = one["schema"]
+    mark = " <i>*</i>" if one["required"] else ""
+    default = schema.get("default")
+    shown = "" if default in (None, "") else msgspec.json.encode(default).decode()
+    return (
+        f"<tr><td><code>{escape(one['name'])}</code>{mark}<td>{one['in']}<td>{escape(described(schema))}"
+        f"<td><code>{escape(shown)}</code></tr>"
+    )
+
+
+def _fields(schema: Json) -> str:
+    required = set(schema.get("required", ()))
+    rows = [
+        f"<tr><td><code>{escape(name)}</code>{' <i>*</i>' if name in required else ''}<td>{_linked(how)}</tr>"
+        for name, how in schema.get("properties", {}).items()
+    ]
+    return f"<table><tr><th>field<th>is</tr>{''.join(rows)}</table>" if rows else ""
+
+
+def _linked(how: Json) -> str:
+    """A field's type; one of ours leads to its description."""
+    text = escape(described(how))
+    for one in (how, how.get("items") or {}, *how.get("anyOf", ())):
+        name = one.get("$ref", "").rpartition("/")[2]
+        if name:
+            text = text.replace(name, f"<a href='#{name}'>{name}</a>")
+    return text
+
+
+def _curl(method: str, path: str, told: Json, body: Json | None, schemas: Json) -> str:
+    """A request as somebody would type it."""
+    query = "&".join(
+        f"{one['name']}={example(one['schema'], schemas, one['name'])}"
+        for one in told["parameters"]
+        if one["in"] == "query" and (one["required"] or one["name"] == "limit")
+    )
+    for one in told["parameters"]:
+        if one["in"] == "path":
+            path = path.replace("{" + one["name"] + "}", one["name"].upper())
+    words = [f"curl -s -X {method}" if method != "GET" else "curl -s"]
+    words.append(f'"$GAMBIT{path}?{query}"' if query else f"$GAMBIT{path}")
+    if told["security"]:
+        words.append('\\\n  -H "Authorization: Bearer $TOKEN"')
+    if any(one["name"] == "Idempotency-Key" for one in told["parameters"]):
+        words.append('\\\n  -H "Idempotency-Key: $(uuidgen)"')
+    if body is not None:
+        words.append("\\\n  -H 'Content-Type: application/json'")
+        words.append(f"\\\n  -d '{msgspec.json.encode(wanted(body, schemas)).decode()}'")
+    return " ".join(words)
+
+
+def _good_answer(told: Json, schemas: Json) -> str:
+    for code, how in told["responses"].items():
+        schema = how.get("content", {}).get(JSON, {}).get("schema")
+        if code.startswith("2") and schema is not None:
+            name = schema.get("$ref", "").rpartition("/")[2]
+            fields = _fields(schemas[name]) if name else ""
+            return f"<h4>A {code} looks like</h4><pre>{_pretty(example(schema, schemas))}</pre>{fields}"
+    return ""
+
+
+def _meaning(code: int, how: Json) -> str:
+    return MEANING.get(code, str(how["description"]))
+
+
+def _named_answer(how: Json) -> str:
+    return " ".join(_named(one["schema"]) for one in how.get("content", {}).values())
+
+
+def _named(schema: Json) -> str:
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return f"<a href='#{name}'>{name}</a>" if name else escape(described(schema))
+
+
+def _prose(text: str) -> str:
+    """What stands between backquotes is set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def _pretty(value: Any) -> str:
+    return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _policy() -> str:

@@ -1,7 +1,9 @@
 """What is read and what is told through the routes, over a table of methods that remembers its calls."""
 
+import re
 from typing import Any
 
+import msgspec
 import pytest
 from openapi_spec_validator import validate
 
@@ -12,7 +14,9 @@ from gambit.surface.views import OpportunityView
 from gambit.web.desk import OrderView, PlanView
 from gambit.web.openapi import document
 from gambit.web.people import UserView
+from gambit.web.route import Route
 from gambit.web.routes import ROUTES
+from gambit.web.samples import wanted
 from tests.web.answers import BOOK, ORDER, answers
 from tests.web.rig import rig
 
@@ -49,8 +53,20 @@ async def test_the_manual_is_a_page_without_a_script():
         assert page.status == 200
         assert [route.path for route in ROUTES if route.path.encode() not in page.raw] == []
         assert b"<script" not in page.raw
+        assert page.raw.count(b"curl -s ") >= len(ROUTES)
+        ids = re.findall(rb" id='([^']+)'", page.raw)
+        assert (len(ids), set(re.findall(rb"href='#([^']+)'", page.raw)) - set(ids)) == (len(set(ids)), set())
         assert "script-src" not in page.headers["Content-Security-Policy"]
         assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=lambda one: one.named)
+def test_the_manuals_examples_can_be_sent(route: Route):
+    """The body that it shows is one that the route takes."""
+    told = document(ROUTES, "1")
+    schema = told["paths"][route.path][route.method.lower()]["requestBody"]["content"]["application/json"]["schema"]
+    assert route.body is not None
+    msgspec.convert(wanted(schema, told["components"]["schemas"]), route.body)
 
 
 @pytest.mark.parametrize(
