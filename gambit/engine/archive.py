@@ -125,7 +125,7 @@ class Archive:
     def unpacked(packed: Packed) -> "Archive":
         """The archive of a snapshot."""
         archive = Archive()
-        archive._pages, archive._young = packed.pages, packed.young
+        archive._pages, archive._young = list(packed.pages), list(packed.young)
         archive._slots = {number: bytearray(slots) for number, slots in packed.slots.items()}
         archive._recalled = set(packed.recalled)
         return archive

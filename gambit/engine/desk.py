@@ -36,6 +36,7 @@ from gambit.engine.reconciliation import (
     is_ours,
     may_be_ours,
     missing_verdict,
+    named,
     nonsense,
     origin,
 )
@@ -469,6 +470,7 @@ class Desk:
                     venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, reason=BY_HISTORY, account=fact.account
                 )
             )
+        fact = named(fact, self.standing)
         owner = self.standing.owner(fact)
         if owner is None and may_be_ours(fact, self.standing):
             return  # it is listed again once that order is found, or proven absent

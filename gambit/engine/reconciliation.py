@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from gambit.commands import KeyParts, key_parts, order_id, plan_id
 from gambit.engine.conditions import Conditions
 from gambit.engine.limits import SECOND_NS, Execution, Limits
@@ -138,6 +140,19 @@ def after_balances(fact: BalanceRead, standing: Standing) -> Iterator[BalanceCor
 def is_ours(fact: ForeignOrderSeen, standing: Standing) -> bool:
     """Whether an order on the account is one that we intended."""
     return standing.knows(fact.client_id)
+
+
+def named(fact: Filled, standing: Standing) -> Filled:
+    """An execution that names no key, with that of the order at hand whose venue id it names: who lists executions by
+    venue ids only does so after a restart too, when nobody but the journal knows whose they were."""
+    if fact.key or not fact.venue_order_id:
+        return fact
+    market = fact.venue, fact.symbol, fact.side
+    for key, order in standing.state.orders.items():
+        intent = order.intent
+        if order.venue_order_id == fact.venue_order_id and (intent.venue, intent.symbol, intent.side) == market:
+            return msgspec.structs.replace(fact, key=key)
+    return fact
 
 
 def may_be_ours(fact: Filled, standing: Standing) -> bool:

@@ -339,8 +339,26 @@ def test_f02_an_execution_without_a_key_waits_for_the_order_it_may_be_of() -> No
     talk.tell(Acked(key=buy.key, venue=buy.venue, venue_order_id="v9"))
     talk.tell(replace_struct(nameless, key=buy.key))
     assert talk.status(buy) == "filled"
-    talk.tell(replace_struct(nameless, exec_id="x2"))  # nobody is waited for any more
+    talk.tell(replace_struct(nameless, exec_id="x2", venue_order_id="v10"))  # nobody is waited for any more
     assert talk.notices() == ["foreign_fill"]
+    talk.replayed()
+
+
+def test_an_execution_that_names_the_venues_id_alone_finds_its_order() -> None:
+    """Who lists executions by venue ids does so after a restart, when no line remembers whose they were (F23)."""
+    talk = Talk()
+    buy, _ = talk.trade()
+    half = fill(buy, "x1", "1")
+    talk.tell(Acked(key=buy.key, venue=buy.venue, venue_order_id="v9"))
+    talk.tell(half)
+    talk.tell(Cancelled(key=buy.key, venue=buy.venue, cum_qty=D(1), cause="ioc"))
+    assert talk.status(buy) == "canceled"
+    late = replace_struct(half, exec_id="x2", key="", venue_order_id="v9")
+    talk.tell(replace_struct(late, side="sell"))  # another side is another order, whatever it is called
+    assert talk.desk.standing.order(buy.key).filled_qty == 1
+    talk.tell(replace_struct(late, exec_id="x3"))
+    assert talk.desk.standing.order(buy.key).filled_qty == 2
+    assert talk.notices()[-1] == "late_fill"
     talk.replayed()
 
 

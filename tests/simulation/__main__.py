@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from tests.simulation.coverage import coverage, gaps
 from tests.simulation.episodes import Outcome, cause, play, shrunk
 from tests.simulation.household import Household
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, TASK_MUTANTS
 from tests.simulation.shell import Large, Shell
 
 SMALL, LARGE, TWICE, PLANTED = 2000, 100, 50, 80  # episodes; the last: in which a planted bug has to show
@@ -51,7 +51,8 @@ def whole() -> int:
     missed = gaps(outcomes)
     print(f"not reached: {missed or 'nothing'}")
     survivors = mutants(range(PLANTED), to_the_end=False)
-    print(f"planted bugs caught: {len(MUTANTS) - len(survivors)} of {len(MUTANTS)}")
+    planted = len(MUTANTS) + len(TASK_MUTANTS)
+    print(f"planted bugs caught: {planted - len(survivors)} of {planted}")
     print(f"processor time: {time.process_time():.0f} s")
     return 1 if bad or worse or missed or survivors else 0
 
@@ -64,7 +65,7 @@ def campaign(seeds: Iterable[int], again: Iterable[int], world: type[Shell]) -> 
     for seed in seeds:
         outcomes.append(first := play(seed, world=world))
         if first.broken:
-            print(first.broken)
+            print(first.broken, flush=True)
         if seed in twice:
             second = play(seed, world=world)
             if (first.trace, first.digest) != (second.trace, second.digest):
@@ -82,13 +83,13 @@ def campaign(seeds: Iterable[int], again: Iterable[int], world: type[Shell]) -> 
 def mutants(seeds: range, *, to_the_end: bool) -> list[str]:
     """Every planted bug against the seeds, until it is caught or to the end; the names of those that were not."""
     survivors = []
-    for name, mutant in MUTANTS.items():
+    for name, mutant in (MUTANTS | TASK_MUTANTS).items():
         caught = Counter[str]()
         first, played = None, 0
         with mutant():
             for seed in seeds:
                 played += 1
-                outcome = play(seed)
+                outcome = play(seed, world=Household if name in TASK_MUTANTS else Shell)
                 if outcome.broken:
                     caught[cause(outcome)] += 1
                     first = seed if first is None else first

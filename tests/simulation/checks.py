@@ -23,7 +23,8 @@ from gambit.events.orders import (
     ScopeHalted,
     Unhedged,
 )
-from tests.simulation.exchange import WINDOW_NS
+from tests.simulation.conduct import Conduct
+from tests.simulation.exchange import SECOND, WINDOW_NS
 
 if TYPE_CHECKING:
     from tests.simulation.shell import Shell
@@ -57,6 +58,7 @@ class Checks:
         self.sent_ns: dict[str, int] = {}
         self.lost_keys: set[str] = set()  # intents that went with the power; to be adopted
         self.alarms = 0
+        self.conduct = Conduct(self)
         self._digest: str | None = None
         self._count = 0
 
@@ -69,6 +71,7 @@ class Checks:
 
     def journalled(self, fact: Any) -> None:
         """I04, I05: every move is an edge, and continues where the order was."""
+        self.conduct.journalled(fact)
         if isinstance(fact, OrderIntended):
             self.need(fact.key not in self.statuses, "I01", f"{fact.key} is intended twice")
             self.edges["created", "stored", "planned"] += 1  # an intent states the three in one
@@ -144,7 +147,7 @@ class Checks:
             listed = exchange.orders.get(key)
             if listed is not None and listed.state == "open":
                 open_qty[key] = listed.intent.qty - listed.filled_qty
-            elif listed or exchange.requests[key] or self.shell.now_ns > self.sent_ns[key] + WINDOW_NS:
+            elif listed or exchange.requests[key] or self.shell.now_ns > self.sent_ns[key] + WINDOW_NS + SECOND:
                 del self.undecided[key]  # over, refused, or too late to be accepted
             else:
                 open_qty[key] = intent.qty
@@ -161,7 +164,7 @@ class Checks:
             worst += qty * self.travelling[key].price
             order = live.get(key)
             self.need(order is not None and order.open_qty >= qty, "I07", f"{key} may fill {qty} and is not counted")
-        limit = D(10_000)
+        limit = shell.desk.limits.max_in_flight_notional + D(4000)  # and what closes imbalances
         self.need(worst <= limit, "I07", f"{worst} in flight")
         if live:
             self.need(exposure(tuple(live.values()), shell.marks())[0] <= 2 * limit, "I07", "exposure runs away")
@@ -208,6 +211,7 @@ class Checks:
         before = set(self.statuses)
         self.statuses.clear()
         self.filled.clear()
+        self.conduct.rewound()
         for _, kind, body in self.shell.journal:
             if kind.startswith(("order.", "execution.")) and kind != "order.foreign":
                 self.journalled(read(kind, body))
@@ -252,7 +256,9 @@ class Checks:
         self.need(abs(true_net + told - left) <= dust, "I06", f"{true_net} naked, {left} alarmed, {told} forgotten")
         self.need(not forgotten or "balance_difference" in shell.notices, "I06", "a lost bust without an alarm")
         self.need(not positions or self.alarms > 0, "I06", "a position without an alarm")
-        self.need(not positions or f"symbol:{'BTC-USDT'}" in state.trading.scopes, "I06", "a position without a halt")
+        is_let_go = any(kind == "scope.released" for _, kind, _ in shell.journal)
+        is_halted = "symbol:BTC-USDT" in state.trading.scopes or is_let_go  # Conduct saw the halt when it ended
+        self.need(not positions or is_halted, "I06", "a position without a halt")
         self.need(state.funnel.is_whole and not state.funnel.open, "funnel", state.funnel.open)
         unsettled = set(standing.unsettled) - {key for key, _ in self.lost_busts()}
         self.need(not unsettled, "I03", f"not reconciled: {sorted(unsettled)}")

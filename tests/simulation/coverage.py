@@ -21,6 +21,19 @@ BRANCHES = (
     "dust out", "symbol halted",
 )  # fmt: skip
 COMMANDS = ("PlaceOrder", "CancelOrder", "QueryOrder", "QueryFills", "QueryBalances")
+# The fault verbs of the catalogue, and what they are called here, where there are facts instead of bytes.
+VERBS: dict[str, tuple[str, ...]] = {
+    "delay": ("slow event", "late reply"), "hold": ("hold create",), "drop_request": ("drop PlaceOrder",),
+    "drop_reply": ("drop reply", "drop amend reply"), "http": ("status unknown",), "close_after_read": ("drop reply",),
+    "dup": ("duplicate",), "reorder": ("slow event", "over before it began", "sent noted late"),
+    "partial": ("partial", "empty"), "reject": ("reject", "refused after all", "refused in error"),
+    "late_fill": ("late fill", "fill after refusal"), "bust": ("bust",), "overfill": ("overfill",),
+    "strip_id": ("stripped",), "gap": ("book out of step",), "checksum": ("book out of step",),
+    "freeze": ("frozen book",), "cross": ("crossed book",), "poison": ("poison", "wrong fill"), "burst": ("burst",),
+    "disconnect": ("stream cut", "reconnect"), "half_open": ("private stream dead",), "refuse": ("circuit open",),
+    "expire_session": ("private stream dead",), "limit": ("circuit open",), "filters": ("other filters",),
+    "status": ("closed",), "fee": ("dearer",), "clock": ("clock off",), "maintenance": ("closed",),
+}  # fmt: skip
 
 
 def table() -> set[Edge]:
@@ -30,7 +43,7 @@ def table() -> set[Edge]:
 
 def sites() -> set[str]:
     """Every fault that the simulation has, read off its sources."""
-    text = "".join((Path(__file__).parent / name).read_text() for name in ("shell.py", "exchange.py"))
+    text = "".join((Path(__file__).parent / name).read_text() for name in ("shell.py", "exchange.py", "trouble.py"))
     found = re.findall(r'tape\.fault\("([^"]+)"\)', text) + re.findall(r'\("([^"]+)", self\.\w+\)', text)
     return set(found) | {f"drop {name}" for name in COMMANDS}
 
@@ -42,6 +55,8 @@ def coverage(outcomes: Sequence[Outcome]) -> Iterator[str]:
     branches = sum((outcome.branches for outcome in outcomes), Counter[str]())
     kinds = sites()
     yield f"faults fired: {len(kinds & set(fired))} of {len(kinds)} kinds: {dict(sorted(fired.items()))}"
+    verbs = [verb for verb, names in VERBS.items() if any(fired[name] for name in names)]
+    yield f"fault verbs fired: {len(verbs)} of {len(VERBS)}"
     yield f"faults that never fired: {sorted(kinds - set(fired)) or 'none'}"
     every = table()
     walked = every & set(edges)

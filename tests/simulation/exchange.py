@@ -76,32 +76,55 @@ class Exchange:
         self._view: BookView | None = None  # made when somebody looks
         self._levels: dict[str, tuple[Level, ...]] = {}
         self._serial = 0
+        self.tick = TICK
+        self.dearer_bps = ZERO  # charged beyond the tier
+        self.closed_until_ns = 0  # takes no orders
+        self.deaf_until_ns = 0  # tells nothing unasked
+        self.offset_ns = 0  # its clock before ours
+        self._bad = ""  # what is wrong with its book as it is told
+        self._bad_until_ns = 0
 
     # ---- the market ----
 
     def wander(self, now_ns: int, fair: Decimal) -> None:
         """A new book around a price that strays from the fair one."""
+        if now_ns >= self._bad_until_ns:
+            self._bad = ""
         stray = D(self.tape.between(f"{self.name} stray", -35, 35)) / 100
         self.mid = fair + stray
         self.seq += 1
         self.taken.clear()
         self.show(now_ns)
 
+    def spoil(self, how: str, until_ns: int) -> None:
+        """From now on the book is told wrongly: frozen, unsynced or crossed."""
+        if self.view is not None:  # a frozen one stays this
+            self._bad, self._bad_until_ns = how, until_ns
+            self._view = self._view if how == "frozen" else None
+
     def show(self, now_ns: int) -> None:
         """The book changed."""
-        self.shown_ns = now_ns
-        self._view = None
         self._levels.clear()
+        if self._bad != "frozen":
+            self.shown_ns = now_ns
+            self._view = None
 
     @property
     def view(self) -> BookView | None:
         """The book as it is told; None before there is one."""
         if self._view is None and self.shown_ns:
+            bids, asks = self.levels("sell"), self.levels("buy")
+            if self._bad == "crossed":
+                bids, asks = asks, bids
             self._view = BookView(
-                venue=self.name, symbol="BTC-USDT", is_synced=True, updated_ns=self.shown_ns, seq=self.seq,
-                bids=self.levels("sell"), asks=self.levels("buy"),
+                venue=self.name, symbol="BTC-USDT", is_synced=self._bad != "unsynced", updated_ns=self.shown_ns,
+                seq=self.seq, bids=bids, asks=asks,
             )  # fmt: skip
         return self._view
+
+    def is_closed(self, now_ns: int) -> bool:
+        """Maintenance, or cancels only."""
+        return now_ns < self.closed_until_ns
 
     def levels(self, side: str) -> tuple[Level, ...]:
         """What an order of a side meets, best first."""
@@ -143,8 +166,10 @@ class Exchange:
     def _create(self, intent: OrderIntended, sent_ns: int, now_ns: int) -> list[OrderFact]:
         key = intent.key
         self.requests[key] += 1
-        if now_ns > sent_ns + WINDOW_NS:
+        if now_ns + self.offset_ns > sent_ns + WINDOW_NS:
             return [Rejected(key=key, venue=self.name, code="stale")]
+        if self.is_closed(now_ns) or intent.price % self.tick:
+            return [Rejected(key=key, venue=self.name, code="closed" if self.is_closed(now_ns) else "filters")]
         if key in self.orders and self.orders[key].state == "open":
             return [Rejected(key=key, venue=self.name, code="duplicate")]
         self._serial += 1
@@ -220,16 +245,16 @@ class Exchange:
         intent = listed.intent
         exec_id = f"{self.name}-x{len(self.executed_ns) + 1}"
         is_base = self.fee_in_base and intent.side == "buy"
-        fee = qty * self.fee_bps / 10_000 if is_base else qty * price * self.fee_bps / 10_000
+        fee = (qty if is_base else qty * price) * (self.fee_bps + self.dearer_bps) / 10_000
         fill = Filled(
             key=intent.key, venue=self.name, symbol=intent.symbol, side=intent.side, exec_id=exec_id, qty=qty,
-            price=price, fee=fee, fee_asset="BTC" if is_base else "USDT", exec_ns=now_ns,
+            price=price, fee=fee, fee_asset="BTC" if is_base else "USDT", exec_ns=now_ns + self.offset_ns,
             venue_order_id=listed.venue_order_id,
         )  # fmt: skip
         listed.filled_qty += qty
         listed.fills.append(fill)
         self.executions[exec_id] = fill
-        self.executed_ns[exec_id] = now_ns
+        self.executed_ns[exec_id] = now_ns + self.offset_ns
         self._book(fill, 1)
         return fill
 

@@ -6,12 +6,14 @@ steps of any task. A kill loses what the writer did not have yet; a power cut al
 """
 
 import contextvars
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gambit.commands import Command, Notify, PlaceOrder
-from gambit.engine.desk import Decision
+from gambit.engine.desk import Decision, Desk
 from gambit.engine.plan import Opportunity
+from gambit.engine.standing import Snapshot, Standing
 from gambit.engine.trading_state import Trading
 from gambit.events import Fact, read, written
 from gambit.events.operation import DaemonStarted, TradingStateChanged
@@ -19,8 +21,8 @@ from gambit.events.orders import OrderIntended, Sent, Unsent
 from gambit.runtime.dealing import Dealing
 from gambit.runtime.snapshots import Found
 from tests.simulation.checks import Broken
-from tests.simulation.exchange import MS, SECOND, WINDOW_NS
-from tests.simulation.shell import START_NS, Crash, Shell
+from tests.simulation.exchange import MS, SECOND, WINDOW_NS, Exchange
+from tests.simulation.shell import LIMITS, RULES, START_NS, Crash, Shell
 from tests.simulation.simloop import LIFE, SimLoop
 
 STEPS_A_LIFE = (3, 500)  # before a life ends, while there are faults
@@ -177,6 +179,8 @@ class Household(Shell):
         self.steps_left = 0
         self.forgotten: set[str] = set()  # orders that left and went with the power, where that may be
         self.dealing: Dealing | None = None
+        self.snapshot: tuple[int, Snapshot] | None = None  # records in it
+        self.starts: Counter[str] = Counter()
 
     # ---- Clock ----
 
@@ -198,6 +202,8 @@ class Household(Shell):
         self.at(self.loop.now_ns, self.boot)
         self.at(self.fire_ns, self.heal)
         self.at(self.end_ns, self.loop.stop)
+        self.at(self.loop.now_ns + 3 * SECOND, self.let_go)
+        self.at(self.loop.now_ns + SECOND, self.take_snapshot)
         if self.tape.fault("operator halts"):
             self.at(self.loop.now_ns + self.tape.between("halts", 500, 9000) * MS, self.operator)
         try:
@@ -243,18 +249,32 @@ class Household(Shell):
         self.incarnation += 1
         self.booted_ns = self.loop.now_ns
         self.steps_left = self.tape.between("steps of a life", *STEPS_A_LIFE)
-        self.desk = self.fresh()
         self.disk = Disk(self)
-        self.inside(self._boot)
+        after, standing = self.found()
+        self.desk = Desk(RULES, LIMITS, standing)
+        self.starts["from a snapshot" if after else "from the first record"] += 1
+        self.inside(self._boot, after)
 
-    def _boot(self) -> None:
+    def take_snapshot(self) -> None:
+        """Between two turns of the daemon, as its keeper does."""
+        if self.is_up and self.now_ns < self.fire_ns:
+            self.snapshot = len(self.journal), self.desk.standing.snapshot()
+        self.at(self.now_ns + self.tape.between("next snapshot", 200, 3000) * MS, self.take_snapshot)
+
+    def found(self) -> tuple[int, Standing]:
+        """What a start goes on from: the last snapshot where the journal has all of its records, else nothing."""
+        if self.snapshot is None or self.snapshot[0] > len(self.journal):
+            return 0, Standing(keep=self.keep)
+        return self.snapshot[0], Standing.restored(self.snapshot[1], self.keep)
+
+    def _boot(self, after: int) -> None:
         disk = self.disk
         self.dealing = dealing = Dealing(
             self.desk, _Clock(self), disk, disk.append, disk.append_now, lambda: self,  # type: ignore[arg-type]
             durability=self.durability, notify=self.notice, on_state=self.state_changed, on_defect=self.defect,
             fresh=lambda: Found(self.fresh().standing, 0),
         )  # fmt: skip
-        dealing.replay()
+        dealing.replay(after)
         self.checks.booted()
         self.epoch += 1
         dealing.begin(DaemonStarted(version="t", pid=1, epoch=self.epoch, mode="paper", config_hash=""))
@@ -328,6 +348,12 @@ class Household(Shell):
             for order in exchange.listing():
                 self.deliver(incarnation, order)
         self.at(self.loop.now_ns + self.tape.between("reconcile", 500, 15_000) * MS, self.reconcile, incarnation)
+
+    def reconnected(self, exchange: Exchange) -> None:
+        if self.is_up:
+            self.inside(lambda: self.the_dealing.reconcile(exchange.name))
+            for order in exchange.listing():
+                self.deliver(self.incarnation, order)
 
     def heal(self) -> None:
         self.tape.is_healed = True

@@ -1,19 +1,26 @@
 """Planted bugs, each the brother of one that cost somebody money; the simulation has to catch every one."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
+import msgspec
+
 from gambit.commands import PlaceOrder
-from gambit.engine import archive, desk, order, reconciliation, standing, trade
+from gambit.engine import archive, desk, hedge, order, plan, reconciliation, risk, standing, trade
+from gambit.engine.conditions import BookView
 from gambit.engine.order import On, Order, Status
-from gambit.events.orders import AbsentProven, OutcomeUnknown, PlanClosed, Rejected
+from gambit.engine.trading_state import Trading
+from gambit.events.orders import AbsentProven, DustMoved, OutcomeUnknown, PlanClosed, Rejected
+from gambit.runtime.dealing import Dealing
 from tests.simulation import shell
+from tests.simulation.household import Disk
 
 D = Decimal
-Mutant = Callable[[], AbstractContextManager[None]]
+Mutant = Callable[[], AbstractContextManager[Any]]
 
 
 def replaced(owner: Any, name: str, change: Callable[[Any], Any]) -> Mutant:
@@ -177,6 +184,115 @@ def _handlers(kind: type, change: Callable[[Any], Any]) -> Mutant:
     return planted
 
 
+def _sends_again_at_a_start(original: Any) -> Any:
+    def boot(self: Any) -> None:
+        was_up = self.is_up
+        original(self)
+        for subject in list(self.desk.standing.live.values()) if not was_up else ():
+            self.send(PlaceOrder(subject.intent))
+
+    return boot
+
+
+def _wrong_side(original: Any) -> Any:
+    def hedge(found: Any, attempt: int, refused: Any, around: Any) -> Any:
+        return original(dataclasses.replace(found, qty=-found.qty), attempt, refused, around)
+
+    return hedge
+
+
+def _rounded_up(original: Any) -> Any:
+    del original
+    return plan.ceiling
+
+
+def _not_rounded(original: Any) -> Any:
+    del original
+    return lambda value, step: value
+
+
+def _no_dust_book(original: Any) -> Any:
+    def balance(subject: Any, around: Any) -> Any:
+        return [fact for fact in original(subject, around) if not isinstance(fact, DustMoved)]
+
+    return balance
+
+
+def _nothing(original: Any) -> Any:
+    del original
+    return lambda *args: []
+
+
+def _gate(name: str) -> Mutant:
+    """A gate that lets everything through."""
+
+    @contextmanager
+    def planted() -> Iterator[None]:
+        original = getattr(risk, name)
+
+        def open_gate(case: Any) -> Any:
+            return msgspec.structs.replace(original(case), ok=True)
+
+        with patch.object(risk, "GATES", tuple(open_gate if gate is original else gate for gate in risk.GATES)):
+            yield
+
+    return planted
+
+
+def _no_collar(original: Any) -> Any:
+    def on(found: Any, attempt: int, book: Any, venue: Any, instrument: Any, around: Any) -> Any:
+        wide = dataclasses.replace(around.rules, collar_bps=D(900), loss_budget_bps=D(900))
+        return original(found, attempt, book, venue, instrument, dataclasses.replace(around, rules=wide))
+
+    return on
+
+
+def _halt_is_forgotten(original: Any) -> Any:
+    def begin(self: Any, started: Any, conditions: Any, now_ns: int) -> Any:
+        self.standing.state.trading.state = Trading.ACTIVE
+        return original(self, started, conditions, now_ns)
+
+    return begin
+
+
+def _nameless_is_foreign(original: Any) -> Any:
+    del original
+    return lambda fact, where: fact
+
+
+def _retries_anything(original: Any) -> Any:
+    def compensation(subject: Any, one: Any, route: Any, around: Any) -> Any:
+        facts = original(subject, one, route, around)
+        return [msgspec.structs.replace(fact, retry_of=subject.keys[0]) for fact in facts]
+
+    return compensation
+
+
+async def _at_once(self: Any, seq: int) -> None:
+    """A wait that does not wait."""
+
+
+def _before_it_is_written() -> AbstractContextManager[Any]:
+    return patch.multiple(
+        Disk,
+        append_now=lambda self, fact, ts_ns: self.append(fact, ts_ns),
+        until_written=_at_once,
+        until_synced=_at_once,
+    )
+
+
+def _before_it_is_synced() -> AbstractContextManager[Any]:
+    return patch.object(Disk, "until_synced", Disk.until_written)
+
+
+def _does_not_ask_again(original: Any) -> Any:
+    def hand_over(self: Any, command: Any) -> Any:
+        with patch.object(self.desk, "may_send", lambda intent, now_ns: None):
+            return original(self, command)
+
+    return hand_over
+
+
 MUTANTS: dict[str, Mutant] = {
     "a timeout counts as failed": replaced(desk, "unknown", _timeout_is_failed),
     "not found once counts as gone": replaced(desk, "missing_verdict", _missing_once_is_gone),
@@ -198,5 +314,29 @@ MUTANTS: dict[str, Mutant] = {
     "what is packed stays packed": replaced(standing.Standing, "_recall", _packed_for_good),
     "packed executions are forgotten": replaced(archive.Archive, "place_of_execution", _packed_is_forgotten),
     "giving up is silent": replaced(trade, "_give_up", _never_alarmed),
+    "a start sends again what was under way": replaced(shell.Shell, "boot", _sends_again_at_a_start),
+    "compensation goes the wrong way": replaced(trade, "hedge", _wrong_side),
+    "a compensation is rounded up to the lot": replaced(hedge, "floor", _rounded_up),
+    "entries are not rounded": replaced(plan, "floor", _not_rounded),
+    "dust is not booked": replaced(trade, "_balance", _no_dust_book),
+    "a compensation knows no collar": replaced(hedge, "_on", _no_collar),
+    "the naked-exposure budget is ignored": replaced(trade, "_naked", lambda _: lambda subject, around: D(0)),
+    "compensation never ends": replaced(trade, "_exhausted", lambda _: lambda subject, around: ""),
+    "anything may be retried": replaced(trade, "_compensation", _retries_anything),
+    "balances in flight are not reserved": replaced(risk, "reserved", lambda _: lambda orders: {}),
+    "what is in flight is not limited": _gate("_max_in_flight"),
+    "books are not looked at": replaced(BookView, "is_usable", lambda _: lambda self, now_ns, age_ns: True),
+    "closed venues are traded on": _gate("_venue_health"),
+    "a venue may charge what it likes": replaced(desk, "drifted_venues", _nothing),
+    "another daemon is nobody's business": replaced(desk.Desk, "_rival", _nothing),
+    "a halt ends with the process": replaced(desk.Desk, "begin", _halt_is_forgotten),
+    "an execution without our name is foreign": replaced(desk, "named", _nameless_is_foreign),
 }
 assert reconciliation.missing_verdict is desk.missing_verdict
+
+# Those of the shell around the desk: what coroutines do that wait.
+TASK_MUTANTS: dict[str, Mutant] = {
+    "an order leaves before its intent is written": _before_it_is_written,
+    "an order leaves before its intent is synced": _before_it_is_synced,
+    "the switch is not asked again after a wait": replaced(Dealing, "_hand_over", _does_not_ask_again),
+}

@@ -39,8 +39,9 @@ from gambit.events.orders import (
 )
 from gambit.model import Instrument
 from tests.simulation.checks import Checks
-from tests.simulation.exchange import LOT, MS, SECOND, TICK, WINDOW_NS, Exchange, Listed
+from tests.simulation.exchange import LOT, MS, SECOND, WINDOW_NS, Exchange, Listed
 from tests.simulation.tape import Tape
+from tests.simulation.trouble import TICKS, garbled, stripped, trouble
 
 D = Decimal
 SYMBOL = "BTC-USDT"
@@ -49,17 +50,21 @@ BOOK_NS = 100 * MS
 HOW_SOON_MS = (2, 30, 300, 2000, 12_000)  # from what a venue says to the opposite of it
 RULES = Execution(
     key_prefix="gt", max_notional=D(1500), max_slippage_bps=D(20), flat_deadline_ns=8 * SECOND, collar_bps=D(60),
-    collar_widen_bps=D(60), loss_budget_bps=D(300), answer_timeout_ns=1 * SECOND,
+    collar_widen_bps=D(60), loss_budget_bps=D(300), answer_timeout_ns=1 * SECOND, naked_budget_quote_s=D(8000),
 )  # fmt: skip
 LIMITS = Limits(
     trades_per_day=0, trades_per_hour=0, min_liquidity=D(0), duplicate_window_ns=0, plans_per_second=1000,
     max_price_move_bps=D(1000), max_order_notional=D(2000), max_symbol_notional=D(8000), max_venue_notional=D(8000),
-    max_in_flight_notional=D(10_000), max_imbalance_quote=D(20_000),
+    max_in_flight_notional=D(6_000), max_imbalance_quote=D(20_000),
+    fee_drift_fills=6,
 )  # fmt: skip
 KEEPS = (KEEP, Keep(0, 0), Keep(2 * SECOND, 1000), Keep(3600 * SECOND, 2))  # settled episodes at hand, by seed
-INSTRUMENT = Instrument(
-    symbol=SYMBOL, spelling=SYMBOL, base="BTC", quote="USDT", tick=TICK, lot=LOT, min_qty=LOT, min_notional=D(10)
-)
+INSTRUMENTS = {
+    tick: Instrument(
+        symbol=SYMBOL, spelling=SYMBOL, base="BTC", quote="USDT", tick=tick, lot=LOT, min_qty=LOT, min_notional=D(10)
+    )
+    for tick in TICKS
+}
 
 
 VENUES = (("a", 2), ("b", 3), ("c", 1), ("d", 2), ("e", 3), ("f", 1))  # with their fees; a large episode has all
@@ -79,6 +84,8 @@ class Shell:
         self.now_ns = START_NS
         self.fire_ns, self.end_ns = START_NS + fire_s * SECOND, START_NS + (fire_s + heal_s) * SECOND
         self.exchanges = {name: Exchange(name, self.tape, D(fee), name in "be") for name, fee in self.venues}
+        for exchange in self.exchanges.values() if seed % 4 == 3 else ():
+            exchange.balances = {"USDT": D(2500), "BTC": D(25)}  # not enough for much at once
         self.journal: list[tuple[int, str, bytes]] = []
         self.journalled_keys: set[str] = set()
         self.queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -115,10 +122,13 @@ class Shell:
         return self.books(symbol)
 
     def venue(self, name: str) -> VenueView | None:
-        return VenueView(name=name, taker_fee_bps=self.exchanges[name].fee_bps, latency_ns=20 * MS, window_ns=WINDOW_NS)
+        return VenueView(
+            name=name, taker_fee_bps=self.exchanges[name].fee_bps, latency_ns=20 * MS, window_ns=WINDOW_NS,
+            can_trade=not self.exchanges[name].is_closed(self.now_ns),
+        )  # fmt: skip
 
     def instrument(self, venue: str, symbol: str) -> Instrument | None:
-        return INSTRUMENT if symbol == SYMBOL else None
+        return INSTRUMENTS[self.exchanges[venue].tick] if symbol == SYMBOL else None
 
     def marks(self) -> Mapping[str, Decimal]:
         return {"USDT": D(1), "BTC": self.fair}
@@ -134,6 +144,7 @@ class Shell:
         self.at(self.now_ns, self.wander)
         self.at(self.now_ns, self.boot)
         self.at(self.fire_ns, self.heal)
+        self.at(self.now_ns + 3 * SECOND, self.let_go)
         if self.tape.fault("operator halts"):
             self.at(self.now_ns + self.tape.between("halts", 500, 9000) * MS, self.operator)
         while self.queue and self.queue[0][0] <= self.end_ns:
@@ -152,6 +163,8 @@ class Shell:
         self.fair += D(self.tape.between("fair", -4, 4)) / 100
         for exchange in self.exchanges.values():
             exchange.wander(self.now_ns, self.fair)
+            if self.now_ns < self.fire_ns and exchange.seq % 10 == 0:
+                trouble(self, exchange)
         step_ns = BOOK_NS if self.now_ns < self.fire_ns + 20 * SECOND else 10 * BOOK_NS
         self.at(self.now_ns + step_ns, self.wander)
         if self.is_up and self.now_ns < self.fire_ns:
@@ -170,13 +183,18 @@ class Shell:
                     best = gain, buy.name, sell.name
         if best is None or best[0] < D("0.20"):
             return
+        for _ in range(6 if self.tape.fault("burst") else 1):
+            if self.is_up:
+                self.offer(self.opportunity(best[1], best[2]))
+
+    def opportunity(self, buy: str, sell: str) -> Opportunity:
+        """One more."""
         self.opportunities += 1
-        seen = Opportunity(
+        return Opportunity(
             opp_id=f"o{self.opportunities}", raw_signal_id=f"r{self.opportunities // 2}", symbol=SYMBOL,
-            symbol_buy=SYMBOL, symbol_sell=SYMBOL, venue_buy=best[1], venue_sell=best[2], recv_ns=self.now_ns,
+            symbol_buy=SYMBOL, symbol_sell=SYMBOL, venue_buy=buy, venue_sell=sell, recv_ns=self.now_ns,
             ttl_ns=10 * SECOND, net_bps=D(20),
         )  # fmt: skip
-        self.offer(seen)
 
     def offer(self, seen: Opportunity) -> None:
         self.carry_out(self.desk.consider(seen, self, self.now_ns))
@@ -204,6 +222,7 @@ class Shell:
         self.epoch += 1
         started = DaemonStarted(version="t", pid=1, epoch=self.epoch, mode="paper", config_hash="")
         self.carry_out(self.desk.begin(started, self, self.now_ns))
+        self.checks.conduct.started()
         for exchange in self.exchanges.values():
             self.send(QueryBalances(venue=exchange.name, query_id=0))
             for order in exchange.listing():
@@ -246,6 +265,13 @@ class Shell:
                 self.deliver(incarnation, order)
         self.at(self.now_ns + self.tape.between("reconcile", 500, 15_000) * MS, self.reconcile, incarnation)
 
+    def reconnected(self, exchange: Exchange) -> None:
+        """A private stream is back: what was missed is asked for."""
+        if self.is_up:
+            self.carry_out(self.desk.reconcile(exchange.name, self, self.now_ns))
+            for order in exchange.listing():
+                self.deliver(self.incarnation, order)
+
     def operator(self) -> None:
         """Somebody pulls the kill switch and lets go again."""
         if self.is_up:
@@ -255,6 +281,14 @@ class Shell:
     def release(self) -> None:
         if self.is_up:
             self.carry_out(self.desk.set_trading(Trading.ACTIVE, "drill over", "admin", self, self.now_ns))
+
+    def let_go(self) -> None:
+        """Somebody looks at what the desk halted by itself, and lets it trade again; not any more in the end."""
+        if self.now_ns >= self.fire_ns:
+            return
+        self.at(self.now_ns + 3 * SECOND, self.let_go)
+        for scope in list(self.desk.standing.state.trading.scopes) if self.is_up else ():
+            self.carry_out(self.desk.release(scope, "admin", self, self.now_ns))
 
     # ---- what the desk wants ----
 
@@ -320,7 +354,7 @@ class Shell:
             return
         qty = max((order.qty * self.tape.between("amend size", 3, 9) / 10).quantize(LOT), order.filled_qty + LOT)
         self.hear(AmendAsked(key=intent.key, venue=intent.venue, qty=qty, price=intent.price))
-        delay_ns = self.tape.between("amend out", 1, 60) * MS
+        delay_ns = self.tape.between("amend out", 1, 900) * MS
         self.at(self.now_ns + delay_ns, self.amend_arrives, self.exchanges[intent.venue], intent.key, qty)
 
     def amend_arrives(self, exchange: Exchange, key: str, qty: Decimal) -> None:
@@ -374,7 +408,8 @@ class Shell:
         if self.tape.fault("drop reply"):
             answers = (Filled, Busted)
             facts = [fact for fact in facts if isinstance(fact, answers)]
-            self.at(self.now_ns + SECOND, self.timed_out, self.incarnation, command)
+            lost_ns = 10 * MS if self.tape.fault("status unknown") else SECOND  # a 503 comes sooner than a timeout
+            self.at(self.now_ns + lost_ns, self.timed_out, self.incarnation, command)
         if isinstance(command, PlaceOrder) and self.tape.fault("late reply"):
             late = [fact for fact in facts if isinstance(fact, Acked)]
             facts = [fact for fact in facts if not isinstance(fact, Acked)]
@@ -426,7 +461,7 @@ class Shell:
             if listed.filled_qty > 0:
                 self.at(self.now_ns + self.tape.between("refused at", 1, 900) * MS, self.deliver, self.incarnation, lie)
         if exchange.executions and self.tape.fault("bust"):
-            exec_id = list(exchange.executions)[-1]
+            exec_id = self.tape.pick("which execution", list(exchange.executions)[-4:])
             self.at(self.now_ns + self.tape.between("bust at", 1, 20) * SECOND, self.bust, exchange, exec_id)
 
     def go_on(self, exchange: Exchange, key: str) -> None:
@@ -443,7 +478,7 @@ class Shell:
         self.tell(exchange, [exchange.execute(listed, D("0.25"), listed.intent.price, self.now_ns)])
 
     def late_fill(self, exchange: Exchange, listed: Listed) -> None:
-        self.tell(exchange, exchange.late_fill(listed, self.tape.between("late size", 1, 10), self.now_ns))
+        self.tell(exchange, exchange.late_fill(listed, min(self.tape.between("late size", 1, 14), 10), self.now_ns))
 
     def bust(self, exchange: Exchange, exec_id: str) -> None:
         """A bust, of an order that is over, is told until it is heard: venues announce them by every channel."""
@@ -465,11 +500,12 @@ class Shell:
 
     def tell(self, exchange: Exchange, facts: Sequence[Any]) -> None:
         """Facts on their way back: late, twice, or out of order; a whole stream may be cut."""
-        is_cut = self.tape.fault("stream cut")
+        is_cut = self.tape.fault("stream cut") or self.now_ns < exchange.deaf_until_ns
         for told in facts:
             fact = told
             if isinstance(fact, Filled) and fact.qty > LOT and self.tape.fault("wrong fill"):
                 fact = msgspec.structs.replace(fact, qty=fact.qty - LOT)
+            fact = garbled(fact, self.tape)
             is_answer = isinstance(fact, OrderFound | OrderMissing | FillsRead | BalanceRead)
             if is_cut and not is_answer:
                 continue
@@ -485,7 +521,9 @@ class Shell:
         if self.is_up and incarnation == self.incarnation:
             if isinstance(fact, ForeignOrderSeen) and self.desk.standing.knows(fact.client_id):
                 return
-            self.hear(fact)
+            self.hear(stripped(fact, self))
+            if isinstance(fact, ForeignOrderSeen):
+                self.checks.conduct.rival(fact)
 
     def hear(self, fact: Any) -> None:
         self.carry_out(self.desk.on_fact(fact, self, self.now_ns))

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from gambit.runtime.dealing import Dealing
 from tests.simulation.episodes import play
-from tests.simulation.household import Disk, Household
+from tests.simulation.household import Household
+from tests.simulation.mutants import TASK_MUTANTS
 from tests.simulation.simloop import SECOND, Deadlock, SimLoop
 from tests.simulation.tape import Tape
 
@@ -35,39 +33,19 @@ def test_a_seed_is_one_episode() -> None:
     assert first.trace != play(6, world=Household).trace
 
 
-async def _at_once(self: Any, seq: int) -> None:
-    """A wait that does not wait."""
-
-
-def _now(self: Disk, fact: Any, ts_ns: int) -> int:
-    return self.append(fact, ts_ns)
-
-
 @pytest.mark.parametrize(
-    ("patches", "seeds", "invariant"),
+    ("name", "seeds", "invariant"),
     [
-        ({"append_now": _now, "until_written": _at_once, "until_synced": _at_once}, range(ENOUGH), "I01"),
-        ({"until_synced": Disk.until_written}, POWER, "I12"),
+        ("an order leaves before its intent is written", range(ENOUGH), "I01"),
+        ("an order leaves before its intent is synced", POWER, "I12"),
+        ("the switch is not asked again after a wait", range(ENOUGH), "I09"),
     ],
-    ids=["an order leaves before its intent is written", "an order leaves before its intent is synced"],
 )
-def test_a_disk_that_is_not_waited_for_is_caught(patches: dict[str, Any], seeds: range, invariant: str) -> None:
-    """Both durabilities promise something, and breaking it shows."""
-    with patch.multiple(Disk, **patches):
+def test_a_shell_that_does_not_wait_or_ask_is_caught(name: str, seeds: range, invariant: str) -> None:
+    """Both durabilities promise something, what waited may have been halted meanwhile, and breaking it shows."""
+    with TASK_MUTANTS[name]():
         broken = next((text for seed in seeds if (text := play(seed, world=Household).broken)), "")
     assert invariant in broken
-
-
-def test_a_shell_that_does_not_ask_again_is_caught() -> None:
-    """What waited for the disk may have been halted meanwhile."""
-    original = Dealing._hand_over
-
-    def careless(self: Dealing, command: Any) -> Any:
-        with patch.object(self.desk, "may_send", lambda intent, now_ns: None):
-            return original(self, command)
-
-    with patch.object(Dealing, "_hand_over", careless):
-        assert any(play(seed, world=Household).broken for seed in range(ENOUGH))
 
 
 def test_time_passes_only_when_nothing_is_ready() -> None:
