@@ -156,21 +156,7 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = {
 }
 
 
-NOT_BUILT: Final[Mapping[str, str]] = {
-    "F75": "a millisecond cannot be held over sockets; the engine's own tests have the boundary to the nanosecond",
-    "F93": "no points in the daemon can be named from outside; the deterministic simulation dies between any two steps",
-    "F94": "nothing here cuts power; the deterministic simulation and the journal's tests lose what was not synced",
-    "F106": "no drill leaves a position behind and takes its symbol away",
-    "F107": "no drill damages a snapshot of the desk's state",
-    "F109": "no drill comes through REST, WebSocket and Telegram; control socket and start are played in F111",
-    "F110": "no drill measures a halt under a burst of data",
-    "F118": "no drill takes the alert channels down",
-    "F119": "no drill resumes as another person; the doors' own tests have the permissions",
-    "F122": "no drill takes descriptors away",
-    "F124": "no drill has a Telegram that is slow or down",
-    "F125": "no drill compares the hot path with and without scrapes",
-    "F126": "no drill brings a thousand clients; a benchmark of the WebSocket hub does",
-}
+NOT_BUILT: Final[Mapping[str, str]] = {}
 
 
 def _read() -> dict[str, Scenario]:

@@ -1,12 +1,15 @@
 """A daemon as a process of its own: ``python -m gambit.drills.child FILE``, where FILE is its configuration.
 
 It is `gambit run` with the keys of simulated exchanges, which come as JSON on its standard input, and it arms itself.
+``FILE die POINT ARMED`` dies at a point, ``FILE power NOTES HELD`` notes its syncs (gambit.drills.points),
+``FILE files N`` has that many descriptors.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import uvloop
 from gambit.bootstrap import Options
 from gambit.bootstrap.running import run_daemon
 from gambit.config import Config, load_layers
+from gambit.drills import points
 from gambit.journal import JournalError
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.process import ProcessError
@@ -43,5 +47,17 @@ def main(path: Path, keys: dict[str, Keys]) -> int:
         return REFUSED
 
 
+def arrange(words: list[str]) -> None:
+    """What a drill asks of this process besides."""
+    match words:
+        case ["die", name, armed_by]:
+            points.die_at(name, Path(armed_by))
+        case ["files", most]:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (int(most), int(most)))
+        case ["power", notes, held_by]:
+            points.note_syncs(Path(notes), Path(held_by))
+
+
 if __name__ == "__main__":
+    arrange(sys.argv[2:])
     sys.exit(main(Path(sys.argv[1]), msgspec.json.decode(sys.stdin.buffer.readline(), type=dict[str, Keys])))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
@@ -92,17 +92,24 @@ class Site:
         self.ground = ground
         self.children: list[Child] = []
 
-    async def start(self, *settings: str, name: str = "state", is_heard: bool = True) -> Child:
-        """A process; it is not ready yet."""
+    async def start(
+        self,
+        *settings: str,
+        name: str = "state",
+        is_heard: bool = True,
+        words: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> Child:
+        """A process; it is not ready yet. `words` is what it does to itself besides, `env` is added to ours."""
         ground = self.ground
         state_dir = ground.folder / name
         state_dir.mkdir(mode=0o700, exist_ok=True)
         lines = lines_for(ground.server, state_dir, ground.setting, 'daemon.log_format = "json"', *settings)
         config = ground.folder / f"{name}.toml"
         config.write_text("".join(f"{line}\n" for line in lines))
-        command = (sys.executable, "-m", "gambit.drills.child", str(config))
+        command = (sys.executable, "-m", "gambit.drills.child", str(config), *words)
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, limit=1 << 22, env=dict(os.environ)
+            *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, limit=1 << 22, env={**os.environ, **(env or {})}
         )
         child = Child(process, state_dir)
         self.children.append(child)
@@ -114,16 +121,16 @@ class Site:
             child.listen()
         return child
 
-    async def life(self, *settings: str) -> Child:
-        """A process that is ready."""
-        child = await self.start(*settings)
+    async def life(self, *settings: str, **more: Any) -> Child:
+        """A process that is ready; see start."""
+        child = await self.start(*settings, **more)
         await child.until_ready()
         return child
 
-    def shift(self, venue: str, bps: float = 60.0, for_ms: int = 700) -> None:
+    def shift(self, venue: str, bps: float = 60.0, for_ms: int = 700, symbol: str = "") -> None:
         """A venue's price leaves the others' for a while."""
         ground = self.ground
-        ground.server.world.shift(venue, ground.setting.symbols[0], bps, ground.now_ns(), for_ms)
+        ground.server.world.shift(venue, symbol or ground.setting.symbols[0], bps, ground.now_ns(), for_ms)
 
     async def trade_until(self, dear: str, what: Callable[[], object], why: str) -> None:
         """Shift a venue's price until something happened. Raises Broken."""

@@ -34,7 +34,8 @@ async def agrees(bench: Bench, there: Site) -> None:
         ground = there.ground
         standing = ground.twin.standing
         try:
-            oracle.broken("I06", [f"live {list(standing.live)}"] if standing.live or standing.open else [])
+            live = [f"live {one.intent.venue} {key} {one.status}" for key, one in standing.live.items()]
+            oracle.broken("I06", [*live, *(f"open {plan}" for plan in standing.open)])
             oracle.executions_agree(ground, ground.records)
             oracle.quantities_are_sums(ground)
             oracle.balances_agree(ground)

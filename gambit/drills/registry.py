@@ -13,10 +13,17 @@ LIMIT_SEC: Final = 240.0  # on a machine that is busy with something else
 
 DESK: Final = Setting(name="desk", venues=("binance", "okx", "bybit", "kraken", "coinbase"))
 
+# A create that a kill kept from leaving is proven absent where the venue takes none after a window; Coinbase has none.
 PATIENT: Final = Setting(
     name="a long doubt",
     venues=DESK.venues,
     settings=("execution.flat_deadline_ms = 30000", "execution.naked_budget_quote_sec = 1000000"),
+)
+# A create that a kill kept from leaving is proven absent where the venue takes none after a window; Coinbase has none.
+DATED: Final = Setting(
+    name="with windows",
+    venues=("binance", "okx", "bybit", "kraken"),
+    settings=(*PATIENT.settings, "risk.duplicate_window_ms = 0", "risk.max_imbalance_quote = 1000000000"),
 )
 MARKET: Final = Setting(
     name="market",

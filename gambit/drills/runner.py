@@ -14,12 +14,17 @@ from typing import Final
 from gambit.drills import (
     books,
     crashes,
+    crowds,
+    deaths,
+    doors,
     fills,
     halts,
     imbalance,
     sessions,
+    standing,
     storage,
     strains,
+    telling,
     times,
     unknown,
 )
@@ -30,7 +35,23 @@ from gambit.drills.scenario import Bench, Broken, Drill, Ended, Result, Scenario
 from gambit.drills.stage import Stage
 
 # Importing a group's module registers its drills.
-PLAYED: Final = (unknown, fills, imbalance, books, sessions, times, crashes, storage, halts, strains)
+PLAYED: Final = (
+    unknown,
+    fills,
+    imbalance,
+    books,
+    sessions,
+    standing,
+    times,
+    crashes,
+    crowds,
+    deaths,
+    doors,
+    storage,
+    halts,
+    strains,
+    telling,
+)
 QUIET_SEC: Final = 20.0
 
 Told = Callable[[Result], None]

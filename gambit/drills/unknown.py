@@ -82,6 +82,7 @@ async def held_beyond_the_window(stage: Stage) -> None:
 @drill("F06")
 async def unavailable_but_done(stage: Stage) -> None:
     """A 503 is no refusal: the order is there."""
+    stage.strike("coinbase", "gap", PRIVATE, for_ms=2000)  # else the stream settles it before the answer is read
     await one_fault(stage, "coinbase", "http", status=503, body="<html>busy</html>", applied=True)
     stage.need(doubts(stage), "the order was never in doubt")
 

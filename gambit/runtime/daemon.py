@@ -220,6 +220,13 @@ class Daemon:
             metrics=self.parts.scrape_address(),
             web=self.parts.web_address(),
         )
+        listed = {symbol for _, symbol in self.parts.market.listings}
+        for symbol, position in sorted(self.parts.dealing.desk.standing.state.holdings.positions.items()):
+            if position.qty and symbol not in listed:
+                text = (
+                    "a position whose symbol is not traded any more: it is kept, without a price, and nothing ends it"
+                )
+                self.parts.log.warning(text, symbol=symbol, qty=str(position.qty))
 
     async def _until_ready(self) -> None:
         """Every book of every enabled venue synced, or READY_SEC over, or the end asked for."""
