@@ -392,6 +392,8 @@ def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
         "reasons": [*daemon.reasons, *daemon.unready()],
         "trading_state": kept.state,
         "trading_reason": kept.reason,
+        "halted_scopes": dict(parts.dealing.desk.standing.state.trading.scopes),
+        "armed_until_ns": parts.dealing.desk.standing.state.trading.armed_until_ns,
         "mode": parts.started.mode,
         "version": __version__,
         "pid": os.getpid(),

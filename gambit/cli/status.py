@@ -51,6 +51,7 @@ def lines(status: dict[str, Any], paint: Paint) -> list[str]:
     return [
         *_head(status, paint),
         *_reasons(status, paint),
+        *_held_back(status, paint),
         *_venues(status["venues"], paint),
         *_accounts(status.get("accounts", []), paint),
     ]
@@ -89,6 +90,20 @@ def _reasons(status: dict[str, Any], paint: Paint) -> list[str]:
         return []
     head = paint.bad("broken" if broken else "not ready" if not status["ready"] else "degraded")
     return ["", *(f"  {head}: {reason}" for reason in reasons)]
+
+
+def _held_back(status: dict[str, Any], paint: Paint) -> list[str]:
+    """Why no orders leave, or not everywhere, although trading is ACTIVE."""
+    found = [
+        f"  {paint.bad('halted')}: {scope}: {why} (gambit release {scope})"
+        for scope, why in sorted(status.get("halted_scopes", {}).items())
+    ]
+    if status["mode"] == "live":
+        until_ns = status.get("armed_until_ns", 0)
+        is_armed = until_ns > time.time_ns()
+        told = f"armed until {quantities.moment(until_ns)} UTC" if is_armed else paint.bad("not armed: no orders leave")
+        found.append(f"  {told}{'' if is_armed else ' (gambit arm)'}")
+    return ["", *found] if found else []
 
 
 def _venues(venues: list[dict[str, Any]], paint: Paint) -> list[str]:

@@ -234,6 +234,8 @@ class Desk:
         order = self.standing.state.orders.get(intent.key)
         if order is None or not order.is_live or order.is_sent:
             return "this order is not waiting to be sent"
+        if intent.purpose == "entry" and now_ns > order.intended_ns + self.rules.plan_ttl_ns:
+            return "the plan expired before it could be sent"
         return self.standing.state.trading.may_send(intent, self.rules.mode, now_ns)
 
     def deadline_ns(self, conditions: Conditions, now_ns: int) -> int | None:

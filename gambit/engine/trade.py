@@ -421,11 +421,12 @@ def _is_spaced(trade: Trade, around: Surroundings) -> bool:
 
 
 def _route(trade: Trade, one: Imbalance, around: Surroundings) -> Route | None:
-    """The cheapest healthy venue; one that just refused comes last."""
+    """The cheapest healthy venue; one that just refused, or is halted, comes last."""
     own = [around.orders[key] for key in trade.keys]
-    refused = frozenset(order.intent.venue for order in own if order.failed_by is On.REJECTED)
-    return hedge(one, trade.attempts, refused, around) or (
-        hedge(one, trade.attempts, frozenset(), around) if refused else None
+    last = frozenset(order.intent.venue for order in own if order.failed_by is On.REJECTED)
+    last |= {scope.removeprefix("venue:") for scope in around.trading.scopes if scope.startswith("venue:")}
+    return hedge(one, trade.attempts, last, around) or (
+        hedge(one, trade.attempts, frozenset(), around) if last else None
     )
 
 

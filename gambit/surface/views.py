@@ -80,6 +80,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     reasons: tuple[str, ...] = ()  # why it is not ready, or degraded
     trading_reason: str = ""
+    halted_scopes: dict[str, str] = {}  # symbols and venues that the desk halted by itself, and why
+    armed_until_ns: int = 0  # live only
     venues: tuple[VenueStatus, ...] = ()
     accounts: tuple[AccountStatus, ...] = ()  # live only
     books: int = 0

@@ -529,6 +529,15 @@ def test_a_plan_that_waits_for_a_person() -> None:
     assert ended == {"unapproved": 2, "lost_race": 1, "risk:kill_switch": 1}
 
 
+def test_an_entry_that_waited_too_long_does_not_leave() -> None:
+    """Its intent was slow to be safe on the disk, say: the prices are of another time."""
+    talk = Talk()
+    decision = talk.desk.consider(opportunity(), talk.here, talk.now_ns)
+    [buy, _sell] = placed(decision.commands)
+    assert talk.desk.may_send(buy, talk.now_ns + RULES.plan_ttl_ns) is None
+    assert talk.desk.may_send(buy, talk.now_ns + RULES.plan_ttl_ns + 1) == "the plan expired before it could be sent"
+
+
 def test_an_approved_plan_is_priced_again() -> None:
     """Its limits would still be met, but it earns too little by now, or nothing: it does not go, and every gate's
     verdict of that moment is written down."""

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from gambit.engine.limits import SECOND_NS
 from gambit.engine.standing import Standing
-from gambit.events.orders import PlanClosed, PlanMade, PlannedLeg, Rejected, Sent
+from gambit.events.orders import PlanClosed, PlanMade, PlannedLeg, Rejected, ScopeHalted, Sent
 from tests.engine.test_desk import Talk, done, fill, kinds, placed
 from tests.engine.world import NOW_NS, D, World, levels, opportunity, world
 
@@ -136,6 +136,15 @@ def test_a_rejected_compensation_goes_to_the_other_venue_and_back() -> None:
     tried = [orders[key].intent.venue for key in venues]
     assert tried[:2] == ["b", "a"]
     assert len(tried) >= 3
+
+
+def test_a_halted_venue_closes_an_imbalance_last() -> None:
+    """It charges too much, say: the other one is dearer by its book, and taken all the same."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(ScopeHalted(scope="venue:b", reason="drill"))
+    [order] = placed(talk.tell(fill(buy, "b1", "20"), done(sell, "0")))
+    assert (order.venue, order.side) == ("a", "sell")
 
 
 def test_the_naked_exposure_is_measured() -> None:

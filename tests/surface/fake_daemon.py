@@ -32,6 +32,7 @@ STATUS = views.Status(
     uptime_sec=3725.0,
     ready=False,
     reasons=("kraken: 1 of 2 books is not synced",),
+    halted_scopes={"venue:okx": "it charges more than its fee tier says"},
     venues=(
         views.VenueStatus(
             venue="binance", state="up", connections=2, connections_up=2, books=2, books_synced=2, frames=123456,

@@ -76,6 +76,7 @@ def test_status_for_people(daemon: Path) -> None:
     for told in (
         "3/4 synced", "1,234/s", "1 open", "p50 12 us  p99 40 us", "record 1,200", "3 behind", "123.5 MB",
         "25% of a core", "not ready: kraken: 1 of 2 books is not synced", "http://127.0.0.1:9464/metrics",
+        "halted: venue:okx: it charges more than its fee tier says",
     ):  # fmt: skip
         assert told in text
     binance = next(line for line in rest if "binance" in line)
