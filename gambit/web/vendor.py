@@ -180,11 +180,11 @@ def _unpack(package: Package, archive: bytes, to: Path) -> None:
 
 
 def main() -> int:
-    """Fetch; without charts the page works and says so, unless they are required."""
+    """Fetch; without the library the page draws plain charts, unless it is required."""
     try:
         fetch()
     except Missing as error:
-        text = f"gambit: the dashboard's charts will be missing: {error}"
+        text = f"gambit: the dashboard will draw plain charts, without uPlot: {error}"
         print(text, file=sys.stderr)
         return 1 if os.environ.get(REQUIRED, "0") not in ("", "0") else 0
     return 0

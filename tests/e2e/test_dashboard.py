@@ -167,12 +167,12 @@ async def _watch(watched: Watched) -> None:
 
 
 async def _draw(watched: Watched) -> None:
-    """Charts where their library was fetched; elsewhere the page says so."""
+    """Charts by their library where it was fetched, elsewhere plainly."""
     if vendor.is_complete():
         await watched.page.wait_for_selector("#p-charts canvas")
         return
     assert not os.environ.get(vendor.REQUIRED)
-    await watched.says("#p-charts", "Charts are missing")
+    await watched.page.wait_for_selector("#p-charts svg path")
 
 
 async def _halt(watched: Watched, daemon: Daemon) -> None:
@@ -280,7 +280,8 @@ async def _answers(watched: Watched) -> None:
     await page.keyboard.press("Escape")
     history = await page.evaluate("import('/model.js').then((m) => m.model.history.series.result)")
     assert [value for value in history if value is not None]
-    await page.click("#p-charts button[value='24h']") if vendor.is_complete() else None
+    await page.click("#p-charts button[value='24h']")
+    await page.wait_for_selector("#p-charts button[value='24h'][aria-pressed=true]")
     await page.click("#halt")
     await page.fill("#dialog [name=reason]", "the test says so")
     await page.click("#dialog button.danger")

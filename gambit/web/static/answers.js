@@ -68,7 +68,7 @@ function quotes() {
   const stale = staleQuotes();
   if (hurt.length || behind > 0) {
     const words = hurt.map((venue) => `${venue.venue} ${venue.state.replace("_", " ")}${venue.reason ? ` (${venue.reason})` : ""}`);
-    const answer = `No: ${behind} of ${system.books} books cannot be used`;
+    const answer = `No: ${behind} of ${system.books} books are out`;
     return [hurt.some((venue) => venue.state === "down" || venue.state === "given_up") ? "bad" : "warn", behind ? answer : "Yes, but late", words.join(" · ")];
   }
   if (stale.length) {
@@ -96,9 +96,10 @@ function broken() {
   const worst = ["critical", "high", "medium"].find((level) => open.some((row) => row.severity === level));
   const reasons = model.system.reasons ?? [];
   if (!open.length && !reasons.length) return ["good", "No", `up ${age(model.system.uptime_sec)}, ${plain(String(model.system.dead_letters ?? 0))} unreadable frames`];
-  const first = open.find((row) => row.severity === worst);
-  const words = first ? first.message : reasons[0];
-  if (!open.length) return ["warn", "Something is", reasons.join(" · ")];
-  const answer = open.length === 1 ? `One ${worst} alert` : `${open.length} alerts, worst ${worst}`;
-  return [worst === "medium" ? "warn" : "bad", answer, words];
+  if (!open.length) {
+    const down = model.system.venues.filter((venue) => venue.state === "down" || venue.state === "given_up");
+    return ["warn", down.length ? `Yes: ${down.map((venue) => venue.venue).join(", ")} down` : "Yes", reasons.join(" · ")];
+  }
+  const answer = open.length === 1 ? `Yes: one ${worst} alert` : `Yes: ${open.length} alerts, worst ${worst}`;
+  return [worst === "medium" ? "warn" : "bad", answer, open.find((row) => row.severity === worst).message];
 }

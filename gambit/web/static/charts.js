@@ -1,6 +1,7 @@
-// Lines over the last minutes, drawn by uPlot where this installation has it.
+// Lines over time, drawn by uPlot; where this installation was made without it, plainly by ourselves.
 import { fixed } from "./decimal.js";
 import { $, h, setText } from "./dom.js";
+import Lines from "./lines.js";
 import { historyOf, model } from "./model.js";
 
 const KINDS = [
@@ -24,8 +25,7 @@ export async function mount() {
     library = (await import("./vendor/uplot/uPlot.esm.js")).default;
     document.head.append(h("link", { rel: "stylesheet", href: "/vendor/uplot/uPlot.min.css" }));
   } catch {
-    body.append(h("p", { class: "empty" }, "Charts are missing: this installation was made without uPlot. Everything else works."));
-    return;
+    library = Lines;
   }
   boxes = KINDS.map((kind) => {
     const wait = h("p", { class: "empty" }, "collecting…");
@@ -98,7 +98,7 @@ function make(one, names) {
       { ...axis, size: 26, space: 70, values: (_, ticks) => ticks.map((tick) => new Date(tick * 1000).toLocaleTimeString([], { hour12: false })) },
       { ...axis, size: 58, space: 30, values: (_, ticks) => ticks.map((tick) => tick.toFixed(Math.abs(tick) >= 100 || ticks[1] - ticks[0] >= 1 ? 0 : one.kind.digits)) },
     ],
-    series: [{}, ...names.map((name, index) => ({ label: name, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, points: { show: false }, fill: one.kind.isFilled ? `${colour(COLOURS[index])}26` : undefined, spanGaps: false }))],
+    series: [{}, ...names.map((name, index) => ({ label: name, stroke: colour(COLOURS[index % COLOURS.length]), width: 1.5, points: { show: false }, fill: one.kind.isFilled ? `${colour(COLOURS[index])}26` : undefined, spanGaps: one.kind.isFilled }))],
   };
   return new library(options, [[], ...names.map(() => [])], one.place);
 }
