@@ -47,13 +47,15 @@ class QueryOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueryFills(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask the venue for all executions of a symbol from a time on."""
+    """Ask the venue for all executions of a symbol from a time on. `is_awaited`: an order that may still be live waits
+    for them."""
 
     venue: str
     symbol: str
     since_ns: int
     query_id: int
     account: str = MAIN_ACCOUNT
+    is_awaited: bool = False
 
 
 class QueryBalances(msgspec.Struct, frozen=True, kw_only=True):

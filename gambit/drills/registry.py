@@ -13,7 +13,6 @@ LIMIT_SEC: Final = 240.0  # on a machine that is busy with something else
 
 DESK: Final = Setting(name="desk", venues=("binance", "okx", "bybit", "kraken", "coinbase"))
 
-# A create that a kill kept from leaving is proven absent where the venue takes none after a window; Coinbase has none.
 PATIENT: Final = Setting(
     name="a long doubt",
     venues=DESK.venues,
@@ -24,6 +23,12 @@ DATED: Final = Setting(
     name="with windows",
     venues=("binance", "okx", "bybit", "kraken"),
     settings=(*PATIENT.settings, "risk.duplicate_window_ms = 0", "risk.max_imbalance_quote = 1000000000"),
+)
+# Partial fills make many executions there; what five attempts cannot close ends with an alarm, which is F44's matter.
+TENACIOUS: Final = Setting(
+    name="a long outage",
+    venues=DESK.venues,
+    settings=(*PATIENT.settings, "execution.compensation_attempts = 40"),
 )
 MARKET: Final = Setting(
     name="market",

@@ -13,7 +13,7 @@ import aiohttp
 from gambit.drills.books import cut, public
 from gambit.drills.clocks import Time
 from gambit.drills.ground import fills_of, orders_of, until
-from gambit.drills.registry import MARKET, PATIENT, drill
+from gambit.drills.registry import MARKET, TENACIOUS, drill
 from gambit.drills.scenario import Bench
 from gambit.drills.stage import PRIVATE, Stage
 from gambit.runtime.account_port import AccountPort
@@ -250,7 +250,7 @@ async def one_byte_segments(stage: Stage) -> None:
         await stage.ground.stop()
 
 
-@drill("F86", PATIENT)
+@drill("F86", TENACIOUS)
 async def much_to_fill_in(stage: Stage) -> None:
     """No private stream tells anything for 12 s of trading; then all is read, within every budget."""
     venues = list(stage.ground.exchanges)

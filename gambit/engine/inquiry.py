@@ -106,9 +106,9 @@ class Inquiry:
         return self.serial
 
     def _space(self, order: Order, wait: Wait, now_ns: int) -> None:
-        wait.next_ns = now_ns + min(
-            self._rules.query_interval_ns << min(wait.tries, 20), self._rules.query_interval_max_ns
-        )
+        """Ever rarer; and where the venue has named a quantity the executions are what is lacking, not its word."""
+        most_ns = self._rules.query_interval_max_ns << (2 if order.waits_for_fills else 0)
+        wait.next_ns = now_ns + min(self._rules.query_interval_ns << min(wait.tries, 20), most_ns)
         wait.tries += 1
         provable_ns = order.provable_ns(self._rules.clock_margin_ns)
         if provable_ns is not None and now_ns <= provable_ns < wait.next_ns:
@@ -116,9 +116,12 @@ class Inquiry:
 
     def _fill_questions(self, standing: Standing, now_ns: int) -> list[Command]:
         since: dict[tuple[str, str], int] = dict(self._disputed)
+        awaited: set[tuple[str, str]] = set()
         for order in (*standing.live.values(), *standing.unsettled.values()):
             if self._lacks_fills(order, standing):
                 market = order.intent.venue, order.intent.symbol
+                if order.is_live:
+                    awaited.add(market)
                 since[market] = min(since.get(market, order.intended_ns), order.intended_ns)
         self._markets = {market: wait for market, wait in self._markets.items() if market in since}
         commands: list[Command] = []
@@ -128,7 +131,8 @@ class Inquiry:
                 venue, symbol = market
                 commands.append(
                     QueryFills(
-                        venue=venue, symbol=symbol, since_ns=since_ns - LOOK_BACK_NS, query_id=self._next_id(standing)
+                        venue=venue, symbol=symbol, since_ns=since_ns - LOOK_BACK_NS,
+                        query_id=self._next_id(standing), is_awaited=market in awaited,
                     )
                 )  # fmt: skip
                 wait.next_ns = now_ns + (self._rules.query_interval_ns << min(wait.tries, FILLS_DOUBLINGS_MAX))

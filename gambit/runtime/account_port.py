@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
-from gambit.commands import Command, PlaceOrder
+from gambit.commands import Command, PlaceOrder, QueryBalances, QueryFills, QueryOrder
 from gambit.events import Fact
 from gambit.events.operation import AccountHeld
 from gambit.events.orders import OrderFound
@@ -30,6 +30,7 @@ from gambit.runtime.gateway import Gateway
 from gambit.runtime.http import HttpAnswer
 from gambit.runtime.http_line import HttpLine
 from gambit.runtime.moment import Moment
+from gambit.runtime.questions import Question, Questions
 from gambit.runtime.transport import Link, LinkError, Transport
 from gambit.venues.account import Account, Turn
 from gambit.venues.orders import (
@@ -54,6 +55,7 @@ WAIT_NS: Final = 8 * SEC  # for a limit
 PREPARED_NS: Final = 30 * SEC  # how old what was prepared for the next create may be
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
 CLOSE_SEC: Final = 2.0
+QUESTION_SEC: Final = 0.5  # between two looks whether there is room for a question: an urgent one may have come
 AGAIN_NS: Final = 5 * SEC  # until what has to be known before trading is asked once more
 
 Gate = Callable[[], str | None]
@@ -134,8 +136,8 @@ class AccountPort:
         self._tls = tls
         self._lines = lines
         self._symbols = symbols
-        self._guard = guard
-        self._doubt_rules = doubt_rules
+        self._guard, self._doubt_rules = guard, doubt_rules
+        self._questions, self._is_asking = Questions(), False
         self.dead_man = DeadMan(self.name, dead_man_sec, warn)
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._released = asyncio.Event()
@@ -170,6 +172,9 @@ class AccountPort:
         """See Port. Orders go over the line when it stands."""
         if self.admission.is_refused:
             return self.admission.unsent(command)
+        if isinstance(command, QueryOrder | QueryFills | QueryBalances) and self.allowance.is_scarce:
+            self._ask_in_turn(command)
+            return ()
         link = self._order_link()
         if isinstance(command, PlaceOrder):
             self._prepared_ns = None
@@ -211,6 +216,34 @@ class AccountPort:
                     with contextlib.suppress(TimeoutError):  # it fires then, on nothing
                         async with asyncio.timeout(CLOSE_SEC):
                             await self._exchange(request)
+
+    # ---- questions where they are scarce ----
+
+    def _ask_in_turn(self, question: Question) -> None:
+        self._questions.put(question, self._clock.mono_ns())
+        if not self._is_asking:
+            self._is_asking = True
+            self._tasks += 1
+            self._start(f"{self.name} questions {self._tasks}", self._ask_all())
+
+    async def _ask_all(self) -> None:
+        """Until none waits. A question is worded when there is room for it: its nonce is of that instant."""
+        try:
+            while self._questions and not self.admission.is_refused:
+                wait_ns = self.allowance.reading_wait_ns(self._clock.mono_ns(), is_urgent=self._questions.is_urgent)
+                if wait_ns:
+                    await asyncio.sleep(min(wait_ns / SEC, QUESTION_SEC))
+                    continue
+                questions, now_ns = self._questions.take(self._clock.mono_ns()), self._clock.now_ns()
+                orders = [one for one in questions if isinstance(one, QueryOrder)]
+                account = self.account
+                turn = account.ask_together(orders, now_ns) if orders else account.carry_out(questions[0], now_ns)
+                for request in turn.requests:
+                    if isinstance(request, RestRequest):
+                        self.allowance.take(request, self._clock.mono_ns())
+                        self._begin(request, self._carry(request))
+        finally:
+            self._is_asking = False
 
     # ---- requests ----
 
@@ -317,7 +350,14 @@ class AccountPort:
         return ear.link if ear is not None and ear.is_ready else None
 
     async def _exchange(self, request: RestRequest, gate: Gate | None = None) -> None:
-        """One request and its answer. Orders are sent once, whatever happens."""
+        """One request and its answer, within the account's limits."""
+        if await self._within_limits(request):
+            await self._carry(request, gate)
+        else:
+            self._deliver(self._act(self.account.unsent(request.asked, "the rate budget is used up")))
+
+    async def _carry(self, request: RestRequest, gate: Gate | None = None) -> None:
+        """One request that has its room, and its answer. Orders are sent once, whatever happens."""
         left = False
 
         def on_leave() -> str | None:
@@ -329,9 +369,6 @@ class AccountPort:
                 self._deliver(self.account.sent(request.asked).facts)
             return why_not
 
-        if not await self._within_limits(request):
-            self._deliver(self._act(self.account.unsent(request.asked, "the rate budget is used up")))
-            return
         answer = await self.gateway.carry(
             request.method,
             request.path,

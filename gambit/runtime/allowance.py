@@ -13,6 +13,7 @@ from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
 from gambit.venues.orders import Fault, Frame, Lane, Limit, RestRequest, Used
 
+READING_UNITS: Final = 2  # what the heaviest question takes of a counter (Kraken: a list of executions)
 THROTTLED_SEC: Final = 1.0  # where a venue that refuses for want of budget does not say how long
 
 
@@ -26,11 +27,22 @@ class Allowance:
         self._budgets: dict[tuple[int, str], Budget | Counter] = {}
         self._blocked_ns: dict[Lane, int] = {}
 
+    @property
+    def is_scarce(self) -> bool:
+        """Whether readings draw on a counter, of which each unit takes its time to come back."""
+        return any(limit.decays and Lane.READ in limit.lanes for limit in self._limits)
+
     def wait_ns(self, request: RestRequest | Frame, now_ns: int) -> int:
         """How long until a request may leave; 0 for now."""
         lane = urgency(request)
         waits = [budget.wait_ns(cost(limit, request), now_ns, lane) for limit, budget in self._own(request)]
         return max(self._blocked_ns.get(request.lane, 0) - now_ns, 0, *waits)
+
+    def reading_wait_ns(self, now_ns: int, *, is_urgent: bool) -> int:
+        """How long until a question may be worded; an urgent one may use what is kept back."""
+        lane, readings = BudgetLane.URGENT if is_urgent else BudgetLane.ORDINARY, Lane.READ
+        budgets = [self._budget(n, one, "") for n, one in enumerate(self._limits) if readings in one.lanes]
+        return max(0, *(budget.wait_ns(READING_UNITS, now_ns, lane) for budget in budgets))
 
     def take(self, request: RestRequest | Frame, now_ns: int) -> None:
         """A request leaves."""

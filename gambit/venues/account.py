@@ -16,7 +16,7 @@ is answered by nothing; the desk asks again. Requests have nonces that grow with
 as no two processes share a key.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -121,6 +121,13 @@ class Job(msgspec.Struct):
     cancels: bool = False  # the order is searched to be cancelled
     asked_ns: int = 0
     pages: int = 0
+    together: dict[str, QueryOrder] = msgspec.field(
+        default_factory=dict
+    )  # by key, where several orders are asked about
+
+    def question(self, key: str) -> Command | None:
+        """The command that an answer about an order belongs to."""
+        return self.together.get(key) if self.together else self.command
 
 
 class Account:
@@ -191,6 +198,20 @@ class Account:
             return turn
         searches = isinstance(command, CancelOrder) and request.asked.what == "query"
         self._wait(request, Job(command, isinstance(request, Frame), cancels=searches, asked_ns=now_ns), turn)
+        return turn
+
+    def ask_together(self, questions: Sequence[QueryOrder], now_ns: int) -> Turn:
+        """Asks about several orders at once where the venue takes that, else about each."""
+        refs = [self._ref(one.key, one.venue_order_id) for one in questions]
+        is_possible = len(refs) > 1 and all(ref.venue_id for ref in refs)
+        request = self.language.query_together(refs, self._stamp(now_ns)) if is_possible else None
+        turn = Turn()
+        if request is None:
+            for one in questions:
+                turn.requests += self.carry_out(one, now_ns).requests
+            return turn
+        job = Job(questions[0], asked_ns=now_ns, together={one.key: one for one in questions})
+        self._wait(request, job, turn)
         return turn
 
     def open_orders(self, now_ns: int) -> Turn:
@@ -442,16 +463,16 @@ class Account:
         if key_parts(key, self._prefix) is None:
             self._see_foreign(state, turn)
             return
-        known = self._remember(key, state.venue_id)
+        known, question = self._remember(key, state.venue_id), job.question(key)
         if job.cancels and isinstance(job.command, CancelOrder):
             command = msgspec.structs.replace(job.command, venue_order_id=state.venue_id)
             cancelling = self.carry_out(command, now_ns)
             turn.requests += cancelling.requests
             turn.facts += cancelling.facts
-        elif isinstance(job.command, QueryOrder) and state.status in FOUND_AS and state.cum_qty is not None:
+        elif isinstance(question, QueryOrder) and state.status in FOUND_AS and state.cum_qty is not None:
             turn.facts.append(
                 OrderFound(
-                    key=key, venue=self.language.name, query_id=job.command.query_id, asked_ns=job.asked_ns,
+                    key=key, venue=self.language.name, query_id=question.query_id, asked_ns=job.asked_ns,
                     venue_order_id=state.venue_id, found_as=FOUND_AS[state.status], cum_qty=state.cum_qty,
                 )
             )  # fmt: skip
@@ -500,7 +521,7 @@ class Account:
         )  # fmt: skip
 
     def _missing(self, absent: Absent, job: Job) -> list[OrderFact]:
-        name, command = self.language.name, job.command
+        name, command = self.language.name, job.question(absent.client_id)
         if isinstance(command, CancelOrder):
             return [self._not_cancelled(command.key, "missing", "the venue knows no such order")]
         if not isinstance(command, QueryOrder):

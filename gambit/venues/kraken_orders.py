@@ -8,7 +8,7 @@ Source: kraken.md 5 to 8.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -150,6 +150,12 @@ class KrakenOrders(OrderLanguage):
         name = "ClosedOrders" if page else "OpenOrders"
         return self._post(name, f"&cl_ord_id={self._id(ref)}", 1, Lane.READ, asked)
 
+    def query_together(self, refs: Sequence[Ref], at: Stamp) -> RestRequest:
+        """One call of the counter for all."""
+        asked = msgspec.structs.replace(asked_for("query", at, ref=refs[0]), others=tuple(refs[1:]))
+        ids = percent_encoded(",".join(ref.venue_id for ref in refs))
+        return self._post("QueryOrders", f"&txid={ids}", 1, Lane.READ, asked)
+
     def open_orders(self, instrument: Instrument | None, at: Stamp, page: str = "") -> RestRequest:
         """Always of the whole account."""
         return self._post("OpenOrders", "", 1, Lane.READ, asked_for("open_orders", at, instrument, page=page))
@@ -214,7 +220,7 @@ class KrakenOrders(OrderLanguage):
             except Malformed as error:
                 return unreadable(asked, str(error))
         fault = kraken_fault(errors[0] if errors else f"HTTP {status}", status)
-        if asked.what == "query" and fault.means == "missing" and not fault.execution_unknown:
+        if asked.what == "query" and fault.means == "missing" and not fault.execution_unknown and not asked.others:
             return missing(asked)
         return failed(asked, fault)
 
@@ -308,11 +314,26 @@ def _queried(language: KrakenOrders, asked: Asked, result: Row) -> Answer:
     if not found:
         return missing(asked)
     states = [_order_state(language, name, inner(found, name)) for name in found]
+    if asked.others:
+        return Answer(tuple(_of_several(asked, states)))
     for state in states:
         if state.client_id == asked.client_id or (asked.venue_id and state.venue_id == asked.venue_id):
             same_order(asked, state.client_id)
             return Answer((state,))
     raise Malformed(f"asked about {asked.client_id}, answered about {', '.join(map(str, found))[:100]}")
+
+
+def _of_several(asked: Asked, states: Iterable[OrderState]) -> Iterator[OrderState | Absent]:
+    """Each that was asked about, as it is told or absent."""
+    told = {state.venue_id: state for state in states}
+    for ref in (Ref(asked.client_id, asked.venue_id), *asked.others):
+        state = told.get(ref.venue_id)
+        if state is None:
+            yield Absent(client_id=ref.client_id, venue_id=ref.venue_id, searched_history=True)
+            continue
+        if state.client_id and state.client_id != ref.client_id:
+            raise Malformed(f"asked about {ref.client_id}, answered about {state.client_id}")
+        yield state
 
 
 def _open(language: KrakenOrders, asked: Asked, result: Row) -> Answer:  # noqa: ARG001

@@ -95,6 +95,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     venue_id: str = ""
     page: str = ""
     since_ns: int = 0
+    others: tuple[Ref, ...] = ()  # asked about with it
 
 
 def asked_for(
@@ -430,6 +431,10 @@ class OrderLanguage(Protocol):
     def query(self, instrument: Instrument, ref: Ref, since_ns: int, at: Stamp, page: str = "") -> RestRequest:
         """What became of an order that was sent at `since_ns` or later; follow the pages until it is found."""
         ...
+
+    def query_together(self, refs: Sequence[Ref], at: Stamp) -> RestRequest | None:  # noqa: ARG002
+        """What became of several orders, by the venue's ids; None where each is asked about by itself."""
+        return None
 
     def open_orders(self, instrument: Instrument | None, at: Stamp, page: str = "") -> RestRequest:
         """All open orders, of one market or of the account."""
