@@ -114,6 +114,8 @@ def build(
     journal, store = keeping.journal, keeping.store
     ledger = _ledger(journal, clock, options)
     hot = _hot(config, clock, ledger, registry, lambda: daemon)
+    if recorder is not None:
+        recorder.books = lambda: hot.market.listings
     http = AiohttpClient()
     feeds = _feeds(config, feed_settings(config), hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     alerting = build_alerting(config, registry, ledger, keeping, clock, log, lambda: daemon, lambda: control)

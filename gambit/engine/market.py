@@ -114,6 +114,14 @@ class Market:
             self.venues[name] = state
         return state
 
+    def expect(self, books: Iterable[tuple[str, str]]) -> None:
+        """Books (venue, symbol) to have before any frame mentions them; what one instant does to several is told in
+        their order. Raises KeyError for an unknown venue."""
+        for venue, symbol in books:
+            state = self.venue(venue)
+            if Listing(venue, symbol) not in self._index_of:
+                self._add_market(state, symbol)
+
     def connect(self, venue: str, name: str, *, address: str | None = None) -> int:
         """A new connection; returns its index. Raises KeyError for an unknown venue."""
         state = self.venue(venue)

@@ -13,7 +13,7 @@ import io
 import json
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -40,6 +40,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int
     config_hash: str
     config: dict[str, Any]
+    books: tuple[
+        tuple[str, str], ...
+    ] = ()  # (venue, symbol) in the market's order: what one instant ends is told by it
     dropped: int = 0
     is_whole: bool = False  # it was ended in good order and nothing was dropped
 
@@ -78,19 +81,24 @@ class Recorder:
             version=__version__, started_ns=started_ns, config_hash=config_hash(config), config=config_json(config)
         )
         self._write_session()
+        self.books: Callable[[], Sequence[tuple[str, str]]] = tuple  # of the market, in its order
         self._open: dict[tuple[str, str], str] = {}
         self._waiting: deque[tuple[bytes, bytes | None]] = deque()  # (head of a record, its text); (nothing, decision)
         self._waiting_bytes = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._is_ending = False
+        self._is_session_due = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
     # ---- what the feeds tell (on the loop; nothing here waits) ----
 
     def opened(self, venue: str, conn: str, address: str, ts_ns: int) -> None:
-        """A connection stands."""
+        """A connection stands; which books are wanted is known by then."""
+        if not self._session.books:
+            self._session = msgspec.structs.replace(self._session, books=tuple(self.books()))
+            self._is_session_due = True
         self._open[venue, conn] = address
         self._put(_line("connect", ts_ns, venue, conn) + b',"addr":' + orjson.dumps(address), None)
 
@@ -162,6 +170,9 @@ class Recorder:
             self._on_failure(self.failed)
 
     def _write_waiting(self, packed: Output, decisions: Output) -> None:
+        if self._is_session_due:
+            self._is_session_due = False
+            self._write_session()
         while self._waiting:
             with self._lock:
                 batch = list(self._waiting)
@@ -181,7 +192,9 @@ class Recorder:
         self._wake.set()
         self._thread.join()
         is_whole = self.failed is None and self.dropped == 0
-        self._session = msgspec.structs.replace(self._session, dropped=self.dropped, is_whole=is_whole)
+        self._session = msgspec.structs.replace(
+            self._session, books=tuple(self.books()), dropped=self.dropped, is_whole=is_whole
+        )
         self._write_session()
 
     def _write_session(self) -> None:

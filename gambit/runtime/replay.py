@@ -86,14 +86,17 @@ def replay(
     warn: Callable[[str], None] = lambda _: None,
     observe: Callable[[dict[str, object]], None] | None = None,
     companion: Companion | None = None,
+    books: Sequence[tuple[str, str]] = (),
 ) -> ReplayResult:
     """Replay captures and write what `emit` asks for (opportunities, ticks, books, stats or nothing) as JSON lines to
     `out`.
 
-    `observe` sees every signal and episode end as a dict. Input errors go through `warn` as FILE:LINE: text. Raises
+    `observe` sees every signal and episode end as a dict. `books` (venue, symbol) are there from the beginning, in this
+    order, as they were live; others come at first mention. Input errors go through `warn` as FILE:LINE: text. Raises
     ReplayError for an unknown venue or a wrong header, and with `strict` at the first bad line.
     """
     market = build_market(config, symbols)
+    market.expect(books)
     replayer = _Replay(market, [_source(path) for path in files], emit, out, warn, strict=strict, observe=observe)
     replayer.on_progress = on_progress
     if companion is not None:

@@ -37,6 +37,7 @@ def verify(
         [folder / FRAMES],
         config,
         symbols=None,
+        books=session.books,
         emit="opportunities",
         out=held,  # type: ignore[arg-type]  # it has what replay uses of a file: write and flush
         on_progress=on_progress,

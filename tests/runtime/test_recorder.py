@@ -12,6 +12,7 @@ from gambit.runtime.recorder import DECISIONS, FRAMES, Recorder, RecorderError, 
 from gambit.runtime.verification import verify
 from gambit.runtime.wiring import build_market
 from gambit.sim.capture import make_capture
+from tests.reference.streams import coinbase, event, okx
 
 SETTINGS = ("engine.min_spread_bps = 5", "engine.min_liquidity_depth = 1000", "engine.fee_bps = 5")
 VENUES = ["binance", "okx", "bybit", "kraken", "coinbase"]
@@ -47,8 +48,8 @@ def record(folder: Path, tmp_path: Path, seconds: int = 20) -> Recorder:
             case _:
                 session.closed(venue, conn, ts)
                 market.disconnect(conns[venue, conn], ts)
-        for event in market.opportunities():
-            session.decided(event)
+        for found in market.opportunities():
+            session.decided(found)
     return session
 
 
@@ -61,6 +62,38 @@ def test_a_session_replays_to_the_same_decisions(tmp_path: Path) -> None:
     assert verdict.difference is None
     assert verdict.decisions == len((folder / DECISIONS).read_bytes().splitlines()) > 5
     assert verdict.frames > 1000
+
+
+def test_what_one_instant_ends_is_told_in_the_order_of_the_day(tmp_path: Path) -> None:
+    """Two books of one connection that is lost: whichever a frame mentioned first, the market had its own order."""
+    folder = tmp_path / "session"
+    market = build_market(config())
+    market.expect([("okx", "BTC-USDT"), ("okx", "ETH-USDT"), ("coinbase", "BTC-USDT"), ("coinbase", "ETH-USDT")])
+    session = Recorder(folder, config(), 1, lambda text: None)
+    session.books = lambda: market.listings
+    conns = {}
+    for venue in ("okx", "coinbase"):
+        conns[venue] = market.connect(venue, venue, address="wss://x")
+        session.opened(venue, venue, "wss://x", 0)
+    for ms, symbol in enumerate(("ETH-USDT", "BTC-USDT")):
+        for record in (
+            okx(ms, "snapshot", -1, 10, [["100", "500"]], [["101", "500"]], symbol),
+            coinbase(ms, ms, event("snapshot", [["103", "500"]], [["104", "500"]], symbol)),
+        ):
+            data = record["data"].encode()
+            session.received(record["venue"], record["venue"], data, record["ts"])
+            market.on_frame(conns[record["venue"]], data, record["ts"])
+    market.disconnect(conns["okx"], record["ts"] + 5)
+    session.closed("okx", "okx", record["ts"] + 5)
+    events = market.opportunities()
+    for one in events:
+        session.decided(one)
+    session.close()
+    assert [(one["event"], one["symbol"]) for one in events] == [
+        ("raised", "ETH-USDT"), ("raised", "BTC-USDT"), ("closed", "BTC-USDT"), ("closed", "ETH-USDT"),
+    ]  # fmt: skip
+    assert read_session(folder).books[0] == ("okx", "BTC-USDT")
+    assert verify(folder, warn=pytest.fail) == (4, 4, None)
 
 
 def test_the_first_difference_is_named(tmp_path: Path) -> None:
