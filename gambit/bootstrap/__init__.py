@@ -114,8 +114,6 @@ def build(
     journal, store = keeping.journal, keeping.store
     ledger = _ledger(journal, clock, options)
     hot = _hot(config, clock, ledger, registry, lambda: daemon)
-    if recorder is not None:
-        recorder.books = lambda: hot.market.listings
     http = AiohttpClient()
     feeds = _feeds(config, feed_settings(config), hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     alerting = build_alerting(config, registry, ledger, keeping, clock, log, lambda: daemon, lambda: control)
@@ -225,7 +223,9 @@ def _listeners(
     telemetry: Telemetry,
     options: Options,
 ) -> list[Callable[[Event], None]]:
-    """Who hears of every signal, in this order; orders are timed."""
+    """Who hears of every signal, in this order; orders are timed, and a recording knows the market's books."""
+    if recorder is not None:
+        recorder.books = lambda: hot.market.listings
     dealing.on_order = registry["gambit_tick_to_order_seconds"].histogram().observe
     return [
         *([recorder.decided] if recorder is not None else []),

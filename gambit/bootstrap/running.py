@@ -193,7 +193,7 @@ class _Around:
         self.log = logs.logger()
         self.progress = progress
         self.garbage = Garbage()
-        self.signals = Signals(stop=daemon.stop, reload=self._reload, halt=self._halt)
+        self.signals = Signals(stop=daemon.stop, reload=self._reload, halt=self._halt, mono_ns=clock.mono_ns)
         self._tasks: list[asyncio.Task[None]] = []
         self._is_hot = False
 

@@ -5,17 +5,27 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType
+from typing import Final
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
+ECHO_NS: Final = 300_000_000  # timeout(1) and the like send one to the process, and then to its group
 
 
 class Signals:
-    """Turns signals into calls on the loop; `remove` gives the signals back."""
+    """Turns signals into calls on the loop; `remove` gives the signals back. `mono_ns` measures distances of time."""
 
-    def __init__(self, *, stop: Callable[[str], None], reload: Callable[[], None], halt: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        stop: Callable[[str], None],
+        reload: Callable[[], None],
+        halt: Callable[[str], None],
+        mono_ns: Callable[[], int],
+    ) -> None:
         self._stop = stop
         self._reload = reload
         self._halt = halt
+        self._mono_ns = mono_ns
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,13 +44,15 @@ class Signals:
             self._loop = None
 
     def _on_stop(self, number: signal.Signals) -> None:
-        """From now on the same signals end the process, also when the loop is stuck."""
+        """From now on these signals end the process, also when the loop is stuck; the echo of this one does not."""
+        came_ns = self._mono_ns()
+
+        def leave(again: int, _frame: FrameType | None) -> None:
+            if again != number or self._mono_ns() - came_ns >= ECHO_NS:
+                os._exit(128 + again)
+
         if self._loop is not None:
             for other in STOPPING:
                 self._loop.remove_signal_handler(other)
-                signal.signal(other, _leave)
+                signal.signal(other, leave)
         self._stop(f"signal {number.name}")
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    os._exit(128 + number)

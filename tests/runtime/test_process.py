@@ -196,11 +196,14 @@ SERVE = """
             print(reason, flush=True)
             if sys.argv[1] == "well":
                 stopping.set()
+            elif sys.argv[1] == "held":
+                asyncio.get_running_loop().add_reader(sys.stdin, stopping.set)
             elif sys.argv[1] == "stuck":
                 while True:
                     pass
         signals = Signals(
-            stop=stop, reload=lambda: print("reload", flush=True), halt=lambda reason: print(reason, flush=True))
+            stop=stop, reload=lambda: print("reload", flush=True), halt=lambda reason: print(reason, flush=True),
+            mono_ns=lambda: 0)
         signals.install(asyncio.get_running_loop())
         print("ready", flush=True)
         await stopping.wait()
@@ -236,6 +239,20 @@ def test_a_second_stop_ends_at_once(how: str) -> None:
     assert said(running) == "signal SIGINT"
     running.send_signal(signal.SIGTERM)
     assert end(running) == 128 + signal.SIGTERM
+
+
+def test_the_echo_of_a_stop_is_the_same_stop() -> None:
+    """The same signal at the same time again, as timeout(1) sends it, does not break the end off."""
+    running = child(SERVE, "held")
+    assert said(running) == "ready"
+    running.send_signal(signal.SIGINT)
+    assert said(running) == "signal SIGINT"
+    running.send_signal(signal.SIGINT)
+    assert running.stdin
+    running.stdin.write("\n")
+    running.stdin.flush()
+    assert said(running) == "done"
+    assert end(running) == 0
 
 
 # --- telling others -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gambit.model import rfc3339
+from gambit.runtime.clock import SystemClock
 from gambit.runtime.notify import Notifier
 from gambit.runtime.process import InstanceLock, prepare_state_dir
 from gambit.runtime.signals import Signals
@@ -172,7 +173,12 @@ async def main(state: Path, how: str) -> None:
     lock.acquire()
     notifier.status("opening the journal")
     daemon = FakeDaemon()
-    signals = Signals(stop=lambda reason: daemon.stopping.set(), reload=lambda: None, halt=lambda reason: None)
+    signals = Signals(
+        stop=lambda reason: daemon.stopping.set(),
+        reload=lambda: None,
+        halt=lambda reason: None,
+        mono_ns=SystemClock().mono_ns,
+    )
     if how in ("deaf", "stubborn"):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN if how == "stubborn" else signal.SIG_DFL)
