@@ -103,13 +103,13 @@ class Moment:
 
 def marks_of(market: Market) -> Mapping[str, Decimal]:
     """Price of each asset in the currency of account: the median mid of its books quoted at par."""
-    mids: dict[str, list[float]] = {}
+    mids: dict[str, list[Decimal]] = {}
     for k, listing in enumerate(market.listings):
         base, quote = listing.symbol.split("-")[:2]
         bid, ask = market.pairs.touch(k)
         if quote in PAR and bid > 0 and ask > 0:
-            mids.setdefault(base, []).append((bid + ask) / 2)
-    marks = {asset: Decimal(repr(median(found))) for asset, found in mids.items()}
+            mids.setdefault(base, []).append((Decimal(repr(bid)) + Decimal(repr(ask))) / 2)
+    marks = {asset: median(found) for asset, found in mids.items()}
     return {**marks, **dict.fromkeys(PAR, ONE)}
 
 
