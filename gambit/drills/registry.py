@@ -24,11 +24,16 @@ DATED: Final = Setting(
     venues=("binance", "okx", "bybit", "kraken"),
     settings=(*PATIENT.settings, "risk.duplicate_window_ms = 0", "risk.max_imbalance_quote = 1000000000"),
 )
-# Partial fills make many executions there; what five attempts cannot close ends with an alarm, which is F44's matter.
+# Partial fills make many executions there, and many orders to close one imbalance: that five attempts or some time end
+# it with an alarm is F44's matter.
 TENACIOUS: Final = Setting(
     name="a long outage",
     venues=DESK.venues,
-    settings=(*PATIENT.settings, "execution.compensation_attempts = 40"),
+    settings=(
+        "execution.flat_deadline_ms = 60000",
+        "execution.naked_budget_quote_sec = 1000000",
+        "execution.compensation_attempts = 40",
+    ),
 )
 MARKET: Final = Setting(
     name="market",

@@ -230,7 +230,8 @@ class AccountPort:
         """Until none waits. A question is worded when there is room for it: its nonce is of that instant."""
         try:
             while self._questions and not self.admission.is_refused:
-                wait_ns = self.allowance.reading_wait_ns(self._clock.mono_ns(), is_urgent=self._questions.is_urgent)
+                units, is_urgent = self._questions.units, self._questions.is_urgent
+                wait_ns = self.allowance.reading_wait_ns(units, self._clock.mono_ns(), is_urgent=is_urgent)
                 if wait_ns:
                     await asyncio.sleep(min(wait_ns / SEC, QUESTION_SEC))
                     continue

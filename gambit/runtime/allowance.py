@@ -13,7 +13,7 @@ from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
 from gambit.venues.orders import Fault, Frame, Lane, Limit, RestRequest, Used
 
-READING_UNITS: Final = 2  # what the heaviest question takes of a counter (Kraken: a list of executions)
+ROUTINE_KEPT: Final = 0.4  # of a scarce counter, left alone by comparisons that nothing waits for
 THROTTLED_SEC: Final = 1.0  # where a venue that refuses for want of budget does not say how long
 
 
@@ -38,11 +38,13 @@ class Allowance:
         waits = [budget.wait_ns(cost(limit, request), now_ns, lane) for limit, budget in self._own(request)]
         return max(self._blocked_ns.get(request.lane, 0) - now_ns, 0, *waits)
 
-    def reading_wait_ns(self, now_ns: int, *, is_urgent: bool) -> int:
-        """How long until a question may be worded; an urgent one may use what is kept back."""
-        lane, readings = BudgetLane.URGENT if is_urgent else BudgetLane.ORDINARY, Lane.READ
-        budgets = [self._budget(n, one, "") for n, one in enumerate(self._limits) if readings in one.lanes]
-        return max(0, *(budget.wait_ns(READING_UNITS, now_ns, lane) for budget in budgets))
+    def reading_wait_ns(self, units: int, now_ns: int, *, is_urgent: bool) -> int:
+        """How long until a question may be worded. An urgent one may use what is kept back; a routine one leaves room
+        for those that orders may wait for soon."""
+        lane = BudgetLane.URGENT if is_urgent else BudgetLane.ORDINARY
+        budgets = [self._budget(n, one, "") for n, one in enumerate(self._limits) if Lane.READ in one.lanes]
+        kept = 0.0 if is_urgent else ROUTINE_KEPT
+        return max(0, *(budget.wait_ns(units + int(budget.usable * kept), now_ns, lane) for budget in budgets))
 
     def take(self, request: RestRequest | Frame, now_ns: int) -> None:
         """A request leaves."""

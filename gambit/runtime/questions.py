@@ -48,10 +48,19 @@ class Questions:
         """Whether the next one is waited for by an order."""
         return any(_is_urgent(question) for question in self._waiting.values())
 
+    @property
+    def units(self) -> int:
+        """What the next one takes of the counter: a list of executions two, anything else one."""
+        first = self._first()
+        return 2 if isinstance(first, QueryFills) else 1
+
+    def _first(self) -> Question | None:
+        waiting = self._waiting.values()
+        return next((one for one in waiting if _is_urgent(one)), None) or next(iter(waiting), None)
+
     def take(self, now_ns: int) -> list[Question]:
         """The next one, or the next orders that are asked about together; empty: none waits."""
-        waiting = self._waiting.values()
-        first = next((one for one in waiting if _is_urgent(one)), None) or next(iter(waiting), None)
+        waiting, first = self._waiting.values(), self._first()
         if first is None:
             return []
         taken: list[Question] = [first]

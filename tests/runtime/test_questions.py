@@ -159,6 +159,11 @@ async def test_an_outage_that_leaves_orders_in_doubt_is_answered_within_the_coun
         case.port.send(QueryBalances(venue="kraken", query_id=again), case.net.now)
         await case.done()
     assert case.net.most <= 15
+    waited_ns = case.net.now
+    case.port.send(order(7, "V7"), case.net.now)
+    case.port.send(fills(5, is_awaited=True), case.net.now)
+    await case.done()
+    assert case.net.now == waited_ns  # however much is compared: there is room for what an order waits for
 
 
 async def test_one_that_is_missing_among_several_is_absent_and_the_others_are_found(
