@@ -210,6 +210,8 @@ async def test_a_phone_shows_it_all_and_halts_with_one_confirmed_tap(tmp_path: P
         await page.wait_for_selector("#p-opportunities tbody tr")
         wide, shown = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         assert wide <= shown
+        inside = "[...document.querySelectorAll('.panel:not(#p-quotes) .body')].map(e => e.scrollWidth - e.clientWidth)"
+        assert max(await page.evaluate(inside)) <= 0
         await page.tap("#halt-thumb")
         await page.tap("#dialog button.danger")
         await watched.says("#state-name", "HALTED")

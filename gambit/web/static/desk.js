@@ -43,9 +43,9 @@ export function mount(actions) {
       { name: "Symbol", cell: (row) => [row.symbol, "strong"] },
       { name: "Venue", cell: (row) => row.venue },
       { name: "Side", cell: (row) => [row.side, row.side === "buy" ? "buy" : "sell"] },
-      { name: "Filled / qty", class: "num", cell: filled },
+      { name: "Filled / qty", class: "num p2", cell: filled },
       { name: "Price", class: "num p2", cell: paid },
-      { name: "For", class: "p3", cell: (row) => row.purpose ?? "" },
+      { name: "For", class: "p4", cell: (row) => row.purpose ?? "" },
       { name: "Status", class: "end", cell: orderStatus, version: (row) => `${row.status}${may("trader")}` },
     ],
     { empty: "No orders yet.", label: "Orders" },
@@ -114,8 +114,8 @@ function result(row) {
 }
 
 function filled(row) {
-  const [done, whole] = [plain(row.qty_filled), plain(row.qty)];
-  return [done === whole ? whole : `${done} / ${whole}`, "num", `${row.qty_filled} of ${row.qty}`];
+  const [done, whole] = [plain(row.qty_filled, 6), plain(row.qty, 6)];
+  return [done === whole ? whole : `${done} / ${whole}`, "num p2", `${row.qty_filled} of ${row.qty}`];
 }
 
 function paid(row) {
