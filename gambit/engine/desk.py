@@ -494,9 +494,11 @@ class Desk:
 
     def _balance_read(self, fact: BalanceRead, conditions: Conditions) -> None:
         """A difference counts when it is still the same after all executions were listed once more."""
-        found = list(after_balances(fact, self.standing))
-        self._follow([one for one in found if one.reason == "opening"])
-        differences = [one for one in found if one.reason != "opening"]
+        found, traded = list(after_balances(fact, self.standing)), self.standing.state.holdings.traded
+        # What an asset opens with is clear where nothing was executed yet; else an execution may be on its way.
+        clear = [one for one in found if one.reason == "opening" and f"{one.venue}|{one.asset}" not in traded]
+        self._follow(clear)
+        differences = [one for one in found if one not in clear]
         suspicion = self.suspicions.pop(fact.venue, None)
         if not differences:
             return
@@ -514,6 +516,8 @@ class Desk:
             return
         for corrected in differences:
             self._note(corrected)
+            if corrected.reason == "opening":
+                continue
             text = f"{fact.venue} {corrected.asset}: {corrected.delta:f} off its executions"
             self._notify("balance_difference", "high", text, fact.venue)
             mark = conditions.marks().get(corrected.asset)

@@ -213,7 +213,7 @@ class Checks:
         self.filled.clear()
         self.conduct.rewound()
         for _, kind, body in self.shell.journal:
-            if kind.startswith(("order.", "execution.")) and kind != "order.foreign":
+            if kind.startswith(("order.", "execution.", "scope.released")) and kind != "order.foreign":
                 self.journalled(read(kind, body))
         self.lost_keys |= before - self.statuses.keys()
 

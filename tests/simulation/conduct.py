@@ -12,7 +12,15 @@ from gambit.commands import key_parts
 from gambit.engine.trading_state import Trading
 from gambit.events import read
 from gambit.events.operation import TradingStateChanged
-from gambit.events.orders import Filled, ForeignOrderSeen, OrderIntended, PlanClosed, PlanMade, PlannedLeg
+from gambit.events.orders import (
+    Filled,
+    ForeignOrderSeen,
+    OrderIntended,
+    PlanClosed,
+    PlanMade,
+    PlannedLeg,
+    ScopeReleased,
+)
 from tests.simulation.exchange import LOT, SECOND
 
 if TYPE_CHECKING:
@@ -29,9 +37,7 @@ class Conduct:
     def __init__(self, checks: "Checks") -> None:
         self.checks = checks
         self.shell = checks.shell
-        self.charged: Counter[str] = Counter()  # by venue: fee beyond the tier, quote units
-        self.traded: Counter[str] = Counter()
-        self.fills: Counter[str] = Counter()
+        self.charged: dict[str, list[tuple[Decimal, Decimal]]] = {}  # by venue: notional, fee beyond the tier
         self.warned: Counter[tuple[str, int]] = Counter()  # executions after a drift was plain, by venue and life
 
     def need(self, ok: bool, invariant: str, text: object) -> None:
@@ -40,8 +46,6 @@ class Conduct:
     def rewound(self) -> None:
         """The journal lost its tail."""
         self.charged.clear()
-        self.traded.clear()
-        self.fills.clear()
         self.warned.clear()
 
     def journalled(self, fact: Any) -> None:
@@ -49,6 +53,10 @@ class Conduct:
         match fact:
             case Filled():
                 self.filled(fact)
+            case ScopeReleased():
+                venue = fact.scope.removeprefix("venue:")  # whoever lets it go knows what it charged
+                self.charged.pop(venue, None)
+                self.warned[venue, self.shell.incarnation] = 0
             case _ if not self.shell.is_up:
                 return
             case PlanMade():
@@ -137,15 +145,13 @@ class Conduct:
         if self.shell.is_up and self.warned[life] > 1:
             self.need(f"venue:{venue}" in scopes, "fees", f"{venue} charges too much and goes on")
         quote = fact.qty * fact.price
-        tier = self.shell.exchanges[venue].fee_bps
-        self.charged[venue] += (fact.fee * (fact.price if fact.fee_asset == "BTC" else 1)) - quote * tier / 10_000
-        self.traded[venue] += quote
-        self.fills[venue] += 1
-        is_drift = self.charged[venue] * 10_000 > limits.max_fee_drift_bps * self.traded[venue]
-        if is_drift and self.fills[venue] >= limits.fee_drift_fills:
-            self.warned[life] += 1
-        else:
-            self.warned[life] = 0
+        fee = fact.fee * (fact.price if fact.fee_asset == "BTC" else 1)
+        charged = self.charged.setdefault(venue, [])
+        charged.append((quote, fee - quote * self.shell.exchanges[venue].fee_bps / 10_000))
+        last = charged[-limits.fee_drift_fills :]
+        excess, traded = sum(more for _, more in last), sum(notional for notional, _ in last)
+        is_drift = excess * 10_000 > limits.max_fee_drift_bps * traded and len(last) == limits.fee_drift_fills
+        self.warned[life] = self.warned[life] + 1 if is_drift else 0
 
     def rival(self, seen: ForeignOrderSeen) -> None:
         """I15: another daemon's order was shown, of a life that is not earlier than ours."""

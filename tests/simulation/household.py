@@ -257,7 +257,7 @@ class Household(Shell):
 
     def take_snapshot(self) -> None:
         """Between two turns of the daemon, as its keeper does."""
-        if self.is_up and self.now_ns < self.fire_ns:
+        if self.is_up and self.the_dealing.is_whole and self.now_ns < self.fire_ns:
             self.snapshot = len(self.journal), self.desk.standing.snapshot()
         self.at(self.now_ns + self.tape.between("next snapshot", 200, 3000) * MS, self.take_snapshot)
 

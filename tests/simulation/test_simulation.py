@@ -10,7 +10,7 @@ from tests.simulation.episodes import cause, play, shrunk
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.tape import Tape
 
-SEEDS = range(30)
+SEEDS = range(24)
 CORPUS = [45, 123, 397, 431, 804, 989, 1059, 2158, 2306, 2381, 2577]  # seeds that once found something
 
 ENOUGH = 80  # seeds in which a planted bug has to show
