@@ -261,6 +261,8 @@ class Feed:
             state, reasons = "degraded", ["frames come late by the venue's own clock"]
         elif state == "up" and self.gateway.is_degraded:
             state, reasons = "degraded", ["the REST interface does not answer; rules of instruments may be old"]
+        elif state == "syncing" and self.gateway.breaker.state is not Circuit.CLOSED:
+            reasons = ["the REST interface fails again and again; it is left alone for a while (open circuit)"]
         offset = self.clock.offset(now_ns)
         return FeedStatus(
             venue=self.name,

@@ -6,6 +6,7 @@ bytes of the system calls, WebSocket frames unmasked.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from tests.e2e import armed
 
 SYMBOL = "BTC-USDT"
 EPISODES = 25
+SPREAD_MS = 400
 CALLS = "write,writev,pwrite64,sendto,sendmsg,fsync,fdatasync"
 BEGUN = re.compile(rb"^(\d+) +(\w+)\((\d+)<([^>]*)>(.*)$")
 RESUMED = re.compile(rb"^(\d+) +<\.\.\. (\w+) resumed>")
@@ -97,8 +99,7 @@ async def test_the_intent_is_safe_before_the_order_leaves(tmp_path: Path, durabi
                 wanted = [venue for venue in DIALECTS if not await creates(sim, venue)]
                 if not wanted:
                     break
-                await sim.shift(wanted[episode % len(wanted)], SYMBOL, 60.0, 400)
-                await asyncio.sleep(0.6)
+                await spread(sim, wanted[episode % len(wanted)])
             await asyncio.to_thread(call, tmp_path / "state" / "gambit.sock", "stop")
             async with asyncio.timeout(armed.STOP_SEC):
                 await daemon.wait()  # strace ends with the daemon; a signal to it would only let the daemon go
@@ -107,6 +108,15 @@ async def test_the_intent_is_safe_before_the_order_leaves(tmp_path: Path, durabi
     calls = list(syscalls(trace.read_bytes()))
     for key in keys:
         assert_intent_first(calls, key.encode(), durability)
+
+
+async def spread(sim: armed.Sim, venue: str) -> None:
+    """The venue is dear for a moment: until it has an order of ours, or the moment is over."""
+    await sim.shift(venue, SYMBOL, 60.0, SPREAD_MS)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.5 * SPREAD_MS / 1000):
+            while not await creates(sim, venue):
+                await asyncio.sleep(0.02)
 
 
 async def creates(sim: armed.Sim, venue: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Two daemons with a state directory each on one account (I15, R9): the one of the later epoch alone trades."""
 
-import asyncio
+import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from gambit.bootstrap import Options
@@ -16,6 +17,7 @@ from tests.e2e.test_live_trading import SETTINGS, balances_of, keys_of
 SYMBOL = "BTC-USDT"
 CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
 EPISODES = 12
+SPREAD_MS = 500
 PATIENCE_SEC = 40.0
 
 
@@ -37,6 +39,13 @@ def keys_at(server: Server) -> list[str]:
     ]
 
 
+async def spread(server: Server, venue: str, is_enough: Callable[[], bool]) -> None:
+    """One venue is dear for a moment; until that was enough, or the moment is over."""
+    server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), SPREAD_MS)
+    with contextlib.suppress(TimeoutError):
+        await until(is_enough, 2 * SPREAD_MS / 1000)
+
+
 async def test_the_later_epoch_alone_trades(tmp_path: Path) -> None:
     """Both see the same market. The earlier one halts with a reason when it hears of an order of the other's; after
     that every order at the venues is of the later one's."""
@@ -53,8 +62,7 @@ async def test_the_later_epoch_alone_trades(tmp_path: Path) -> None:
             for k in range(EPISODES):
                 if first.parts.switch.state == "HALTED":
                     break
-                server.world.shift(venues[k % len(venues)], SYMBOL, 60.0, server._now_ns(), 600)
-                await asyncio.sleep(1.0)
+                await spread(server, venues[k % len(venues)], lambda: first.parts.switch.state == "HALTED")
             await until(lambda: first.parts.switch.state == "HALTED", PATIENCE_SEC)
             assert first.parts.switch.kept.reason == (
                 "another daemon trades on this account: an order of epoch 2, ours is 1"
@@ -66,8 +74,7 @@ async def test_the_later_epoch_alone_trades(tmp_path: Path) -> None:
             for k in range(EPISODES):
                 if len(keys_at(server)) > len(before):
                     break
-                server.world.shift(venues[k % len(venues)], SYMBOL, 60.0, server._now_ns(), 600)
-                await asyncio.sleep(1.0)
+                await spread(server, venues[k % len(venues)], lambda: len(keys_at(server)) > len(before))
             fresh = [key for key in keys_at(server) if key not in before]
             assert fresh
             assert {key[2:6] for key in fresh} == {"0002"}

@@ -1,6 +1,7 @@
 """Feeds against a scripted exchange on loopback: real sockets; time runs as fast as a test wants it to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from gambit.events.feed import BookLost, BookSynced, FeedDown, FeedUp
 from gambit.runtime.feed import RELEARN_DOUBTED_SEC
+from gambit.runtime.health import NEVER
 from gambit.runtime.transport import PicowsTransport, Transport, WebsocketsTransport
 from tests.runtime.exchange import BinanceExchange, Exchange
 from tests.runtime.feeding import Setup
@@ -304,6 +306,22 @@ async def test_a_feed_that_runs_late_is_degraded(exchange: Exchange) -> None:
         status = setup.status()
         assert (status.state, status.is_degraded) == (state, state == "degraded")
         assert abs((status.lag_p50_ns or 0) - late_ns) < 5_000_000
+    await setup.stop()
+
+
+async def test_what_an_open_circuit_holds_up_says_so(exchange: Exchange) -> None:
+    """Books that wait for a REST interface that fails: that is the reason, whatever ended a connection before."""
+    setup = Setup(exchange)
+    await setup.synced()
+    feed, now_ns = setup.feeds.feeds[0], setup.clock.now_ns()
+    feed.lines[0].last_reason = "nothing was heard for 8 s"
+    states = [NEVER] * len(setup.feeds.market.listings)
+    assert feed.status(states, Counter(), now_ns).reason == "nothing was heard for 8 s"
+    for _ in range(5):
+        feed.gateway.breaker.failed(now_ns)
+    status = feed.status(states, Counter(), now_ns)
+    assert (status.state, status.circuit_open) == ("syncing", True)
+    assert "open circuit" in status.reason
     await setup.stop()
 
 
