@@ -121,7 +121,7 @@ def _venues(venues: list[dict[str, Any]], paint: Paint) -> list[str]:
 
 def _venue(venue: dict[str, Any]) -> list[str]:
     age = venue.get("last_frame_age_sec")
-    slow = " (slow path)" if venue.get("is_slow_path") else ""
+    slow = " (slow path, no watchdog)" if venue.get("is_slow_path") else ""
     return [
         venue["venue"] + slow,
         venue["state"],

@@ -80,7 +80,7 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
     import asyncio
     from dataclasses import asdict
 
-    from gambit.runtime.checkup import check_keys
+    from gambit.runtime.checkup import check_keys, unaskable
     from gambit.runtime.checkup import check_venues as check
     from gambit.runtime.status import FeedError
 
@@ -90,10 +90,11 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
         statuses, said = asyncio.run(check(loaded.config, seconds))
     except FeedError as error:
         raise click.ClickException(str(error)) from error
-    objections = asyncio.run(check_keys(loaded.config, keys))
+    objections, untold = asyncio.run(check_keys(loaded.config, keys)), unaskable(keys)
+    told_of = {**objections, **untold}
     if as_json:
         told = [
-            asdict(status) | ({"key": objections[status.venue] or "ok"} if status.venue in objections else {})
+            asdict(status) | ({"key": told_of[status.venue] or "ok"} if status.venue in told_of else {})
             for status in statuses
         ]
         click.echo(json.dumps(told))
@@ -115,6 +116,8 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
         click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
         for venue, text in objections.items():
             click.echo(text or f"the key of {venue} may trade and nothing that it should not")
+        for text in untold.values():
+            click.echo(text)
         click.echo("\n".join(said), err=True, nl=bool(said))
     return 0 if all(status.state == "up" for status in statuses) and not any(objections.values()) else 1
 
@@ -128,15 +131,13 @@ def account_keys(config: "Config") -> "dict[str, Keys]":
     from gambit.cli.credentials import Refused, passphrase_prompt
     from gambit.runtime.process import state_dir
     from gambit.vault import Vault, VaultError
-    from gambit.venues.accounts import LANGUAGES
 
     state = state_dir(config.daemon.state_dir, os.environ)
     try:
         vault = Vault.open(state, os.environ, time.time_ns, ask=passphrase_prompt())
-        found = keys_of(config, vault, os.environ)
+        return keys_of(config, vault, os.environ)
     except (VaultError, CredentialError) as error:
         raise Refused(f"gambit: {error}") from error
-    return {venue: keys for venue, keys in found.items() if venue in LANGUAGES}
 
 
 def _venues() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from gambit.runtime.http import AiohttpClient, Http, HttpError
 from gambit.runtime.status import FeedStatus
 from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import build_market, feed_settings
-from gambit.venues.accounts import order_language
+from gambit.venues.accounts import LANGUAGES, order_language
 from gambit.venues.key_rights import objection
 from gambit.venues.orders import KeyRights, Keys, Stamp
 
@@ -57,8 +57,20 @@ async def check_venues(config: Config, seconds: float) -> tuple[list[FeedStatus]
     return statuses, said
 
 
+def unaskable(keys: Mapping[str, Keys]) -> dict[str, str]:
+    """What has to be told of accounts at exchanges without an adapter here, for nobody can ask: by venue."""
+    return {
+        venue: f"{venue} is reached over ccxt, which does not tell what a key may do: see to it that it cannot "
+        "withdraw; and no watchdog and no dead-man switch cancels orders there when gambit is gone"
+        for venue in keys
+        if venue not in LANGUAGES
+    }
+
+
 async def check_keys(config: Config, keys: Mapping[str, Keys]) -> dict[str, str]:
-    """What speaks against trading with each account's keys, as its venue tells; empty where nothing does."""
+    """What speaks against trading with each account's keys, as its venue tells; empty where nothing does. Venues that
+    cannot be asked are left out (unaskable)."""
+    keys = {venue: each for venue, each in keys.items() if venue in LANGUAGES}
     http = AiohttpClient()
     try:
         found = await asyncio.gather(*(_objection(config, venue, keys[venue], http) for venue in keys))

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from gambit.config.settings import Config, VenueSettings
-from gambit.runtime.checkup import check_venues
+from gambit.runtime.checkup import check_keys, check_venues, unaskable
 from gambit.runtime.status import FeedError
+from gambit.venues.orders import Keys
 from tests.runtime.exchange import Exchange
 
 
@@ -36,3 +37,11 @@ async def test_nothing_to_check_is_said() -> None:
     """A configuration without symbols."""
     with pytest.raises(FeedError, match="okx: no symbols; say which"):
         await check_venues(Config(venues={"okx": VenueSettings(rest_url="http://127.0.0.1:1")}), 1)
+
+
+async def test_what_a_key_may_do_at_an_exchange_over_ccxt_is_told_to_be_unknown() -> None:
+    """It is nobody's objection, and no silence either."""
+    keys = {"kucoin": Keys(key="k", secret="s")}
+    assert await check_keys(Config(), keys) == {}
+    assert unaskable({**keys, "okx": keys["kucoin"]}).keys() == {"kucoin"}
+    assert "cannot withdraw; and no watchdog" in unaskable(keys)["kucoin"]
