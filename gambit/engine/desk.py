@@ -45,6 +45,7 @@ from gambit.engine.standing import EXACT, Standing
 from gambit.engine.sweep import sweeps
 from gambit.engine.trade import Phase, Surroundings, Trade, deadline_ns, next_facts
 from gambit.engine.trading_state import Trading
+from gambit.engine.vanished import Vanished
 from gambit.events import Fact
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import (
@@ -100,6 +101,7 @@ class Desk:
         self.inquiry = Inquiry(rules)
         self.refusals: list[tuple[int, int, Opportunity]] = []  # due, our latency, what was refused
         self.suspicions: dict[str, Suspicion] = {}  # by venue
+        self.vanished = Vanished()
         self._is_whole = True
         self._decision = Decision()
         self._now_ns = 0
@@ -429,6 +431,7 @@ class Desk:
             case FillsRead():
                 self._note(fact)
                 self.inquiry.heard(fact)
+                self.vanished.heard(fact, self.standing.state.orders.values())
                 for fill in fact.fills:
                     self._take_fill(fill, is_history=True)
                 self._follow(after_fills(fact, self.standing))
@@ -514,7 +517,10 @@ class Desk:
                 self.inquiry.ask_fills(fact.venue, symbol, self._now_ns - LOOK_BACK_NS, self._now_ns)
             self.inquiry.ask_balances(fact.venue, self._now_ns + self.rules.query_interval_max_ns)
             return
-        for corrected in differences:
+        busts = self.vanished.explaining(fact.venue, differences)
+        for bust in busts:
+            self._note(bust)
+        for corrected in () if busts else differences:
             self._note(corrected)
             if corrected.reason == "opening":
                 continue

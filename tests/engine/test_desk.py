@@ -614,6 +614,30 @@ def test_a_balance_that_stays_off_is_corrected_with_an_alarm() -> None:
     talk.replayed()
 
 
+def test_f32_an_execution_taken_back_without_a_word_is_reversed_and_hedged() -> None:
+    """The venue's list lacks it and its balances are off by just that: no correction, a reversal, and its imbalance is
+    closed. With balances that say something else nothing is reversed."""
+    for btc, kinds_of in (("1000", [Busted]), ("1001", [])):
+        talk = Talk()
+        buy, sell = talk.trade()
+        talk.tell(fill(buy, "b1", "20", "100", fee=D(2)), fill(sell, "s1", "20", "102"))
+        assert talk.facts(PlanClosed)[-1].end == "flat"
+        talk.wait(SECOND_NS)
+        for query_id in (5, 6, 7):
+            read = FillsRead(venue="a", symbol=SYMBOL, query_id=query_id, asked_ns=talk.now_ns, since_ns=0, fills=())
+            talk.tell(read)
+            talk.wait(6 * SECOND_NS)
+            free = {"USDT": D(100_000), "BTC": D(btc)}
+            talk.tell(BalanceRead(venue="a", query_id=query_id, asked_ns=talk.now_ns, free=free, locked={}))
+        assert [type(fact) for fact in talk.facts(Busted)] == kinds_of
+        assert talk.desk.standing.state.holdings.balance("a", "USDT") == 100_000
+        if kinds_of:
+            assert talk.desk.standing.state.trading.state is Trading.ACTIVE
+            [hedge] = [order for order in placed(talk.said) if order.purpose == "compensation"]
+            assert (hedge.side, hedge.qty) == ("buy", 20)
+        talk.replayed()
+
+
 def test_reconciling_asks_for_everything() -> None:
     """Balances, and the executions of every symbol ever ordered."""
     talk = Talk()
