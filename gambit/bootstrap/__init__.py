@@ -45,6 +45,7 @@ from gambit.runtime.letters import Letters, decoder
 from gambit.runtime.logs import Sink
 from gambit.runtime.moment import marks_of
 from gambit.runtime.operations import Readings
+from gambit.runtime.process import control_socket
 from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
 from gambit.runtime.recorder import Recorder, config_hash
@@ -380,8 +381,8 @@ def _collect(
 
 
 def socket_path(config: Config) -> Path:
-    """Where the control socket of a configuration is."""
-    return Path(config.daemon.control_socket or Path(config.daemon.state_dir, "gambit.sock"))
+    """Where the control socket of a configuration is; the commands look for it in the same place."""
+    return control_socket(config.daemon.control_socket, Path(config.daemon.state_dir))
 
 
 def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:

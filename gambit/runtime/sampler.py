@@ -18,6 +18,11 @@ MINUTE_NS = 60_000_000_000
 Row = dict[str, object]
 
 
+def plain(mid: float) -> float:
+    """Without what halving doubles adds behind the fifteenth digit: 64024.85, not 64024.850000000006."""
+    return float(f"{mid:.15g}")
+
+
 class Depth(NamedTuple):
     """How often, and how many levels of each side."""
 
@@ -140,7 +145,7 @@ class Sampler:
         for market, (recv_ns, bid, ask) in self._moved.items():
             if bid == bid and ask == ask:  # both sides are there: NaN equals nothing
                 listing = self.market.listings[market]
-                mid = (bid + ask) / 2
+                mid = plain((bid + ask) / 2)
                 rows.append(
                     {
                         "ts_ns": recv_ns,
@@ -188,10 +193,10 @@ class Sampler:
             "ts_ns": candle.minute * MINUTE_NS,
             "symbol": listing.symbol,
             "venue": listing.venue,
-            "open": candle.open,
-            "high": candle.high,
-            "low": candle.low,
-            "close": candle.close,
+            "open": plain(candle.open),
+            "high": plain(candle.high),
+            "low": plain(candle.low),
+            "close": plain(candle.close),
             "ticks": candle.ticks,
         }
 

@@ -96,7 +96,7 @@ def test_samples_and_candles_say_what_the_ticks_say(tmp_path: Path) -> None:
     sampler.finish()
     for venue in VENUES:
         own = [tick for tick in told if tick["venue"] == venue]
-        mids = [(float(t["bid"]) + float(t["ask"])) / 2 for t in own]
+        mids = [float((Decimal(t["bid"]) + Decimal(t["ask"])) / 2) for t in own]  # the doubles next to the exact ones
         candles = [row for row in rows["candles"] if row["venue"] == venue]
         assert sum(row["ticks"] for row in candles) == len(own)  # type: ignore[misc]
         assert candles[0]["open"] == mids[0]
