@@ -3,20 +3,24 @@
 import asyncio
 import json
 import logging
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gambit.cli import interrupts
 from gambit.cli.options import Failure, with_json
-from gambit.cli.paint import Paint
+from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gambit.drills.scenario import Result, Scenario
 
+MANY = 12  # scenarios: fewer are not worth a second process
 GROUP_LETTERS = tuple("ABCDEFGHI")
 
 with_group = click.option(
@@ -65,15 +69,16 @@ def list_drills(group: str | None, as_markdown: bool, as_json: bool) -> int:
     metavar="FILE",
     help="Also write the report there: .html, .md or .json.",
 )
+@click.option("--jobs", type=click.IntRange(1, 16), help="Processes that play at a time.  [default: 2 for many drills]")
 @with_json
-def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, as_json: bool) -> int:
-    """Play scenarios (F01 F24 ..., or `all`) and report; exit code 1 when one failed.
+def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, jobs: int | None, as_json: bool) -> int:
+    """Play scenarios (F01 F24 ..., or `all`) and report; exit code 1 when one failed, 130 when interrupted.
 
     Everything happens on loopback with play money, in a folder that is deleted afterwards; a running daemon, its state
     directory and its keys are not touched.
     """
     from gambit.drills import report
-    from gambit.drills.runner import Rehearsal, chosen
+    from gambit.drills.runner import chosen, interrupted
     from gambit.drills.scenario import Ended
 
     try:
@@ -82,7 +87,9 @@ def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, a
         raise click.UsageError(f"no scenario is called {error.args[0]}; `gambit drill list` has them") from error
     if output is not None and output.suffix not in (".html", ".md", ".json"):
         raise click.UsageError(f"{output}: a report ends in .html, .md or .json")
-    results = rehearsed(scenarios, Rehearsal, is_quiet=as_json)
+    results, is_whole = rehearsed(scenarios, jobs or jobs_for(len(scenarios)), is_quiet=as_json)
+    if not is_whole:
+        results = interrupted(scenarios, results)
     text = json.dumps(report.as_json(results))
     if output is not None:
         content = {".html": report.page, ".md": report.markdown}.get(output.suffix, lambda _: text + "\n")(results)
@@ -93,15 +100,26 @@ def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, a
     if as_json:
         click.echo(text)
     else:
-        click.echo(report.summary(results))
-        for line in report.verbs_lines(results):
+        for line in closing(results):
             click.echo(line)
+    if not is_whole:
+        click.echo("gambit: interrupted; what was played by then is told", err=True)
+        return interrupts.EXIT_CODE
     return 1 if any(result.ended is Ended.FAILED for result in results) else 0
 
 
-def rehearsed(scenarios: "Sequence[Scenario]", make: "type", *, is_quiet: bool) -> "list[Result]":
-    """Play them on uvloop, each result told as it comes; on a terminal also what is being played."""
+def jobs_for(count: int) -> int:
+    """Two at a time where there are two processors and enough to play: drills mostly wait."""
+    return min(2, os.cpu_count() or 1) if count > MANY else 1
+
+
+def rehearsed(scenarios: "Sequence[Scenario]", jobs: int, *, is_quiet: bool) -> "tuple[list[Result], bool]":
+    """Play them on uvloop, each result told as it comes; on a terminal also what is being played. Whether it came to
+    its end: Ctrl-C and SIGTERM have everything taken down first."""
     import uvloop
+
+    from gambit.drills.crew import Crew
+    from gambit.drills.runner import Rehearsal
 
     logging.getLogger().addHandler(logging.NullHandler())  # libraries' complaints about faults are no news
     paint = Paint.for_stdout()
@@ -118,9 +136,28 @@ def rehearsed(scenarios: "Sequence[Scenario]", make: "type", *, is_quiet: bool) 
             for line in lines_of(result, paint):
                 click.echo(line)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        results: list[Result] = runner.run(make(scenarios, told, begun).run())
-    return results
+    made = Rehearsal(scenarios, told, begun) if jobs == 1 else Crew(scenarios, told, begun, jobs)
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        with interrupts.heeded(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(made.run())
+    except KeyboardInterrupt:
+        return made.results, False
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return made.results, True
+
+
+def closing(results: "Sequence[Result]") -> list[str]:
+    """What it came to: a table of the groups, what failed once more, one line, and the verbs."""
+    from gambit.drills import report
+    from gambit.drills.scenario import Ended
+
+    paint = Paint.for_stdout()
+    head, *body = table(report.groups(results), left=1)
+    failed = [result for result in results if result.ended is Ended.FAILED]
+    again = [f"{paint.bad(one.scenario.id)} {one.scenario.trigger}: {one.reason}" for one in failed]
+    return ["", paint.faint(head), *body, "", *again, report.summary(results), *report.verbs_lines(results)]
 
 
 def lines_of(result: "Result", paint: Paint) -> list[str]:

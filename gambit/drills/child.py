@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from gambit.config import Config, load_layers
 from gambit.drills import points
 from gambit.journal import JournalError
 from gambit.runtime.daemon import Daemon
-from gambit.runtime.process import ProcessError
+from gambit.runtime.process import ProcessError, end_with_parent
 from gambit.venues.orders import Keys
 
 REFUSED = 1
@@ -59,5 +60,6 @@ def arrange(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent(signal.SIGKILL)
     arrange(sys.argv[2:])
     sys.exit(main(Path(sys.argv[1]), msgspec.json.decode(sys.stdin.buffer.readline(), type=dict[str, Keys])))

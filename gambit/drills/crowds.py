@@ -91,8 +91,7 @@ async def flood_on_few_descriptors(bench: Bench) -> None:
             while time.monotonic() - began < FLOOD_SEC:
                 bench.need(await is_synced(child), "I17: books were lost to the flood")
                 await traded(there)
-            await patiently(child, "status")
-            files = len(list(Path(f"/proc/{child.process.pid}/fd").iterdir()))
+            files = int(number_of(str(await patiently(child, "metrics")), "process_open_fds"))
         after = sum(exchange.ledger.connections for exchange in there.ground.exchanges.values())
         bench.need(after == connections, f"I17: {after - connections} connections to venues had to be made anew")
         bench.need(files <= FILES, f"I18: {files} descriptors")
@@ -139,7 +138,7 @@ def scrape_port(child: Child) -> int:
 # ---- scrapes ----
 
 
-@drill("F125", None)
+@drill("F125", None, alone=True)
 async def scrape_storm(bench: Bench) -> None:
     """200 scrapes a second: the time from a frame to its signal, p99, is at most half more than while the same storm
     goes to somebody else on this machine. The best of three windows each, for what runs here only makes one slower."""
@@ -319,7 +318,7 @@ def room() -> int:
     return CROWD if soft == resource.RLIM_INFINITY else min(CROWD, soft - SPARE_FILES)
 
 
-@drill("F126", None)
+@drill("F126", None, alone=True)
 async def thousand_dashboards(bench: Bench) -> None:
     """A thousand at the WebSocket, a tenth of them takes nothing: the others get every event in time, those are cut and
     counted, memory is bounded, and trading goes on."""
@@ -383,5 +382,9 @@ async def told(there: Site, child: Child, crowd: Sequence[Dashboard], began: flo
 
 async def cut_count(child: Child) -> int:
     """How many subscribers were cut, by the daemon's metrics."""
-    lines = str(await child.ask("metrics")).splitlines()
-    return int(float(next(line for line in lines if line.startswith("gambit_ws_cut_total")).split()[1]))
+    return int(number_of(str(await child.ask("metrics")), "gambit_ws_cut_total"))
+
+
+def number_of(metrics: str, name: str) -> float:
+    """A metric without labels."""
+    return float(next(line for line in metrics.splitlines() if line.startswith(f"{name} ")).split()[1])

@@ -125,7 +125,7 @@ async def linked(api: BotApi, child: Child, email: str) -> None:
     await api.until_said("you are")
 
 
-@drill("F109", None)
+@drill("F109", None, alone=True)
 async def halt_by_each_door(bench: Bench) -> None:
     """REST, the Telegram bot, the control socket, a signal, a file: each within 50 ms of the daemon's time on a
     processor, written down with who it was. The WebSocket takes no commands: it says so, and tells of each halt."""
@@ -209,7 +209,7 @@ async def heard_of(socket: aiohttp.ClientWebSocketResponse, count: int) -> int:
     return heard
 
 
-@drill("F110", None)
+@drill("F110", None, alone=True)
 async def halt_under_a_burst(bench: Bench) -> None:
     """Five times the rate, every venue moving: the last create leaves at most 100 ms after the command, none after its
     acknowledgement."""

@@ -45,13 +45,15 @@ MARKET: Final = Setting(
 )
 
 
-def drill(name: str, setting: Setting | None = DESK, limit_sec: float = LIMIT_SEC) -> Callable[[Play], Play]:
+def drill(
+    name: str, setting: Setting | None = DESK, limit_sec: float = LIMIT_SEC, *, alone: bool = False
+) -> Callable[[Play], Play]:
     """Make a coroutine function the drill of a scenario: it takes a Stage, or a Bench where there is no setting."""
 
     def add(play: Play) -> Play:
         if name in DRILLS:
             raise ValueError(f"{name} has a drill already")
-        DRILLS[name] = Drill(SCENARIOS[name], play, setting, limit_sec)
+        DRILLS[name] = Drill(SCENARIOS[name], play, setting, limit_sec, alone)
         return play
 
     return add

@@ -20,10 +20,22 @@ def fired(results: Sequence[Result]) -> dict[str, int]:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """One line: how many ended how, and how long it took."""
+    """One line: how many ended how, and how long they took together."""
     ends = Counter(result.ended for result in results)
     parts = [f"{ends[ended]} {ended.value}" for ended in Ended if ends[ended]]
-    return f"{len(results)} scenarios: {', '.join(parts)}, in {sum(r.took_sec for r in results):.0f} s"
+    return f"{len(results)} scenarios: {', '.join(parts)}; {sum(r.took_sec for r in results):.0f} s of drills"
+
+
+def groups(results: Sequence[Result]) -> list[list[str]]:
+    """A table: a group a row, how many ended how; its head first."""
+    rows = [["group", *(ended.value for ended in Ended), "s"]]
+    for letter, title in GROUPS.items():
+        found = [result for result in results if result.scenario.group == letter]
+        if found:
+            ends = Counter(result.ended for result in found)
+            took = f"{sum(result.took_sec for result in found):.0f}"
+            rows.append([f"{letter}: {title}", *(str(ends[ended] or "-") for ended in Ended), took])
+    return rows
 
 
 def evidence(result: Result) -> str:
@@ -36,7 +48,7 @@ def evidence(result: Result) -> str:
 def as_json(results: Sequence[Result]) -> dict[str, Any]:
     """Everything, for programs."""
     return {
-        "ok": all(result.ended is not Ended.FAILED for result in results),
+        "ok": not any(result.ended in (Ended.FAILED, Ended.INTERRUPTED) for result in results),
         "summary": summary(results),
         "verbs_fired": fired(results),
         "results": [

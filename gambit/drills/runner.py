@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -168,6 +169,13 @@ def in_order(scenarios: Sequence[Scenario]) -> Iterator[Drill]:
     settings = list(dict.fromkeys(one.setting for one in played))
     for setting in settings:
         yield from (one for one in played if one.setting == setting)
+
+
+def interrupted(scenarios: Sequence[Scenario], results: Sequence[Result]) -> list[Result]:
+    """What came of all of them when a rehearsal was broken off, in the order of the catalogue."""
+    known = {result.scenario.id: result for result in results}
+    left = Result(scenario=scenarios[0], ended=Ended.INTERRUPTED, reason="the rehearsal was interrupted")
+    return [known.get(one.id) or replace(left, scenario=one) for one in scenarios]
 
 
 def unplayed(scenario: Scenario) -> Result:

@@ -39,6 +39,7 @@ class Ended(StrEnum):
     FAILED = "failed"
     NOT_APPLICABLE = "not applicable"
     NOT_BUILT = "not built"
+    INTERRUPTED = "not played"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +88,14 @@ Play = Callable[[Any], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """How a scenario is played. Without a `setting` it builds what it needs in its folder; `limit_sec` is its time."""
+    """How a scenario is played. Without a `setting` it builds what it needs in its folder; `limit_sec` is its time; one
+    that `is_alone` measures times, and nothing else is played meanwhile."""
 
     scenario: Scenario
     play: Play
     setting: Setting | None
     limit_sec: float
+    is_alone: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +22,15 @@ from gambit.drills.stage import Stage
 from gambit.engine.standing import ReplayDiffers
 from gambit.events import written
 from gambit.events.operation import DaemonStarted
-from gambit.journal import JournalDamaged, JournalError, Places, Policy, open_journal, places, verify
+from gambit.journal import Journal, JournalDamaged, JournalError, Places, Policy, open_journal, places, verify
 from gambit.journal.disk import Disk
 from gambit.journal.frame import HEADER_BYTES
 from gambit.journal.segment import segments
+from gambit.store import Store
 
 DURABLE: Final = Setting(name="power", venues=DESK.venues, settings=('journal.durability = "power"',))
 RECORDS: Final = 40
+NTH_MOST: Final = 200
 SLOW_SEC: Final = 3.0
 DUCKDB: Final = "gambit.duckdb"
 
@@ -105,7 +110,8 @@ def disk_that(name: str, does: Callable[[Disk, Any, Any], Any]) -> Iterator[None
 @drill("F97", None)
 async def disk_fails(bench: Bench) -> None:
     """No space, an error, half a write, a failed sync: new orders stop at once, somebody is told, and what was said to
-    be safe is there in the next life."""
+    be safe is there in the next life. Then a journal alone, whose n-th write or sync fails, n from 1 to 200."""
+    await each_write_fails(bench)
     for name, number in (("write", errno.ENOSPC), ("write", errno.EIO), ("sync", errno.EIO), ("write", 0)):
 
         def fails(disk: Disk, whole: Any, args: Any, number: int = number) -> Any:
@@ -117,6 +123,70 @@ async def disk_fails(bench: Bench) -> None:
         folder.mkdir(mode=0o700)
         await full_disk(bench, folder, name, fails)
         bench.count(failures=1)
+
+
+class Failing(Disk):
+    """Its n-th call of `name` fails: with `number`, or (0) takes half of the bytes. `calls` counts them."""
+
+    def __init__(self, name: str, nth: int, number: int) -> None:
+        self.calls = 0
+        self._name, self._nth, self._number = name, nth, number
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """As told."""
+        return super().write(descriptor, bytes(data)[: len(data) // 2] if self._fails("write") else data)
+
+    def sync(self, descriptor: int) -> None:
+        """As told."""
+        self._fails("sync")
+        super().sync(descriptor)
+
+    def _fails(self, name: str) -> bool:
+        self.calls += name == self._name
+        if name != self._name or self.calls != self._nth:
+            return False
+        if self._number:
+            raise OSError(self._number, "a drill's disk")
+        return True
+
+
+async def each_write_fails(bench: Bench) -> None:
+    """What a journal said to be safe is in it afterwards, whichever call of the disk fails; it takes nothing more, and
+    no sync is tried again."""
+    kinds = (("write", errno.ENOSPC), ("write", errno.EIO), ("write", 0), ("sync", errno.EIO))
+    for nth in range(1, NTH_MOST + 1):
+        name, number = kinds[nth % len(kinds)]
+        at, disk = places(bench.folder / f"nth-{nth}"), Failing(name, nth, number)
+        at.folder.parent.mkdir(mode=0o700)
+        safe = 0
+        try:
+            journal = open_journal(at, Policy("power"), 0, disk)
+        except OSError:
+            bench.count(writes=1)
+            continue  # the header: there is no journal, and nothing was said
+        try:
+            for record in range(nth + 1):
+                safe = await _safe_after(journal, record)
+        except JournalError:
+            calls = disk.calls
+        else:
+            raise Broken(f"I12: call {nth} of {name} failed and nobody noticed")
+        with suppress(JournalError, OSError):
+            await journal.close()
+        bench.need(disk.calls == calls or name == "write", f"I12: sync {nth} failed and was tried again")
+        again = open_journal(at, Policy(), 0)
+        bench.need(again.head >= safe, f"I12: {safe} records were safe, {again.head} are there")
+        await again.close()
+        shutil.rmtree(at.folder.parent)
+        bench.count(writes=1)
+
+
+async def _safe_after(journal: Journal, record: int) -> int:
+    """Append one more and wait until it is safe; its number."""
+    fact = DaemonStarted(version="drill", pid=record, epoch=record, mode="paper", config_hash="")
+    seq = journal.append(*written(fact), record)
+    await journal.until_synced(seq)
+    return seq
 
 
 async def full_disk(bench: Bench, folder: Path, name: str, fails: Callable[[Disk, Any, Any], Any]) -> None:
@@ -185,7 +255,8 @@ async def slow_sync(stage: Stage) -> None:
 
 @drill("F99")
 async def database_damaged(stage: Stage) -> None:
-    """Nonsense in it, its log cut, all of it gone: put aside and made again from the journal; trading goes on."""
+    """Nonsense in it, its log cut, all of it gone, another process in it: put aside and made again from the journal;
+    trading goes on."""
     database = stage.ground.folder / "state" / DUCKDB
 
     def nonsense() -> None:
@@ -197,15 +268,38 @@ async def database_damaged(stage: Stage) -> None:
         log = database.with_name(f"{DUCKDB}.wal")
         log.write_bytes(log.read_bytes()[:100] if log.exists() else b"x")
 
-    for harm in (nonsense, cut, database.unlink):
+    for harm in (nonsense, cut, database.unlink, None):
         await stage.ground.stop()
-        harm()
-        await stage.ground.restart()
-        store = stage.ground.daemon.parts.keeping.store
-        await stage.still_trades("okx")
-        await until(lambda store=store: store.lag == 0, 20.0, "the database is at the journal's end")  # type: ignore[misc]
-        stage.need(store.problem is None, f"I13: {store.problem}")
+        async with held_by_another(database) if harm is None else nullcontext():
+            if harm is not None:
+                harm()
+            await stage.ground.restart()
+            store = stage.ground.daemon.parts.keeping.store
+            await stage.still_trades("okx")
+            await until(partial(caught_up, store), 60.0, "I13: the database is well, at the journal's end")
         stage.count(harms=1)
+
+
+def caught_up(store: Store) -> bool:
+    """Whether the database is open and has every record."""
+    return store.problem is None and store.lag == 0
+
+
+@asynccontextmanager
+async def held_by_another(database: Path) -> AsyncIterator[None]:
+    """Another process has the database open, to write into it."""
+    words = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", words, str(database), stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+    try:
+        if process.stdout is None or await process.stdout.readline() != b"held\n":
+            raise Broken("another process could not open the database")
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 @drill("F104")

@@ -23,7 +23,7 @@ FAST: Final = Setting(
 )
 
 
-@drill("F120", FAST)
+@drill("F120", FAST, alone=True)
 async def five_times_the_rate(stage: Stage) -> None:
     """Ten seconds of it: every tick was read, and books are the venues'."""
     frames = sum(feed.frames for feed in stage.ground.daemon.parts.feeds.statuses())

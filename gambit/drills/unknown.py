@@ -8,13 +8,14 @@ from typing import Final
 
 from gambit.drills import oracle
 from gambit.drills.ground import orders_of, until
-from gambit.drills.registry import DESK, drill
+from gambit.drills.registry import DATED, drill
 from gambit.drills.scenario import Broken, Setting
 from gambit.drills.stage import PLACE, PRIVATE, QUERY, Stage
 from gambit.events.orders import Acked, OrderFound
 from gambit.runtime.account_port import AccountPort
 
-WIDE: Final = Setting(name="three symbols", venues=DESK.venues, symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT"))
+# Coinbase has no window: a create that the outage swallowed there stays in doubt until a person settles it.
+WIDE: Final = Setting(name="three symbols", venues=DATED.venues, symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT"))
 OUTAGE_MS: Final = 9000
 LARGE: Final = 2**53
 
@@ -161,7 +162,7 @@ async def all_down_after_accepts(stage: Stage) -> None:
     replies = [stage.strike(venue, "drop_reply", PLACE, count=6) for venue in venues]
     silence = [stage.strike(venue, "gap", PRIVATE, for_ms=OUTAGE_MS) for venue in venues]
     for symbol in ground.setting.symbols:
-        stage.shift("coinbase", symbol=symbol, for_ms=2000)
+        stage.shift("okx", symbol=symbol, for_ms=2000)
     await until(lambda: sum(fault.fired for fault in replies) >= 6, why="six accepts")
     stage.need(silence, "no venue is silent")
     for venue in venues:

@@ -6,6 +6,7 @@ import fcntl
 import gc
 import os
 import resource
+import signal
 import stat
 import threading
 import time
@@ -22,6 +23,7 @@ RETRY_SEC: Final = 0.02
 YOUNG_MAX: Final = 20_000  # objects since the last collection that make a young one worth its time
 FULL_NS: Final = 600 * 1_000_000_000
 PR_SET_DUMPABLE: Final = 4
+PR_SET_PDEATHSIG: Final = 1
 
 
 class ProcessError(Exception):
@@ -131,6 +133,11 @@ def holder(state: Path) -> int | None:
 def _pid_in(path: Path) -> int | None:
     text = path.read_text(errors="replace").strip()
     return int(text) if text.isdecimal() else None
+
+
+def end_with_parent(number: int = signal.SIGINT) -> None:
+    """When whoever started this process is gone, the system sends it this signal (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def forbid_core_dumps() -> None:

@@ -2,6 +2,12 @@
 
 import asyncio
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +16,7 @@ import uvloop
 from gambit.cli.program import run
 from gambit.drills import registry, report
 from gambit.drills.catalogue import NOT_APPLICABLE, SCENARIOS
+from gambit.drills.crew import Crew
 from gambit.drills.registry import DRILLS, drill
 from gambit.drills.runner import Rehearsal, chosen, unplayed
 from gambit.drills.scenario import GROUPS, Bench, Broken, Ended, Result, Scenario
@@ -100,6 +107,54 @@ def test_what_breaks_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert "I01: it broke" in capsys.readouterr().out
     for name in ("F01", "F02", "F03"):
         DRILLS.pop(name)
+
+
+def test_two_play_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each in a process of its own; what they say is told in the catalogue's order, with a table of the groups."""
+    assert run(["drill", "run", "F96", "F83", "F14", "--jobs", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "3 scenarios: 2 passed, 1 not applicable" in said
+    assert re.search(r"G: crash and storage +1 +- ", said)
+    assert "169 flips" in said
+
+
+def test_a_process_that_dies_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it did not tell is failed, with its last words."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    crew = Crew(chosen(["F96", "F14"]), lambda _result: None, lambda _scenario: None, 2)
+    results = asyncio.run(crew.run())
+    assert [(one.scenario.id, str(one.ended)) for one in results] == [("F14", "not applicable"), ("F96", "failed")]
+    assert "ended with 1" in results[1].reason
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_broken_off_it_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """A daemon of a drill is up when somebody ends the rehearsal: no process and no file is left, and what was played
+    by then is in the report."""
+    page = tmp_path / "report.json"
+    there = tmp_path / "there"
+    there.mkdir()
+    words = [sys.executable, "-m", "gambit", "drill", "run", "F14", "F111", "F96", "-o", str(page), "--jobs", "2"]
+    with subprocess.Popen(
+        words, env={**os.environ, "TMPDIR": str(there)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not list(there.glob("*/*/state/gambit.sock")) and process.poll() is None:
+            time.sleep(0.05)  # a file that another process makes
+        process.send_signal(number)
+        said, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130, said + complaint
+    ends = {row["id"]: row["ended"] for row in json.loads(page.read_text())["results"]}
+    assert ends["F14"] == "not applicable"
+    assert ends["F111"] == "not played"
+    assert list(there.iterdir()) == []
+    assert [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(there).encode() in _text(path)] == []
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended since
+        return b""
 
 
 def test_names_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
