@@ -67,7 +67,7 @@ def _journal_after_sending(original: Any) -> Any:
 def _no_compensation(original: Any) -> Any:
     def balance(subject: Any, around: Any) -> Any:
         return [
-            fact if isinstance(fact, PlanClosed) else trade._closed(subject, "flat", {})
+            fact if isinstance(fact, PlanClosed) else trade._closed(subject, "flat", {}, around)
             for fact in original(subject, around)[:1]
         ]
 
