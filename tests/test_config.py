@@ -195,8 +195,8 @@ def test_later_sources_win(tmp_path: Path) -> None:
     [
         ("GAMBIT_SYMBOLS", "BTC-USDT, ETH-USDT", lambda c: c.symbols, ("BTC-USDT", "ETH-USDT")),
         ("GAMBIT_SYMBOLS", '["BTC-USDT"]', lambda c: c.symbols, ("BTC-USDT",)),
-        ("GAMBIT_DAEMON__STATE_DIR", "5", lambda c: c.daemon.state_dir, "5"),
-        ("GAMBIT_DAEMON__STATE_DIR", '"a b"', lambda c: c.daemon.state_dir, "a b"),
+        ("GAMBIT_STORE__PATH", "5", lambda c: c.store.path, "5"),
+        ("GAMBIT_STORE__PATH", '"a b"', lambda c: c.store.path, "a b"),
         ("GAMBIT_DAEMON__BUSY_POLL", "true", lambda c: c.daemon.busy_poll, True),
         ("GAMBIT_EXECUTION__APPROVAL", "manual", lambda c: c.execution.approval, "manual"),
         ("GAMBIT_ENGINE__RANKING_WEIGHTS", WEIGHTS, lambda c: c.engine, EngineSettings()),

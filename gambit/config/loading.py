@@ -33,10 +33,9 @@ def load_layers(
     """The same with the layers, with `section.key=value` settings of the command line on top and `embedded` below."""
     layers = read_layers(path, env, overrides, embedded)
     config = check(layers)
-    if not config.daemon.state_dir:
-        daemon = msgspec.structs.replace(config.daemon, state_dir=default_state_dir(env))
-        config = msgspec.structs.replace(config, daemon=daemon)
-    return Loaded(config, layers)
+    state_dir = Path(config.daemon.state_dir or default_state_dir(env)).expanduser().absolute()
+    daemon = msgspec.structs.replace(config.daemon, state_dir=str(state_dir))
+    return Loaded(msgspec.structs.replace(config, daemon=daemon), layers)
 
 
 def default_state_dir(env: Mapping[str, str]) -> str:
