@@ -362,6 +362,27 @@ def test_an_execution_that_names_the_venues_id_alone_finds_its_order() -> None:
     talk.replayed()
 
 
+def test_an_opening_after_executions_waits_like_a_difference() -> None:
+    """What an asset opens with was lost in a crash, and an execution that nobody heard of is in what the venue has."""
+    talk = Talk()
+    buy, _ = talk.trade()
+    talk.tell(fill(buy, "x1", "1"))
+    holdings = talk.desk.standing.state.holdings
+    asset = f"{buy.venue}|NEW"
+    holdings.traded[asset] = holdings.balances[asset] = D(-5)
+    before = len(talk.notices())
+    talk.tell(Cancelled(key=buy.key, venue=buy.venue, cum_qty=D(1), cause="ioc"))
+    now = talk.now_ns + SECOND_NS
+    talk.now_ns = now
+    held = {name.partition("|")[2]: amount for name, amount in holdings.balances.items() if name.startswith(buy.venue)}
+    talk.tell(
+        BalanceRead(venue=buy.venue, query_id=900, asked_ns=now, free=held | {"NEW": D(95), "OTHER": D(1)}, locked={})
+    )
+    assert holdings.balance(buy.venue, "OTHER") == 1  # nothing was executed in it: believed
+    assert holdings.balance(buy.venue, "NEW") == -5
+    assert "balance_difference" not in talk.notices()[before:]
+
+
 def test_how_a_venue_rounds_is_no_difference() -> None:
     """Balances come cut to eight digits; ours are exact and stay so."""
     talk = Talk()

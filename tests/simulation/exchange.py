@@ -212,7 +212,8 @@ class Exchange:
         if listed.state != "open":
             return []
         left = listed.intent.qty - listed.filled_qty
-        qty = (left * self.tape.between("rest size", 0, 10) / 10).quantize(LOT, ROUND_FLOOR)
+        most = 3 if listed.intent.key in self.lingering else 10
+        qty = (left * self.tape.between("rest size", 0, most) / 10).quantize(LOT, ROUND_FLOOR)
         told: list[OrderFact] = []
         if qty > 0:
             told.append(self.execute(listed, qty, listed.intent.price, now_ns))

@@ -264,6 +264,7 @@ class Household(Shell):
     def found(self) -> tuple[int, Standing]:
         """What a start goes on from: the last snapshot where the journal has all of its records, else nothing."""
         if self.snapshot is None or self.snapshot[0] > len(self.journal):
+            self.snapshot = None  # the journal lost records of it, and will have others in their place
             return 0, Standing(keep=self.keep)
         return self.snapshot[0], Standing.restored(self.snapshot[1], self.keep)
 

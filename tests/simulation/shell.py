@@ -337,12 +337,13 @@ class Shell:
         """What somebody wants of an order that is under way, and what our own side says of it in error."""
         for site, action in (
             ("amended", self.amend),
+            ("amended later", self.amend),
             ("called off", self.call_off),
             ("unsent in error", self.misreport),
         ):
             if self.tape.fault(site):
                 self.at(self.now_ns + self.tape.between(f"{site} at", 1, 120) * MS, action, self.incarnation, intent)
-                if site == "amended":
+                if action == self.amend:
                     self.exchanges[intent.venue].lingering.add(intent.key)
 
     def amend(self, incarnation: int, intent: OrderIntended) -> None:

@@ -11,9 +11,19 @@ from tests.simulation.mutants import MUTANTS
 from tests.simulation.tape import Tape
 
 SEEDS = range(24)
-CORPUS = [45, 123, 397, 431, 804, 989, 1059, 2158, 2306, 2381, 2577]  # seeds that once found something
+CORPUS = [45, 123, 397, 431, 804, 989, 1059, 2158, 2306, 2381, 2577, 1682]  # seeds that once found something
 
 ENOUGH = 80  # seeds in which a planted bug has to show
+# Where some showed last; tried first, for most of them are rare. A change of the simulation may move them.
+SEEN = {
+    "a timeout counts as failed": 7, "the intent is journalled after the send": 13,
+    "an unknown create is sent again": 10, "a balance is believed at once": 16,
+    "what a crash cut off is not stated": 18, "keys ignore the plan": 7,
+    "what is packed stays packed": 7, "packed executions are forgotten": 29, "the naked-exposure budget is ignored": 10,
+    "compensation never ends": 10, "balances in flight are not reserved": 23, "books are not looked at": 7,
+    "closed venues are traded on": 7, "a venue may charge what it likes": 16,
+    "an execution without our name is foreign": 12,
+}  # fmt: skip
 
 
 def test_seeds_hold_every_invariant() -> None:
@@ -54,7 +64,7 @@ def test_a_seed_is_one_episode(seed: int) -> None:
 def test_a_planted_bug_is_caught(name: str) -> None:
     """Each of the ways others lost money breaks an invariant here, in one of the first seeds."""
     with MUTANTS[name]():
-        assert next((seed for seed in range(ENOUGH) if play(seed).broken), None) is not None
+        assert any(play(seed).broken for seed in [SEEN.get(name, 0), *range(ENOUGH)])
 
 
 def test_a_red_seed_shrinks_to_the_faults_it_needs() -> None:
