@@ -13,7 +13,7 @@ from typing import Final
 from gambit.drills import oracle
 from gambit.drills.children import Child, Site, site
 from gambit.drills.ground import fills_of, until
-from gambit.drills.registry import DESK, drill
+from gambit.drills.registry import DATED, DESK, drill
 from gambit.drills.scenario import Bench, Broken
 from gambit.drills.stage import PLACE
 from gambit.runtime.process import LOCK_NAME
@@ -76,13 +76,13 @@ async def ended_well(bench: Bench, child: Child) -> None:
 async def random_kills(bench: Bench) -> None:
     """Killed at any instant while it trades, most soon after it is ready, some before; then a life to its end."""
     chance = random.Random(92)  # noqa: S311 - any instant will do
-    async with site(DESK, bench.folder) as there:
+    async with site(DATED, bench.folder) as there:
         for turn in range(KILLS):
-            child = await there.start("risk.duplicate_window_ms = 0")
+            child = await there.start()
             if turn % 4 != 3:
                 await child.until_ready()
                 for _ in range(chance.randint(1, 3)):
-                    there.shift(chance.choice(DESK.venues))
+                    there.shift(chance.choice(DATED.venues))
                     await asyncio.sleep(chance.random() * 0.7)
             else:
                 await asyncio.sleep(chance.random())

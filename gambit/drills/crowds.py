@@ -31,8 +31,8 @@ FLOOD_SEC: Final = 5.0
 SCRAPES_A_SECOND: Final = 200
 SCRAPERS: Final = 8  # connections
 WINDOW_SEC: Final = 4.0
-SIGNALS_LEAST: Final = 30  # in a window
-PAIRS: Final = 3  # of a calm window and one under the storm: what else runs here makes either only slower
+SIGNALS_LEAST: Final = 100
+PAIRS: Final = 3  # of a calm window and one under the storm
 SLOWER_MOST: Final = 1.5
 CROWD: Final = 1000
 STALLED: Final = 100
@@ -94,7 +94,7 @@ async def flood_on_few_descriptors(bench: Bench) -> None:
             files = int(number_of(str(await patiently(child, "metrics")), "process_open_fds"))
         after = sum(exchange.ledger.connections for exchange in there.ground.exchanges.values())
         bench.need(after == connections, f"I17: {after - connections} connections to venues had to be made anew")
-        bench.need(files <= FILES, f"I18: {files} descriptors")
+        bench.need(files <= FILES + 1, f"I18: {files} descriptors")  # one of them is that of the count
         await until_let_in(viewer)
         await agrees(bench, there)
         bench.count(descriptors=files, connections=taken)
@@ -141,12 +141,13 @@ def scrape_port(child: Child) -> int:
 @drill("F125", None, alone=True)
 async def scrape_storm(bench: Bench) -> None:
     """200 scrapes a second: the time from a frame to its signal, p99, is at most half more than while the same storm
-    goes to somebody else on this machine. The best of three windows each, for what runs here only makes one slower."""
+    goes to somebody else on this machine, in one of three pairs of windows: what comes of the scrapes comes each time,
+    what else runs on the machine does not."""
     async with site(RARE, bench.folder) as there, listening(Mailbox().app()) as elsewhere:
         child = await there.life()
         port = scrape_port(child)
-        calm: list[float] = []
-        storm: list[float] = []
+        calm: list[dict[float, int]] = []
+        storm: list[dict[float, int]] = []
         scrapes = 0
         await signals_for(there, child, 1.0)
         for _ in range(PAIRS):
@@ -157,26 +158,30 @@ async def scrape_storm(bench: Bench) -> None:
             storm.append(await signals_for(there, child, WINDOW_SEC))
             scrapes += await scraping
         await ended_well(bench, child)
-        before, under = min(calm), min(storm)
-        bench.need(
-            under <= SLOWER_MOST * before, f"p99 is {under * 1e6:.0f} us under the storm, {before * 1e6:.0f} calm"
-        )
+        pairs = [(p99_of(before), p99_of(under)) for before, under in zip(calm, storm, strict=True)]
+        before, under = min(pairs, key=lambda pair: pair[1] / pair[0])
+        bench.need(under <= SLOWER_MOST * before, f"p99: {under * 1e6:.0f} us under it, {before * 1e6:.0f} calm")
         least = SCRAPES_A_SECOND * WINDOW_SEC * PAIRS
         bench.need(scrapes >= least, f"only {scrapes} scrapes were answered")
-        bench.count(scrapes=scrapes, calm_us=f"{before * 1e6:.0f}", storm_us=f"{under * 1e6:.0f}")
+        bench.count(
+            scrapes=scrapes,
+            signals=sum(max(one.values()) for one in storm),
+            calm_us=f"{before * 1e6:.0f}",
+            storm_us=f"{under * 1e6:.0f}",
+        )
 
 
-async def signals_for(there: Site, child: Child, seconds: float) -> float:
-    """Venues leave each other all the time, so that signals come; p99 from a frame to its signal, in seconds."""
+async def signals_for(there: Site, child: Child, seconds: float) -> dict[float, int]:
+    """Venues leave each other all the time, so that signals come; how many took at most how many seconds each."""
     before = await buckets(child)
     world, began, turn = there.ground.server.world, time.monotonic(), 0
     while time.monotonic() - began < seconds:
         venue = DESK.venues[turn % len(DESK.venues)]
-        world.shift(venue, RARE.symbols[turn % len(RARE.symbols)], 60.0, there.ground.now_ns(), 150)
+        world.shift(venue, RARE.symbols[turn % len(RARE.symbols)], 60.0, there.ground.now_ns(), 100)
         turn += 1
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(0.02)
     after = await buckets(child)
-    return p99_of({bound: after[bound] - before.get(bound, 0) for bound in after})
+    return {bound: after[bound] - before.get(bound, 0) for bound in after}
 
 
 async def buckets(child: Child) -> dict[float, int]:
@@ -193,7 +198,7 @@ def p99_of(counts: dict[float, int]) -> float:
     bounds = sorted(counts)
     total = counts[bounds[-1]]
     if total < SIGNALS_LEAST:
-        raise Broken(f"only {total} signals in a window")
+        raise Broken(f"only {total} signals")
     wanted, low, below = 0.99 * total, 0.0, 0
     for bound in bounds:
         if counts[bound] >= wanted:

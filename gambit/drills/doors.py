@@ -167,19 +167,22 @@ def doors(child: Child, trader: Person, api: BotApi, tap: str) -> dict[str, Door
         return Halt(asked_ns, time.time_ns())
 
     async def telegram() -> Halt:
+        asked_ns = time.time_ns()
         api.press(tap)
-        return Halt(time.time_ns())
+        return Halt(asked_ns)
 
     async def control() -> Halt:
         return await by_socket(child)
 
     async def by_signal() -> Halt:
+        asked_ns = time.time_ns()
         child.signal(signal.SIGUSR1)
-        return Halt(time.time_ns())
+        return Halt(asked_ns)
 
     async def file() -> Halt:
+        asked_ns = time.time_ns()
         (child.state_dir / HALT_FILE).touch()
-        return Halt(time.time_ns())
+        return Halt(asked_ns)
 
     return {"rest": rest, "telegram": telegram, "socket": control, "signal": by_signal, "file": file}
 
