@@ -1,7 +1,7 @@
 """The scrape endpoint: /metrics for Prometheus, /health and /ready for whoever starts and restarts daemons.
 
 A scraper that stalls holds one of a few connections until it is cut, and never anything else. Under a storm of scrapes
-the text is rendered a few times a second only.
+the text is rendered once a second only.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ CONNECTIONS_MAX = 32
 IDLE_SEC = 90.0  # a connection on which nothing was asked for this long, or whose answer nobody takes, is cut
 SWEEP_SEC = 5.0
 CLOSE_SEC = 1.0  # what is being answered when the server closes has this long
-FRESH_SEC = 0.2  # a text this young is given out again
+FRESH_SEC = 1.0  # a text this young is given out again: rendering holds the loop for some ms
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\nRetry-After: 1\r\n\r\n"
 
 Reasons = Callable[[], Sequence[str]]
