@@ -212,8 +212,9 @@ class Exchange:
         if listed.state != "open":
             return []
         left = listed.intent.qty - listed.filled_qty
-        most = 3 if listed.intent.key in self.lingering else 10
-        qty = (left * self.tape.between("rest size", 0, most) / 10).quantize(LOT, ROUND_FLOOR)
+        is_lingering = listed.intent.key in self.lingering
+        tenths = self.tape.pick("rest of it", (0, 3, 10)) if is_lingering else self.tape.between("rest size", 0, 10)
+        qty = (left * tenths / 10).quantize(LOT, ROUND_FLOOR)
         told: list[OrderFact] = []
         if qty > 0:
             told.append(self.execute(listed, qty, listed.intent.price, now_ns))
