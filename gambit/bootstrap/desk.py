@@ -100,7 +100,7 @@ def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port], times: 
             name=feed.venue,
             can_trade=feed.connections_up > 0 and not feed.circuit_open and port is not None and port.is_up,
             is_degraded=feed.is_degraded,
-            taker_fee_bps=taker_fee_bps(config, feed.venue),
+            taker_fee_bps=taker_fee_bps(config, feed.venue, port),
             latency_ns=int(config.execution.paper_latency_ms * MS) if is_paper else times.of(feed.venue),
             feed_lag_ns=feed.lag_p50_ns if feed.clock_offset_ns is not None else None,
             window_ns=port.window_ns if port is not None else None,
@@ -108,9 +108,10 @@ def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port], times: 
     return views
 
 
-def taker_fee_bps(config: Config, venue: str) -> Decimal:
-    """What the paper venue charges, and so what a plan reckons with."""
-    return config.execution.paper_taker_fee_bps if config.execution.mode == "paper" else config.taker_fee_bps(venue)
+def taker_fee_bps(config: Config, venue: str, port: Port | None) -> Decimal:
+    """What a plan reckons with: the account's tier as the venue tells it, before that what is configured."""
+    told = port.taker_fee_bps if port is not None else None
+    return config.taker_fee_bps(venue) if told is None else told
 
 
 def live_ports(

@@ -89,6 +89,7 @@ class Paper:
     def __init__(self, venue: str, terms: PaperTerms, balances: Mapping[str, Decimal], seed: int = 0) -> None:
         self.venue = venue
         self.terms = terms
+        self.taker_fee_bps: Decimal | None = terms.taker_fee_bps
         self.balances = dict(balances)
         self.orders: dict[str, PaperOrder] = {}
         self._open: dict[str, PaperOrder] = {}

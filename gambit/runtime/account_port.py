@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -26,6 +27,7 @@ from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.clock import Clock
 from gambit.runtime.dead_man import DeadMan
 from gambit.runtime.ear import Ear
+from gambit.runtime.fee_tier import FeeTier
 from gambit.runtime.gateway import Gateway
 from gambit.runtime.http import HttpAnswer
 from gambit.runtime.http_line import HttpLine
@@ -122,23 +124,18 @@ class AccountPort:
         self.keys = keys  # those in use, to see that others are new
         self._transport, self._clock = transport, clock
         self._ws_root = ws_root.rstrip("/")
-        self._deliver = deliver
-        self._reconcile = reconcile
-        self._start = start
-        self._why_not = why_not
-        self._on_defect = on_defect
-        self._random = random
-        self._warn = warn
-        self._on_held = on_held
-        self._redact = redact
+        self._deliver, self._reconcile = deliver, reconcile
+        self._start, self._why_not = start, why_not
+        self._on_defect, self._warn = on_defect, warn
+        self._on_held, self._redact, self._random = on_held, redact, random
         self.admission = Admission(self.name, on_held=self._held, warn=warn, wants_bound=wants_bound_keys)
         self._why_down = "the private stream is not connected yet"
-        self._tls = tls
-        self._lines = lines
-        self._symbols = symbols
+        self._tls, self._lines, self._symbols = tls, lines, symbols
         self._guard, self._doubt_rules = guard, doubt_rules
         self._questions, self._is_asking = Questions(), False
         self.dead_man = DeadMan(self.name, dead_man_sec, warn)
+        self.fees = FeeTier(self.name, warn)
+        self.taker_fee_bps: Decimal | None = None  # not told yet
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._released = asyncio.Event()
         self._has_entry = account.language.entry() is not None
@@ -146,8 +143,7 @@ class AccountPort:
         self._entry: Ear | None = None
         self._is_ending = False
         self._tasks = self._listed_ns = self._asked_ns = 0
-        self._is_silent = False  # a create left, and the stream has told nothing since
-        self._is_behind = False  # something the stream told was missed
+        self._is_silent = self._is_behind = False  # a create left, no word of it since; something was missed
         self.allowance = Allowance(account.language.limits)
 
     # ---- the port ----
@@ -199,6 +195,8 @@ class AccountPort:
             facts += self._ask_unknown()
         elif self.is_up and self._clock.mono_ns() - self._listed_ns >= LISTED_NS:
             facts += self._list_open()
+        elif self.is_up and self._symbols and self.fees.is_asked(self._clock.mono_ns()):
+            facts += self._act(self.account.ask_fees(self._symbols[0], now_ns))
         return facts
 
     def _renew_switch(self, now_ns: int) -> list[Fact]:
@@ -396,6 +394,8 @@ class AccountPort:
             self.admission.learn(request.asked, turn)
             if request.asked.what == "cancel_all_after":
                 self.dead_man.learn(turn)
+            elif request.asked.what == "fees":
+                self.taker_fee_bps = self.fees.learn(turn, self._clock.mono_ns())
         if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
             self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
 

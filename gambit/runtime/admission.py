@@ -63,6 +63,8 @@ class Admission:
         fault = turn.fault
         if fault is None:
             self._expiries = 0
+        elif asked.what == "fees":
+            return  # a key may trade without being allowed to ask what that costs
         elif asked.what != "rights":
             self.deny(fault)
         elif fault.category in (Category.AUTH, Category.PERMANENT_4XX) and fault.means not in PASSING:

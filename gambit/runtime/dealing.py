@@ -47,6 +47,11 @@ class Port(Protocol):
         ...
 
     @property
+    def taker_fee_bps(self) -> Decimal | None:
+        """What a taker's execution costs the account; None: the venue has not told."""
+        ...
+
+    @property
     def deadline_ns(self) -> int | None:
         """When on_time wants to be called; None: not before something is sent."""
         ...

@@ -62,6 +62,7 @@ class GenericPort:
     markets by symbol. The other arguments are AccountPort's."""
 
     deadline_ns: int | None = None
+    taker_fee_bps: Decimal | None = None  # the configured one holds
     window_ns: int | None = None  # nobody knows how long a create may still be accepted
 
     def __init__(

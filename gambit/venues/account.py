@@ -234,6 +234,12 @@ class Account:
             self._wait(request, Job(None, asked_ns=now_ns), turn)
         return turn
 
+    def ask_fees(self, symbol: str, now_ns: int) -> Turn:
+        """Asks what the account pays on a market."""
+        turn, request = Turn(), self.language.fee_rates(self._instrument(symbol), self._stamp(now_ns))
+        self._wait(request, Job(None, asked_ns=now_ns), turn)
+        return turn
+
     def ask_token(self, now_ns: int) -> Turn:
         """Asks for a session token, where the venue's lines need one; nothing elsewhere."""
         turn, request = Turn(), self.language.token(self._stamp(now_ns))

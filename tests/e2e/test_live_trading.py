@@ -48,6 +48,11 @@ def balances_of(daemon: Daemon, venue: str) -> dict[str, Decimal]:
     return {name.partition("|")[2]: amount for name, amount in known.items() if name.startswith(f"{venue}|")}
 
 
+def told_fees(daemon: Daemon) -> dict[str, Decimal]:
+    """What plans reckon with, where the venue has told: bps of the notional."""
+    return {venue: port.taker_fee_bps for venue, port in accounts_of(daemon).items() if port.taker_fee_bps is not None}
+
+
 async def test_dislocations_are_traded_over_the_wire(tmp_path: Path) -> None:
     """One venue after the other turns dear; it is sold there and bought elsewhere; executions and balances equal the
     venues' own to the last unit."""
@@ -57,6 +62,12 @@ async def test_dislocations_are_traded_over_the_wire(tmp_path: Path) -> None:
             desk = daemon.parts.dealing.desk
             await until(lambda: len(desk.standing.state.holdings.balances) >= 2 * len(server.world.exchanges))
             await until(lambda: all(port.is_up for port in daemon.parts.dealing.ports.values()))
+            await until(lambda: set(told_fees(daemon)) == set(server.world.exchanges))
+            charged = {
+                venue: Decimal(exchange.dialect.fees.taker_ppm) / 100
+                for venue, exchange in server.world.exchanges.items()
+            }
+            assert told_fees(daemon) == charged
             daemon.parts.dealing.arm("a test")
             for dear in server.world.exchanges:
                 await trade_at(dear, server, daemon)

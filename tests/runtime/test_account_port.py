@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -12,8 +13,9 @@ from gambit.events.orders import CancelRejected, Rejected, Unsent
 from gambit.model import Category
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.ear import Ear
+from gambit.runtime.fee_tier import EVERY_NS, SEC, FeeTier
 from gambit.venues.account import Account, Turn
-from gambit.venues.orders import Asked, Fault, KeyRights, Line, Means, StreamFault, StreamReady, What
+from gambit.venues.orders import Asked, Fault, FeeRates, KeyRights, Line, Means, StreamFault, StreamReady, What
 from tests.runtime.test_gateway import Net, answer
 
 LINE = cast(Line, object())
@@ -245,6 +247,26 @@ async def test_an_order_refused_for_want_of_rights_logs_on_anew_and_the_next_one
         case.port.heard(ear, b"frame", 1)
         assert wire.is_closed
         assert (case.port.admission.held is not None) == holds
+
+
+async def test_a_venue_that_does_not_tell_its_fees_is_not_held_for_that() -> None:
+    """What was known stays, or else what is configured; it is asked again, ever later, and complained of once."""
+    case = Case(has_entry=False)
+    case.answered("fees", Turn(fault=refusal()))
+    assert case.port.admission.held is None
+    tier, now_ns, asked = FeeTier("bybit", case.said.append), 0, []
+    while now_ns < 2 * EVERY_NS:
+        if tier.is_asked(now_ns):
+            asked.append(now_ns // SEC)
+            assert tier.learn(Turn(fault=refusal()), now_ns) is None
+        now_ns += SEC
+    assert asked == [0, 20, 60, 140, 300, 620, 1260, 2540, 5100]
+    assert case.said == ["bybit: does not tell its fees, the configured one holds: auth 10003: API key is invalid."]
+    told = Turn(told=[FeeRates(spelling="BTCUSDT", maker=Decimal("0.0001"), taker=Decimal("0.00055"))])
+    assert tier.learn(told, now_ns) == Decimal("5.5")
+    assert tier.learn(Turn(fault=refusal()), now_ns) == Decimal("5.5")
+    assert not tier.is_asked(now_ns + EVERY_NS - 1)
+    assert tier.is_asked(now_ns + EVERY_NS)
 
 
 @pytest.mark.parametrize(("rights", "wants_bound", "text"), [
