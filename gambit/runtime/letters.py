@@ -13,27 +13,10 @@ import duckdb
 from gambit.events import read
 from gambit.events.feed import DeadLettered, DeadLettersPurged
 from gambit.runtime.ledger import Ledger
+from gambit.runtime.records import Follower
 from gambit.store import StoreError
 
 WAITING = "SELECT letter_id FROM dead_letters WHERE purged_at IS NULL ORDER BY letter_id"
-
-
-class Record(Protocol):
-    """A journal record."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class Follower(Protocol):
-    """A reader of the journal."""
-
-    def read(self, limit: int) -> Sequence[Record]: ...
-    def close(self) -> None: ...
 
 
 class Journal(Protocol):

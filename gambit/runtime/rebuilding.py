@@ -9,7 +9,7 @@ Where the journal cannot be replayed, or the desk breaks off again, it is tried 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from decimal import localcontext
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ import msgspec
 from gambit.engine.standing import EXACT, STATE_KINDS, ReplayDiffers, Standing
 from gambit.events import KNOWN_KINDS, read
 from gambit.journal.checkpoint import KIND as CHECKPOINT
+from gambit.runtime.records import Follower, Record
 from gambit.runtime.snapshots import Found
 
 SEC: Final = 1_000_000_000
@@ -29,26 +30,6 @@ SLICE_RECORDS: Final = 256  # of a replay beside everything else: a few millisec
 
 class DeskFrozen(Exception):
     """The desk cannot be asked just now; the message says why."""
-
-
-class Record(Protocol):
-    """A journal record."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def ts_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class Follower(Protocol):
-    """A reader of the journal."""
-
-    def read(self, limit: int) -> Sequence[Record]: ...
-    def close(self) -> None: ...
 
 
 class Journal(Protocol):
