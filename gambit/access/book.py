@@ -15,6 +15,7 @@ from gambit.access.records import DAY_NS, REFRESH_KEY, Session, SigningKey, Stat
 from gambit.access.tokens import ACCESS_SEC, IDLE_NS, KEY_BYTES_MIN, REFRESH_NS, SECOND_NS, check_key
 from gambit.events import Fact, read, written
 from gambit.events.access import SessionEnded, SigningKeysRotated, UserChanged
+from gambit.threads import in_thread, to_its_end
 
 ID_BYTES: Final = 16
 OVERLAP_NS: Final = ACCESS_SEC * SECOND_NS
@@ -71,7 +72,7 @@ class Book:
             self.refresh_key = await asyncio.to_thread(self.secrets.get, REFRESH_KEY)
         except KeyError:
             self.refresh_key = self.chance(KEY_BYTES_MIN)
-            await asyncio.to_thread(self.secrets.put, REFRESH_KEY, self.refresh_key)
+            await in_thread(self.secrets.put, REFRESH_KEY, self.refresh_key)
         check_key(self.refresh_key, REFRESH_KEY)
         for signing in self.state.signing:
             self.keys[signing.kid] = await asyncio.to_thread(self.secrets.get, name_of_signing_key(signing.kid))
@@ -89,7 +90,7 @@ class Book:
             result, facts = work(draft)
             if self.tell is None:
                 draft.untold += [Untold(kind=kind, body=msgspec.Raw(body)) for kind, body in map(written, facts)]
-            await asyncio.shield(self._keep(draft, facts))
+            await to_its_end(self._keep(draft, facts))
             return result
 
     async def _keep(self, draft: State, facts: list[Fact]) -> None:
@@ -108,7 +109,7 @@ class Book:
     async def rotate(self) -> str:
         """A new signing key; the one before is believed for as long as its last token lives. Gives the new kid."""
         kid, key = self.new_id(), self.chance(KEY_BYTES_MIN)
-        await asyncio.to_thread(self.secrets.put, name_of_signing_key(kid), key)
+        await in_thread(self.secrets.put, name_of_signing_key(kid), key)
         self.keys[kid] = key
         now_ns = self.now_ns()
 
@@ -145,7 +146,7 @@ class Book:
     async def _forget_keys(self) -> None:
         for each in set(self.keys) - {one.kid for one in self.state.signing}:
             del self.keys[each]
-            await asyncio.to_thread(self.secrets.forget, name_of_signing_key(each))
+            await in_thread(self.secrets.forget, name_of_signing_key(each))
 
     def believed_keys(self) -> dict[str, bytes]:
         """The keys whose tokens may still live."""

@@ -27,6 +27,7 @@ from gambit.access.refusal import Refusal
 from gambit.access.tokens import SECOND_NS, hash_of
 from gambit.events import Fact
 from gambit.events.access import ApiKeyChanged
+from gambit.threads import in_thread
 
 EMAIL: Final = re.compile(r"[!-?A-~]{1,64}@[!-?A-~]{1,189}")  # printable ASCII, one @
 USERS_MAX: Final = 1000
@@ -160,7 +161,7 @@ class People:
     async def drop_second_factor(self, user_id: str) -> User:
         """For somebody who lost theirs; their sessions end."""
         user = await self._changed(user_id, "password", second_factor="off", code_step=-1)
-        await asyncio.to_thread(self.book.secrets.forget, name_of_second_factor(user_id))
+        await in_thread(self.book.secrets.forget, name_of_second_factor(user_id))
         return user
 
     async def _changed(self, user_id: str, reason: str, **fields: object) -> User:
@@ -184,7 +185,7 @@ class People:
         if user.second_factor == "on":
             raise Refusal("conflict", "there is a second factor: take it away first")
         secret = second_factor.secret_of(self.book.chance(20))
-        await asyncio.to_thread(self.book.secrets.put, name_of_second_factor(user_id), secret.encode())
+        await in_thread(self.book.secrets.put, name_of_second_factor(user_id), secret.encode())
         await self._with(user_id, second_factor="offered", code_step=-1)
         return second_factor.address_of(secret, user.email)
 
@@ -201,7 +202,7 @@ class People:
     async def remove_second_factor(self, user_id: str) -> None:
         """Logins need no code any more; the door has asked for a fresh authentication."""
         await self._with(user_id, second_factor="off", code_step=-1)
-        await asyncio.to_thread(self.book.secrets.forget, name_of_second_factor(user_id))
+        await in_thread(self.book.secrets.forget, name_of_second_factor(user_id))
 
     async def _with(self, user_id: str, **fields: object) -> None:
         def work(state: State) -> tuple[None, list[Fact]]:
@@ -222,7 +223,7 @@ class People:
         secret = self.book.chance(SECRET_BYTES).hex()
         made_ns = self.book.now_ns()
         key = ApiKey(key_id=self.book.new_id(), user_id=user_id, name=name, scopes=tuple(scopes), created_ns=made_ns)
-        await asyncio.to_thread(self.book.secrets.put, name_of_api_key(key.key_id), secret.encode())
+        await in_thread(self.book.secrets.put, name_of_api_key(key.key_id), secret.encode())
 
         def work(state: State) -> tuple[ApiKey, list[Fact]]:
             if sum(one.user_id == user_id for one in state.api_keys.values()) >= API_KEYS_MAX:
@@ -248,7 +249,7 @@ class People:
             return None, [_key_fact(key, "revoked")]
 
         await self.book.change(work)
-        await asyncio.to_thread(self.book.secrets.forget, name_of_api_key(key_id))
+        await in_thread(self.book.secrets.forget, name_of_api_key(key_id))
 
 
 def _forget_invitations(state: State, user_id: str, now_ns: int) -> None:

@@ -23,6 +23,7 @@ from gambit.journal.problem import JournalFailed, JournalInUse
 from gambit.journal.segment import segments
 from gambit.journal.tail import Follower, Tail
 from gambit.journal.writer import Policy, Position, SyncTimes, Writer
+from gambit.threads import in_thread
 
 BACKLOG_BYTES_MAX: Final = 256 << 20  # queued and not written; beyond this the disk counts as failed
 
@@ -234,7 +235,7 @@ class Journal:
     async def close(self) -> None:
         """Write and sync everything, end the threads, let go of the files. Raises JournalFailed when it could not."""
         try:
-            await asyncio.to_thread(self._writer.stop)
+            await in_thread(self._writer.stop)
         finally:
             self._lock.release()
             self._resolve()

@@ -17,6 +17,7 @@ from gambit.journal import JournalError, JournalFailed
 from gambit.notify.channels import Channel, NotDelivered
 from gambit.notify.outbox import Left, Outbox, Route
 from gambit.notify.parcel import Item, Parcel, parcel_of
+from gambit.threads import in_thread
 
 FILE: Final = "notify.json"
 BATCH: Final = 1024
@@ -159,7 +160,7 @@ class Post:
 
     async def _read_on(self, follower: Follower) -> None:
         horizon_ns = self._now_ns() - FIRST_NEWS_NS
-        while records := await asyncio.to_thread(follower.read, BATCH):
+        while records := await in_thread(follower.read, BATCH):
             self._is_changed = self._is_changed or records[-1].seq - self._kept_seq > BATCH
             for record in records:
                 self._seq = record.seq
@@ -226,7 +227,7 @@ class Post:
     async def _keep(self) -> None:
         if self._is_changed:
             self._is_changed, self._kept_seq = False, self._seq
-            await asyncio.to_thread(self._write, msgspec.json.encode(self.outbox.left(self._seq)))
+            await in_thread(self._write, msgspec.json.encode(self.outbox.left(self._seq)))
 
     def _write(self, body: bytes) -> None:
         fresh = self._path.with_suffix(".new")

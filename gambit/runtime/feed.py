@@ -30,6 +30,7 @@ from gambit.runtime.status import FeedSettings, FeedStatus
 from gambit.runtime.stream import Observer, Stream
 from gambit.runtime.supervision import Supervisor
 from gambit.runtime.transport import Transport
+from gambit.threads import in_thread
 from gambit.venues.generic import Generic
 from gambit.venues.wire import in_chunks
 
@@ -81,7 +82,7 @@ class Feed:
         self.feeds.on_learned(self.name)
         shelf = self.feeds.shelf
         if shelf is not None and not answer.is_degraded and call == self.venue.instruments_call():
-            await asyncio.to_thread(shelf.keep, self.name, answer.url, answer.body, self.now_ns())
+            await in_thread(shelf.keep, self.name, answer.url, answer.body, self.now_ns())
 
     async def _learn_from_before(self, error: CallFailed) -> None:
         """The list that an earlier run kept, once."""

@@ -25,6 +25,7 @@ from gambit.runtime.process import state_dir
 from gambit.runtime.snapshots import Snapshots, newest_seq, snapshots_folder
 from gambit.store import Folders, Snapshot, Store
 from gambit.store.archive import kept_days
+from gambit.threads import in_thread
 
 HOUR_NS: Final = 3600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
@@ -99,7 +100,7 @@ class Keeping:
         try:
             snapshot = await asyncio.wrap_future(self.store.copy_to(copy))
             await self.journal.until_synced(self.journal.head)
-            await asyncio.to_thread(write_backup, sources(self._config, copy), path)
+            await in_thread(write_backup, sources(self._config, copy), path)
             return {**_file(snapshot), "path": str(path), "bytes": path.stat().st_size}
         finally:
             copy.unlink(missing_ok=True)
@@ -116,7 +117,7 @@ class Keeping:
         while True:
             needless = min(self.store.applied, self.snapshots.covered_seq)
             since_ns = self._clock.now_ns() - self.retention_days * DAY_NS
-            await asyncio.to_thread(self.journal.retire, needless, since_ns)
+            await in_thread(self.journal.retire, needless, since_ns)
             while not self._is_snapshot_due():
                 await asyncio.sleep(LOOK_EVERY_S)
             await self.keep_standing()
@@ -136,7 +137,7 @@ class Keeping:
         if snapshot is None:
             return
         try:
-            await asyncio.to_thread(self.snapshots.write, snapshot, seq)
+            await in_thread(self.snapshots.write, snapshot, seq)
         except (OSError, ValueError, JournalError) as error:
             self._report(f"the desk's snapshot cannot be written: {error}")
 

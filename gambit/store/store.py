@@ -115,7 +115,8 @@ class Store:
         self._samples.put(table, columns)
 
     def snapshot(self, max_age_s: float) -> "Future[Snapshot]":
-        """A copy of the database for others to read, at most `max_age_s` old; the future fails with StoreError."""
+        """A copy of the database for others to read, at most `max_age_s` old: with 0 it has all that the journal had
+        synced at this call. The future fails with StoreError."""
         return self._ask(Request(max_age_s, None, Future()))
 
     def copy_to(self, target: Path) -> "Future[Snapshot]":
@@ -217,6 +218,7 @@ class Store:
             batches = 0
             while True:
                 is_last = self._is_stopping
+                asked = len(self._requests)  # who asks from now on may know of a record that the reading missed
                 records = follower.read(RECORDS_MAX)
                 if records:
                     batches += 1
@@ -229,7 +231,7 @@ class Store:
                 if len(records) == RECORDS_MAX:
                     continue
                 self.unprojected, self.problem, self._failures = database.unprojected, None, 0
-                self._answer(database)
+                self._answer(database, asked)
                 if is_last and not records:
                     return
                 if batches >= BATCHES_MAX and not is_last:
@@ -290,8 +292,8 @@ class Store:
             self._samples.put_back(samples)
             raise
 
-    def _answer(self, database: Database) -> None:
-        while self._requests:
+    def _answer(self, database: Database, asked: int) -> None:
+        for _ in range(asked):
             request = self._requests.popleft()
             if not request.answer.set_running_or_notify_cancel():
                 continue

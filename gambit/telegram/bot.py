@@ -20,6 +20,7 @@ from gambit.telegram.core import Core
 from gambit.telegram.keeping import Kept
 from gambit.telegram.rim import Api, ApiError
 from gambit.telegram.update import Action, Nod, Note, Run, Say
+from gambit.threads import in_thread
 
 POLL_SEC: Final = 25
 WAIT_FIRST_SEC: Final = 1.0
@@ -86,7 +87,7 @@ class Bot:
     async def _kept(self) -> bool:
         """Whether what was taken in is on disk; what is not has no effect."""
         try:
-            await asyncio.to_thread(self._save, self.core.kept)
+            await in_thread(self._save, self.core.kept)
         except OSError as error:
             self._warn("the bot's state is not on disk; the update has no effect", error=str(error))
             return False

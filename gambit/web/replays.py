@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from gambit.access.refusal import Refusal
+from gambit.threads import in_thread
 from gambit.web.problem import Problem
 
 FILE: Final = "replays.jsonl"
@@ -140,12 +141,12 @@ class Replays:
         """Write it down; then it counts."""
         if self._path is not None:
             async with self._writing:
-                await asyncio.to_thread(_append, self._path, msgspec.json.encode(line) + b"\n")
+                await in_thread(_append, self._path, msgspec.json.encode(line) + b"\n")
                 self._lines += 1
                 self._take(line)
                 if self._lines > LINES_MAX:
                     self._forget()
-                    await asyncio.to_thread(self._rewrite, self._path)
+                    await in_thread(self._rewrite, self._path)
         self._take(line)
 
     def _take(self, line: _Line) -> None:

@@ -178,6 +178,29 @@ def test_a_snapshot_is_reused_while_it_is_young(start: Start, ledger: Ledger) ->
     assert (third.seq, third.lag) == (20, 0)
 
 
+def test_a_snapshot_has_what_was_synced_when_it_was_asked_for(
+    start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even when the store had just looked: whoever asks may know of a record that came after that look."""
+    asked: list[Any] = []
+    reader = type(ledger.follow(0))
+    read = reader.read
+
+    def read_then_be_asked(self: Any, limit: int) -> Any:
+        records = read(self, limit)
+        if not asked:
+            ledger.append("some.kind", number=1, schema_ver="1")
+            asked.append(running.store.snapshot(0))
+        return records
+
+    running = start()
+    running.store.snapshot(0).result(30)
+    monkeypatch.setattr(reader, "read", read_then_be_asked)
+    while not asked:
+        running.store.snapshot(0).result(30)
+    assert asked[0].result(30).seq == 1
+
+
 def test_a_closed_store_hands_out_nothing(start: Start) -> None:
     """Whoever asks after the end is told so."""
     store = start().store
