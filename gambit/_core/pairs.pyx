@@ -34,8 +34,7 @@ cdef int64_t NEVER = <int64_t>0x7fffffffffffffff
 
 cdef i128 wide(value) except? -1:
     """A Python integer below 2^126 as 128 bits."""
-    cdef uint64_t lo = value & 0xFFFFFFFFFFFFFFFF
-    cdef uint64_t hi = value >> 64
+    cdef uint64_t lo = value & 0xFFFFFFFFFFFFFFFF, hi = value >> 64
     return (<i128>hi << 64) | <i128>lo
 
 
@@ -571,19 +570,22 @@ cdef class Pairs:
             out["asks"] = side_texts(&m.book, 1, most) if m.synced else []
         return out
 
+    def lag(self, int market):
+        """By how many ns a book's last frame came after its own time, by the venue's clock; None where it told none."""
+        cdef Market* m = self.market(market)
+        return m.last_update - m.exchange_ts if m.exchange_ts >= 0 and m.last_update >= 0 else None
+
     def was_fed(self, int market):
         """Whether a connection's depth channel ever fed the market."""
         return self.market(market).last_conn >= 0
 
     @property
     def changes(self):
-        """How often a book became synced or unsynced so far; grows with each, so that nobody needs to compare states
-        when nothing happened."""
+        """How often a book became synced or unsynced so far: who knows it need not compare states."""
         return self.n_changes
 
     def states(self):
-        """Per market (synced, connection that feeds it or -1, last_update, gaps, bad checksums, crossed,
-        quarantined)."""
+        """Per market (synced, its connection or -1, last_update, gaps, bad checksums, crossed, quarantined)."""
         cdef int k
         cdef Market* m
         out = []
@@ -595,5 +597,4 @@ cdef class Pairs:
 
     def touch(self, int market):
         """(bid, ask) as doubles, 0 where there is none."""
-        cdef Market* m = self.market(market)
-        return m.bid, m.ask
+        return self.market(market).bid, self.market(market).ask

@@ -40,6 +40,7 @@ from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient
 from gambit.runtime.keeping import Keeping, open_keeping
+from gambit.runtime.lag import Stalls
 from gambit.runtime.ledger import Journal, Ledger
 from gambit.runtime.letters import Letters, decoder
 from gambit.runtime.logs import Sink
@@ -100,6 +101,7 @@ class _Hot:
     tally: Tally
     latency: PyHistogram
     loop_lag: PyHistogram
+    stalls: Stalls
     pulse: Pulse
     ticks: TickReader
 
@@ -118,7 +120,7 @@ def build(
     http = AiohttpClient()
     feeds = _feeds(config, feed_settings(config), hot, http, clock, log, Watcher(ledger, recorder), lambda: daemon)
     alerting = build_alerting(config, registry, ledger, keeping, clock, log, lambda: daemon, lambda: control)
-    switch, dealing = _order_path(config, clock, hot.market, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
+    switch, dealing = _order_path(config, clock, hot, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
     table = handlers(lambda: daemon, registry, letters, reload) | alert_handlers(lambda: daemon, alerting, registry)
     table |= key_handlers(lambda: daemon, options) | link_handlers(lambda: daemon)
@@ -132,7 +134,7 @@ def build(
         config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, dashboard
     )
     telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
-    ledger.listeners = [OrderCounts(registry), telemetry.fact, alerting.hear, dashboard.updates.hear]
+    ledger.listeners += [OrderCounts(registry), telemetry.fact, alerting.hear, dashboard.updates.hear]
     hot.pulse.listeners = _listeners(registry, recorder, dealing, control, hot, telemetry, options)
     daemon = Daemon(
         Parts(
@@ -155,7 +157,7 @@ def build(
             recorder=recorder,
             soundness=_soundness(config, keeping, recorder, log),
             started=_started(config, dealing),
-            on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag),
+            on_lag=_latencies(registry, "gambit_loop_lag_seconds", hot.loop_lag, hot.stalls.beat),
             scrape_address=scrape.address,
             web_address=web.url,
             access=access,
@@ -257,7 +259,7 @@ def _access(config: Config, clock: Clock, log: Log, ledger: Ledger, options: Opt
 def _order_path(
     config: Config,
     clock: Clock,
-    market: Market,
+    hot: _Hot,
     keeping: Keeping,
     ledger: Ledger,
     feeds: Callable[[], Feeds],
@@ -273,10 +275,11 @@ def _order_path(
     dealing = build_dealing(
         config,
         clock,
-        market,
+        hot.market,
         keeping,
         ledger,
         feeds,
+        hot.stalls,
         switch.adopt,
         lambda what, error: daemon().troubled(what, error),
         alerting.notice,
@@ -297,7 +300,8 @@ def _hot(config: Config, clock: Clock, ledger: Ledger, registry: Registry, daemo
         on_latency=_latencies(registry, "gambit_tick_to_signal_seconds", latency),
         on_defect=lambda error: daemon().troubled("a listener of signals failed", error),
     )
-    return _Hot(market, board, Tally(market), latency, PyHistogram(), pulse, TickReader(market.pairs))
+    stalls = Stalls(clock.mono_ns)
+    return _Hot(market, board, Tally(market), latency, PyHistogram(), stalls, pulse, TickReader(market.pairs))
 
 
 def _feeds(
@@ -508,12 +512,16 @@ def ports(
     return paper_ports(config, market, dealing, marks_of(market))
 
 
-def _latencies(registry: Registry, name: str, latency: PyHistogram) -> Callable[[int], None]:
+def _latencies(
+    registry: Registry, name: str, latency: PyHistogram, *others: Callable[[int], None]
+) -> Callable[[int], None]:
     metric = registry[name].histogram()
 
     def observe(ns: int) -> None:
         latency.add(ns)
         metric.observe(ns)
+        for other in others:
+            other(ns)
 
     return observe
 

@@ -24,6 +24,7 @@ from gambit.runtime.generic import account_client
 from gambit.runtime.generic_port import GenericPort
 from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
+from gambit.runtime.lag import Stalls
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.moment import Moments
 from gambit.runtime.snapshots import Found
@@ -46,6 +47,7 @@ def build_dealing(
     keeping: Keeping,
     ledger: Ledger,
     feeds: Callable[[], Feeds],
+    stalls: Stalls,
     on_state: Callable[[TradingStateChanged], None],
     on_defect: Callable[[str, BaseException], None],
     notify: Callable[[Notify], None],
@@ -57,7 +59,7 @@ def build_dealing(
     ledger.listeners.append(times)
 
     def venues() -> dict[str, VenueView]:
-        return venue_views(config, feeds(), dealing.ports, times)
+        return venue_views(config, feeds(), dealing.ports, times, stalls.behind_ns())
 
     dealing = Dealing(
         Desk(execution(config), limits(config), found.standing),
@@ -90,8 +92,10 @@ def latest_standing(keeping: Keeping) -> Found:
     return found or Found(Standing(), 0)
 
 
-def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port], times: AnswerTimes) -> dict[str, VenueView]:
-    """How each venue is, as far as orders go."""
+def venue_views(
+    config: Config, feeds: Feeds, ports: Mapping[str, Port], times: AnswerTimes, stalled_ns: int
+) -> dict[str, VenueView]:
+    """How each venue is, as far as orders go; `stalled_ns` is how long the loop just stood still."""
     is_paper = config.execution.mode == "paper"
     views = {}
     for feed in feeds.statuses():
@@ -103,6 +107,8 @@ def venue_views(config: Config, feeds: Feeds, ports: Mapping[str, Port], times: 
             taker_fee_bps=taker_fee_bps(config, feed.venue, port),
             latency_ns=int(config.execution.paper_latency_ms * MS) if is_paper else times.of(feed.venue),
             feed_lag_ns=feed.lag_p50_ns if feed.clock_offset_ns is not None else None,
+            stalled_ns=stalled_ns,
+            clock_shift_ns=feed.clock_shift_ns,
             window_ns=port.window_ns if port is not None else None,
         )
     return views

@@ -264,7 +264,7 @@ class RiskSettings(Section, frozen=True, kw_only=True):
     )
     max_feed_lag_ms: Annotated[
         Decimal, within("1", "86400000", "A book further behind its venue's clock is not traded on.", "ms")
-    ] = Decimal(3000)
+    ] = Decimal(1500)
     duplicate_window_ms: Annotated[
         Decimal, within("0", "60000", "Time after a plan in which the same symbol gets no other.", "ms")
     ] = Decimal(500)

@@ -24,6 +24,7 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
+    lag_ns: int | None = None  # its last frame's receive time minus the venue's own; None where that told none
 
     @property
     def mid(self) -> Decimal | None:
@@ -52,6 +53,8 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     taker_fee_bps: Decimal = Decimal(10)
     latency_ns: int = 0  # measured, from the send to the answer
     feed_lag_ns: int | None = None  # its frames behind its own clock, the offset taken out; None: not known
+    stalled_ns: int = 0  # what a frame without a time may be late by, because we stood still
+    clock_shift_ns: int | None = None  # to add to a book's lag: the venue's clock minus ours; None: not known
     window_ns: int | None = 5_000_000_000  # validity window of a create; None: the venue has none
     tifs: tuple[TimeInForce, ...] = ("ioc", "fok", "gtc")
 

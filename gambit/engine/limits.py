@@ -73,7 +73,7 @@ class Limits:
     min_confidence: Decimal = Decimal("0.65")
     min_liquidity: Decimal = Decimal(10_000)
     max_book_age_ns: int = 1_500 * MS
-    max_feed_lag_ns: int = 3 * SECOND_NS
+    max_feed_lag_ns: int = 1_500 * MS
     duplicate_window_ns: int = 500 * MS
     blackouts: tuple[Blackout, ...] = ()
     max_imbalance_quote: Decimal = Decimal(5_000)  # beyond it an open imbalance pulls the kill switch

@@ -153,11 +153,23 @@ def _venue_health(case: Case) -> GateVerdict:
 
 
 def _skew(case: Case) -> GateVerdict:
-    """No leg's frames come late by the venue's own clock: its book would be one of the past (F63)."""
-    venues = [case.conditions.venue(leg.venue) for leg in case.plan.legs]
-    lags = [venue.feed_lag_ns for venue in venues if venue is not None and venue.feed_lag_ns is not None]
+    """No leg's frames come late by the venue's own clock: its book would be one of the past. Neither as a rule (F63)
+    nor the last one: a feed that stood still hands over the past first (F74, F91)."""
+    lags = [lag for leg in case.plan.legs for lag in _lags(case, leg)]
     worst, limit = max(lags, default=0), case.limits.max_feed_lag_ns
     return _verdict("skew", worst <= limit, f"{worst} ns" if lags else "not known", f"{limit} ns")
+
+
+def _lags(case: Case, leg: PlannedLeg) -> Iterator[int]:
+    venue, book = case.conditions.venue(leg.venue), case.book(leg)
+    if venue is None:
+        return
+    if venue.feed_lag_ns is not None:
+        yield venue.feed_lag_ns
+    if venue.clock_shift_ns is not None and book is not None and book.lag_ns is not None:
+        yield book.lag_ns + venue.clock_shift_ns
+    elif venue.stalled_ns:
+        yield venue.stalled_ns
 
 
 def _data_quality(case: Case) -> GateVerdict:

@@ -279,6 +279,7 @@ class Feed:
             lag_p50_ns=self.lag.p50_ns,
             lag_p99_ns=self.lag.p99_ns,
             clock_offset_ns=None if offset is None else offset.offset_ns,
+            clock_shift_ns=None if offset is None else offset.shift_ns,
             reconnects=sum(max(0, line.connects - 1) for line in self.lines),
             replaced=sum(line.replaced for line in self.lines),
             resubscribed=sum(line.resubscribed for line in self.lines),

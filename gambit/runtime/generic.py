@@ -131,6 +131,7 @@ class GenericFeed:
             lag_p50_ns=self.lag.p50_ns,
             lag_p99_ns=self.lag.p99_ns,
             clock_offset_ns=None,
+            clock_shift_ns=None,
             reconnects=sum(max(0, line.connects - 1) for line in self.lines),
             replaced=0,
             resubscribed=0,

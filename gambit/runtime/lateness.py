@@ -23,6 +23,12 @@ class Offset(NamedTuple):
     offset_ns: int
     error_ns: int
 
+    @property
+    def shift_ns(self) -> int:
+        """What to add to a lag. An offset within its own error (of a venue that tells whole seconds) is none: it would
+        show frames that came before they were sent."""
+        return self.offset_ns if abs(self.offset_ns) > self.error_ns else 0
+
 
 class VenueClock:
     """Estimates the offset from questions for the venue's time: of the recent ones the quickest answer counts, for what
@@ -55,11 +61,10 @@ class FeedLag:
 
     def look(self, lags_ns: Sequence[int] | NDArray[np.int64], offset: Offset | None) -> None:
         """Receive times minus exchange times of the frames since the last look; without a known offset they are shown
-        as they are and judged by nobody. An offset within its own error (of a venue that tells whole seconds) is none:
-        it would show frames that came before they were sent."""
+        as they are and judged by nobody."""
         if len(lags_ns) == 0:
             return
-        shift_ns = offset.offset_ns if offset is not None and abs(offset.offset_ns) > offset.error_ns else 0
+        shift_ns = offset.shift_ns if offset is not None else 0
         median, slow = np.percentile(lags_ns, (50, 99), method="lower")
         self.p50_ns, self.p99_ns = int(median) + shift_ns, int(slow) + shift_ns
         if offset is None:

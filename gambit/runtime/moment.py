@@ -89,7 +89,7 @@ class Moment:
 
     def _read(self, index: int) -> BookView | None:
         if index not in self._books:
-            self._books[index] = _view(self._market.book(index, most=LEVELS))
+            self._books[index] = self._view(index, LEVELS)
         return self._books[index]
 
     def _touch(self, index: int) -> BookView | None:
@@ -97,8 +97,23 @@ class Moment:
         if index in self._books:
             return self._books[index]
         if index not in self._touches:
-            self._touches[index] = _view(self._market.book(index, most=1))
+            self._touches[index] = self._view(index, 1)
         return self._touches[index]
+
+    def _view(self, index: int, most: int) -> BookView | None:
+        book = self._market.book(index, most=most)
+        if book is None:
+            return None
+        return BookView(
+            venue=book["venue"],
+            symbol=book["symbol"],
+            is_synced=book["synced"],
+            updated_ns=book["last_update_ns"],
+            seq=book["seq"] or 0,
+            bids=_levels(book["bids"]),
+            asks=_levels(book["asks"]),
+            lag_ns=self._market.pairs.lag(index),
+        )
 
 
 def marks_of(market: Market) -> Mapping[str, Decimal]:
@@ -111,20 +126,6 @@ def marks_of(market: Market) -> Mapping[str, Decimal]:
             mids.setdefault(base, []).append((Decimal(repr(bid)) + Decimal(repr(ask))) / 2)
     marks = {asset: median(found) for asset, found in mids.items()}
     return {**marks, **dict.fromkeys(PAR, ONE)}
-
-
-def _view(book: Mapping[str, Any] | None) -> BookView | None:
-    if book is None:
-        return None
-    return BookView(
-        venue=book["venue"],
-        symbol=book["symbol"],
-        is_synced=book["synced"],
-        updated_ns=book["last_update_ns"],
-        seq=book["seq"] or 0,
-        bids=_levels(book["bids"]),
-        asks=_levels(book["asks"]),
-    )
 
 
 def _levels(texts: Sequence[Sequence[str]]) -> tuple[Level, ...]:

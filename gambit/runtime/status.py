@@ -41,6 +41,7 @@ class FeedStatus:
     lag_p50_ns: int | None  # receive time minus exchange time, the clocks' offset taken out where it is known
     lag_p99_ns: int | None
     clock_offset_ns: int | None  # the venue's clock minus ours
+    clock_shift_ns: int | None  # the same where it is more than what it may be wrong by, else 0
     reconnects: int
     replaced: int
     resubscribed: int

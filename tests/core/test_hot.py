@@ -198,3 +198,19 @@ def test_last_time_that_fits(ms, told, source):
         topic = f"orderbook.{1 if source == 'bbo' else 50}.BTCUSDT"
         made.on_frame(conn, compact({"topic": topic, "ts": 1, "type": "snapshot", "data": data, "cts": time}), NS)
     assert json.loads(made.ticks().splitlines()[-1])["exchange_ts_ns"] == told
+    assert made.pairs.lag(0) == (None if told is None else NS - told)
+
+
+def test_how_late_a_book_is():
+    """By its own last frame, whatever other books did; a frame without a time says nothing."""
+    made = Market(
+        EngineParams(symbols=("BTC-USDT", "ETH-USDT"), venues={"bybit": VenueParams(Decimal(0))}), VENUES, decode
+    )
+    conn = made.connect("bybit", "c")
+    for number, (name, cts, recv_ms) in enumerate([("BTC", 1000, 1400), ("ETH", 1000, 9000), ("BTC", 9450, 9500)]):
+        data = {"s": f"{name}USDT", "b": [["1", "1"]], "a": [["2", "1"]], "u": number + 1, "seq": number + 1}
+        frame = {"topic": f"orderbook.50.{name}USDT", "ts": 1, "type": "snapshot", "data": data, "cts": cts}
+        made.on_frame(conn, compact(frame), recv_ms * 1_000_000)
+    found = {made.listings[k].symbol: made.pairs.lag(k) for k in range(len(made.listings))}
+    assert found["BTC-USDT"] == 50_000_000
+    assert found["ETH-USDT"] == 8_000_000_000

@@ -13,6 +13,7 @@ from gambit.events import Fact
 from gambit.events.operation import AccountReleased
 from gambit.runtime import account_port
 from gambit.runtime.account_port import AccountPort
+from gambit.runtime.answer_times import AnswerTimes
 from gambit.runtime.daemon import Daemon
 from gambit.sim.server import Server
 from gambit.sim.verbs import FaultOrder
@@ -79,9 +80,27 @@ async def test_dislocations_are_traded_over_the_wire(tmp_path: Path) -> None:
                 truth = (await ledger(server, venue))["balances"]["demo"]
                 ours = balances_of(daemon, venue)
                 assert {a: Decimal(b["free"]) + Decimal(b["locked"]) for a, b in truth.items() if a in ours} == ours
+            await measured_is_what_plans_see(daemon)
             assert daemon.problems == []
         for venue in switched:  # after a clean end they would strike the next life
             assert not any(server.world.exchanges[venue].dialect._orders._dead_man.values())  # type: ignore[attr-defined]
+
+
+async def measured_is_what_plans_see(daemon: Daemon) -> None:
+    """Answer times of orders, the venues' clocks, how late each book is, and that the loop stood still."""
+    [times] = [one for one in daemon.parts.ledger.listeners if isinstance(one, AnswerTimes)]
+    sold = {order.intent.venue for order in daemon.parts.dealing.desk.standing.state.orders.values()}
+    assert set(times._took_ns) >= sold, "each of them answered an order"
+    moment: Any = daemon.parts.dealing._moment
+    for venue in sold:
+        await until(lambda venue=venue: moment().venue(venue).latency_ns == times.of(venue))
+        view, book = moment().venue(venue), moment().book(venue, SYMBOL)
+        assert view is not None
+        assert (view.clock_shift_ns, view.stalled_ns) == (0, 0)  # their clock is ours
+        assert book is not None
+        assert book.lag_ns is not None
+    daemon.on_lag(8 * 10**9)
+    await until(lambda: all(moment().venue(venue).stalled_ns == 8 * 10**9 for venue in sold))
 
 
 async def trade_at(dear: str, server: Server, daemon: Daemon) -> None:

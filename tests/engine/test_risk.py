@@ -62,6 +62,13 @@ def with_venue(**changes: Any) -> World:
     return here
 
 
+def late_frame(lag_ns: int, shift_ns: int | None, stalled_ns: int = 0) -> World:
+    """One book's last frame came late, as far as its venue's clock is known; or the process had stood still."""
+    here = changed(lag_ns=lag_ns)
+    here.change("a", clock_shift_ns=shift_ns, stalled_ns=stalled_ns)
+    return here
+
+
 def in_doubt(**changes: Any) -> Any:
     subject = order(**({"qty": D(19), "price": D(100)} | changes))
     subject.apply(Sent(key=subject.intent.key, venue=subject.intent.venue), 0)
@@ -98,8 +105,13 @@ FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), pric
         (["venue_health"], {"here": changed(is_synced=False), "limits": replace(LIMITS, fat_finger_bps=D(9999))}),
         (["venue_health"], {"here": changed(updated_ns=NOW_NS - LIMITS.max_book_age_ns - 1)}),
         ([], {"here": changed(updated_ns=NOW_NS - LIMITS.max_book_age_ns)}),
-        (["skew"], {"here": with_venue(feed_lag_ns=3_000_000_001)}),
-        ([], {"here": with_venue(feed_lag_ns=3_000_000_000)}),
+        (["skew"], {"here": with_venue(feed_lag_ns=LIMITS.max_feed_lag_ns + 1)}),
+        ([], {"here": with_venue(feed_lag_ns=LIMITS.max_feed_lag_ns)}),
+        (["skew"], {"here": late_frame(LIMITS.max_feed_lag_ns - 4, shift_ns=5)}),
+        ([], {"here": late_frame(LIMITS.max_feed_lag_ns + 5, shift_ns=-5)}),
+        ([], {"here": late_frame(LIMITS.max_feed_lag_ns * 9, shift_ns=None)}),
+        (["skew"], {"here": late_frame(0, shift_ns=None, stalled_ns=LIMITS.max_feed_lag_ns + 1)}),
+        ([], {"here": late_frame(0, shift_ns=0, stalled_ns=LIMITS.max_feed_lag_ns + 1)}),
         (["venue_health"], {"here": with_venue(can_trade=False)}),
         (["venue_health"], {"here": with_venue(is_degraded=True)}),
         (["data_quality"], {"of": plan(is_degraded=True)}),
