@@ -111,9 +111,9 @@ def plan_id(prefix: str, epoch: int, number: int) -> str:
     return uuid5(f"{prefix}|{epoch}|{number}|plan")
 
 
-def idempotency_key(plan: str, user: str, venue: str, symbol: str, side: Side, qty: Decimal, again: int = 0) -> str:
+def idempotency_key(plan: str, user: str, venue: str, symbol: str, side: Side, qty: Decimal, again: str = "") -> str:
     """product.md's key: user, plan, venue, symbol, side, quantity; `again` tells apart the further orders of one plan
-    that would otherwise be the same intent (retry_of, compensates)."""
+    that would otherwise be the same intent (retry_of, compensates): by the life that decided it and a count of them."""
     text = f"{user}|{plan}|{venue}|{symbol}|{side}|{qty.normalize():f}"
     return f"{text}|{again}" if again else text
 

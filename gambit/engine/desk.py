@@ -33,12 +33,13 @@ from gambit.engine.reconciliation import (
     after_balances,
     after_fills,
     drifted_venues,
+    is_lost,
     is_ours,
+    lost_orders,
     may_be_ours,
     missing_verdict,
     named,
     nonsense,
-    origin,
 )
 from gambit.engine.risk import Approved, Held, check
 from gambit.engine.standing import EXACT, Standing
@@ -315,6 +316,7 @@ class Desk:
             conditions=conditions,
             rules=self.rules,
             limits=self.limits,
+            epoch=state.epoch,
             now_ns=now_ns,
         )
 
@@ -427,9 +429,11 @@ class Desk:
             return
         match fact:
             case Filled():
+                self._adopt(lost_orders([fact], self.standing, self.rules), conditions)
                 self._take_fill(fact, is_history=False)
             case FillsRead():
                 self._note(fact)
+                self._adopt(lost_orders(fact.fills, self.standing, self.rules), conditions)
                 self.inquiry.heard(fact)
                 self.vanished.heard(fact, self.standing.state.orders.values())
                 for fill in fact.fills:
@@ -464,9 +468,8 @@ class Desk:
                     venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, kept=kept, refused=other
                 )
             )  # fmt: skip
-            self._notify(
-                "execution_disputed", "high", f"{fact.venue} {fact.symbol} {fact.exec_id}: two contents", fact.venue
-            )
+            text = f"{fact.venue} {fact.symbol} {fact.exec_id}: two contents"
+            self._notify("execution_disputed", "high", text, fact.venue)
             if not is_history:
                 self.inquiry.ask_fills(fact.venue, fact.symbol, self._now_ns, self._now_ns)
                 return
@@ -482,16 +485,11 @@ class Desk:
         was_over = owner is not None and not owner.is_live
         self._note(fact)
         if owner is None:
-            self._notify(
-                "foreign_fill",
-                "high",
-                f"{fact.venue} {fact.symbol} {fact.exec_id}: not of an order of ours",
-                fact.venue,
-            )
+            text = f"{fact.venue} {fact.symbol} {fact.exec_id}: not of an order of ours"
+            self._notify("foreign_fill", "high", text, fact.venue)
         elif was_over or owner.filled_qty > owner.qty:
-            self._notify(
-                "late_fill", "high", f"order {owner.intent.key}: executed after its end or beyond its size", fact.venue
-            )
+            text = f"order {owner.intent.key}: executed after its end or beyond its size"
+            self._notify("late_fill", "high", text, fact.venue)
         for venue in drifted_venues(self.standing, self.limits):
             self._halt_scope(f"venue:{venue}", "it charges more than its fee tier says")
 
@@ -538,18 +536,20 @@ class Desk:
         """An order on the account that the venue told of unasked, or in its list of open and recent ones."""
         if is_ours(fact, self.standing):
             return
-        parts = origin(fact, self.rules)
-        if parts is not None and parts.epoch < self.standing.state.epoch:
-            self._follow(adoption(fact, self.standing, self.rules, conditions))
-            self._notify(
-                "order_adopted", "high", f"{fact.venue}: order {fact.client_id} is not in the journal", fact.venue
-            )
+        if is_lost(fact.client_id, self.standing, self.rules):
+            self._adopt([fact], conditions)
             return
         is_news = f"{fact.venue}|{fact.venue_order_id}" not in self.standing.state.foreign
         self._note(fact)
         if is_news and fact.is_open:
             self._notify("foreign_order", "high", f"{fact.venue}: order {fact.venue_order_id} is not ours", fact.venue)
         self._rival(fact.client_id)
+
+    def _adopt(self, lost: Iterable[ForeignOrderSeen], conditions: Conditions) -> None:
+        for fact in lost:
+            self._follow(adoption(fact, self.standing, self.rules, conditions))
+            text = f"{fact.venue}: order {fact.client_id} is not in the journal"
+            self._notify("order_adopted", "high", text, fact.venue)
 
     def _rival(self, key: str) -> None:
         """An order with our prefix that we do not know, of a later life than ours, or of this one: another daemon is on

@@ -4,14 +4,14 @@ Nothing is ever edited: a missing execution is a Filled, a wrong one a Busted, a
 with an alert, an order that only the venue knows an adopted one or a foreign one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from gambit.commands import KeyParts, key_parts, order_id, plan_id
+from gambit.commands import key_parts, order_id, plan_id
 from gambit.engine.conditions import Conditions
 from gambit.engine.limits import SECOND_NS, Execution, Limits
 from gambit.engine.order import ZERO, Order, Status
@@ -164,9 +164,25 @@ def may_be_ours(fact: Filled, standing: Standing) -> bool:
     )
 
 
-def origin(fact: ForeignOrderSeen, rules: Execution) -> KeyParts | None:
-    """What its id says, if it carries our prefix."""
-    return key_parts(fact.client_id, rules.key_prefix)
+def is_lost(key: str, standing: Standing, rules: Execution) -> bool:
+    """Whether an order's id is of an earlier life of ours and its record is gone (with the power)."""
+    parts = key_parts(key, rules.key_prefix)
+    return parts is not None and parts.epoch < standing.state.epoch and not standing.knows(key)
+
+
+def lost_orders(fills: Iterable[Filled], standing: Standing, rules: Execution) -> list[ForeignOrderSeen]:
+    """The orders of earlier lives that only their executions tell of: most venues list open orders alone, and ours end
+    at once. As large as what was executed of them; what else there was comes beyond that, like any late execution."""
+    found: dict[str, ForeignOrderSeen] = {}
+    for fill in fills:
+        if is_lost(fill.key, standing, rules) and standing.judge(fill) == "new":
+            known = found.get(fill.key)
+            found[fill.key] = ForeignOrderSeen(
+                venue=fill.venue, symbol=fill.symbol, side=fill.side, qty=fill.qty + (known.qty if known else ZERO),
+                price=fill.price, venue_order_id=fill.venue_order_id, client_id=fill.key, is_open=False,
+                account=fill.account,
+            )  # fmt: skip
+    return list(found.values())
 
 
 def adoption(fact: ForeignOrderSeen, standing: Standing, rules: Execution, conditions: Conditions) -> list[OrderFact]:

@@ -18,7 +18,8 @@ PAUSE_NS: Final = MINUTE_NS  # between two attempts at one symbol
 def sweeps(standing: Standing, around: Surroundings) -> Iterator[OrderFact]:
     """At most one sweep at a time: its plan, and the dust that goes into it."""
     state = standing.state
-    if state.trading.state is not Trading.ACTIVE or standing.open:
+    is_unarmed = around.rules.mode == "live" and not state.trading.is_armed(around.now_ns)
+    if state.trading.state is not Trading.ACTIVE or is_unarmed or standing.open:
         return
     for asset, qty in sorted(state.holdings.dust.items()):
         for symbol, position in sorted(state.holdings.positions.items()):

@@ -208,6 +208,7 @@ class Surroundings:
     conditions: Conditions
     rules: Execution
     limits: Limits
+    epoch: int  # of this life
     now_ns: int
 
     def free(self, venue: str, asset: str) -> Decimal:
@@ -433,10 +434,10 @@ def _route(trade: Trade, one: Imbalance, around: Surroundings) -> Route | None:
 def _compensation(trade: Trade, one: Imbalance, route: Route, around: Surroundings) -> list[OrderFact]:
     """The order that closes (a part of) an imbalance: instead of a failed one of the same kind, or against a filled."""
     made = trade.made
-    idempotency = idempotency_key(
-        made.plan_id, made.user_id, route.venue, route.symbol, route.side, route.qty, trade.compensations + 1
-    )
-    key = client_order_id(around.rules.key_prefix, made.epoch, made.number, idempotency)
+    # The epoch is that of this life: what a former one decided may stand at the venue and be lost with the power here.
+    again = f"{around.epoch}.{trade.compensations + 1}"
+    idempotency = idempotency_key(made.plan_id, made.user_id, route.venue, route.symbol, route.side, route.qty, again)
+    key = client_order_id(around.rules.key_prefix, around.epoch, made.number, idempotency)
     own = [around.orders[k] for k in trade.keys]
     failed = [
         o.intent.key
@@ -445,7 +446,7 @@ def _compensation(trade: Trade, one: Imbalance, route: Route, around: Surroundin
         and (o.intent.venue, o.intent.symbol, o.intent.side) == (route.venue, route.symbol, route.side)
     ]
     executed = [o.intent.key for o in own if o.filled_qty > 0 and o.intent.side != route.side]
-    purpose: Purpose = "sweep" if made.opp_id == SWEEP else "compensation"
+    purpose: Purpose = "compensation" if any(_is_entry(o) for o in own) else "sweep"
     intent = OrderIntended(
         key=key,
         venue=route.venue,

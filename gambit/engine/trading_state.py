@@ -4,6 +4,8 @@ Rules that hold here (orders.md, "Trading state and kill switch", "Live trading"
 1. `may_send` is asked at the send call itself, with the clock of that instant, and it is the last thing asked.
 2. Halting needs nobody's leave; going back up is an Admin's, stated as a fact with a name in it.
 3. All of it is made of journalled facts, so a restart finds it as it was.
+4. What closes an imbalance is stopped by HALTED and by nothing else: the end of arming, like REDUCING and a halted
+   symbol or venue, ends what takes risk on.
 """
 
 from enum import StrEnum
@@ -70,6 +72,8 @@ class TradingState(msgspec.Struct):
         """Why this create may not leave now, None when it may. Cancels and queries always may (R6, I24)."""
         if self.state is Trading.HALTED:
             return f"halted: {self.reason}"
+        if intent.purpose == "compensation":  # a leg that was sent while it was armed is not left naked for the hour
+            return None
         if mode == "live" and not self.is_armed(now_ns):
             return "live trading is not armed"
         if intent.purpose != "entry":

@@ -229,7 +229,12 @@ class Daemon:
                 self.parts.log.warning(text, symbol=symbol, qty=str(position.qty))
 
     async def _until_ready(self) -> None:
-        """Every book of every enabled venue synced, or READY_SEC over, or the end asked for."""
+        """Every book of every enabled venue synced, or READY_SEC over, or the end asked for; and this life's epoch on
+        disk, for it is in every order's id: a power cut must not leave the next life the same."""
+        try:
+            await self.parts.keeping.journal.until_synced(self.parts.keeping.journal.head)
+        except JournalFailed:
+            self.parts.log.warning("nothing will be traded: the start is not in the journal")  # whose watch halts
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_SEC
         while not self.stopping.is_set() and loop.time() < deadline:

@@ -70,7 +70,7 @@ ROUTES: Final = (
         answer=Armed, errors=(409,), tag="control", takes_key=True,
     ),
     Route(
-        method="POST", path="/control/disarm", summary="Live orders may not leave", handle=disarm,
+        method="POST", path="/control/disarm", summary="No new live orders", handle=disarm,
         rule=RULES["disarm"], body=Why, answer=Armed, errors=(409,), tag="control", takes_key=True,
     ),
 )  # fmt: skip

@@ -105,10 +105,14 @@ class Talk:
         assert order is not None
         return str(order.status)
 
-    def replayed(self) -> Desk:
+    def from_journal(self) -> Desk:
         again = Desk(self.desk.rules, self.desk.limits, Standing(keep=self.desk.standing.keep))
         for ts_ns, fact in self.journal:
             again.replay(read(*written(fact)), ts_ns)
+        return again
+
+    def replayed(self) -> Desk:
+        again = self.from_journal()
         assert again.standing.digest() == self.desk.standing.digest()
         return again
 
@@ -459,6 +463,43 @@ def test_an_order_the_journal_lost_is_adopted_and_never_sent() -> None:
     talk.replayed()
 
 
+def test_a_compensation_that_was_lost_is_not_sent_under_its_id_again() -> None:
+    """F94: its intent went with the power, and it may stand at the venue: the next life's is another intent with an
+    id of its own. What the venue then lists of the first is of an order that is adopted, and is closed in its turn."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"), done(buy, "20"))
+    kept = len(talk.journal)
+    [lost] = placed(talk.tell(Rejected(key=sell.key, venue="b", code="funds")))
+    del talk.journal[kept:]
+    talk.desk = talk.from_journal()
+    talk.now_ns += SECOND_NS
+    talk.begin(2)
+    [order] = placed(talk.tell(Rejected(key=sell.key, venue="b", code="funds")))
+    assert (order.side, order.qty, order.venue) == (lost.side, lost.qty, lost.venue)
+    assert order.key != lost.key
+    assert order.idempotency_key != lost.idempotency_key
+    talk.tell(Sent(key=order.key, venue=order.venue), fill(order, "c1", "20"))
+    fills = (fill(lost, "l1", "12"), fill(lost, "l2", "8"))
+    told = FillsRead(
+        venue=lost.venue,
+        symbol=SYMBOL,
+        query_id=90,
+        asked_ns=talk.now_ns,
+        since_ns=talk.now_ns - SECOND_NS,
+        fills=fills,
+    )
+    [back] = placed(talk.tell(told))
+    assert talk.notices().count("order_adopted") == 1
+    assert "foreign_fill" not in talk.notices()
+    assert (back.purpose, back.side, back.qty) == ("compensation", "buy", 20)
+    talk.tell(Sent(key=back.key, venue=back.venue), fill(back, "d1", "20"), told)
+    assert talk.facts(PlanClosed)[-1].end == "flat"
+    assert not talk.desk.standing.state.holdings.dust
+    assert talk.desk.standing.state.holdings.positions[SYMBOL].qty == 0
+    talk.replayed()
+
+
 def test_f53_a_restart_between_the_legs_unwinds() -> None:
     """One leg filled, the other never left: the new life asks, learns, and closes the difference."""
     talk = Talk()
@@ -472,7 +513,7 @@ def test_f53_a_restart_between_the_legs_unwinds() -> None:
     talk.wait(7 * SECOND_NS)
     missing = OrderMissing(key=sell.key, venue="b", query_id=99, asked_ns=talk.now_ns, searched_history=True)
     [order] = placed(talk.tell(missing))
-    assert (order.side, order.qty, order.key[2:6]) == ("sell", 20, buy.key[2:6])
+    assert (order.side, order.qty, order.key[2:6]) == ("sell", 20, "0002")
     talk.replayed()
 
 
@@ -518,6 +559,46 @@ def test_live_without_arms_sends_nothing() -> None:
     talk.hear(talk.desk.arm("admin", talk.here, talk.now_ns))
     seen = opportunity(opp_id="o2", raw_signal_id="r2")
     assert len(placed(talk.hear(talk.desk.consider(seen, talk.here, talk.now_ns)))) == 2
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_arming_that_ends_within_a_plan_leaves_no_leg_naked(is_told: bool) -> None:
+    """It runs out, or an admin ends it, between the fill of one leg and the failure of the other: what was bought is
+    sold again, and no plan, sweep or second leg begins."""
+    talk = Talk(rules=replace(RULES, mode="live", arm_ns=SECOND_NS))
+    talk.hear(talk.desk.arm("admin", talk.here, talk.now_ns))
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"))
+    if is_told:
+        talk.hear(talk.desk.disarm("admin", "enough", talk.here, talk.now_ns))
+    else:
+        talk.wait(SECOND_NS)
+    commands = talk.tell(Rejected(key=sell.key, venue="b", code="funds"))
+    [order] = placed(commands)
+    assert (order.purpose, order.side, order.qty) == ("compensation", "sell", 20)
+    assert talk.desk.may_send(order, talk.now_ns) is None
+    talk.tell(Sent(key=order.key, venue=order.venue), fill(order, "c1", "20"))
+    assert talk.facts(PlanClosed)[-1].end == "flat"
+    seen = opportunity(opp_id="o2", raw_signal_id="r2", recv_ns=talk.now_ns)
+    assert placed(talk.hear(talk.desk.consider(seen, talk.here, talk.now_ns))) == []
+    talk.replayed()
+
+
+def test_dust_is_not_swept_unarmed() -> None:
+    """A sweep is a trade of its own: it waits for arms."""
+    talk = Talk(rules=replace(RULES, mode="live", arm_ns=SECOND_NS))
+    talk.hear(talk.desk.arm("admin", talk.here, talk.now_ns))
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "19.95"), done(buy, "19.95"), fill(sell, "s1", "20"), done(sell, "20"))
+    assert talk.facts(PlanClosed)[-1].end == "dust"
+    talk.hear(talk.desk.disarm("admin", "enough", talk.here, talk.now_ns))
+    talk.desk.standing.state.holdings.move_dust("BTC", D("-0.5"))
+    count = len(placed(talk.said))
+    talk.wait(3 * SECOND_NS)
+    assert len(placed(talk.said)) == count
+    talk.hear(talk.desk.arm("admin", talk.here, talk.now_ns))
+    talk.wait(SECOND_NS // 10)
+    assert [order.purpose for order in placed(talk.said)[count:]] == ["sweep"]
 
 
 def test_a_plan_that_waits_for_a_person() -> None:

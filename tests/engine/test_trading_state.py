@@ -41,6 +41,17 @@ def test_live_needs_arming_that_runs_out() -> None:
     assert trading.may_send(intent(), "paper", 9) is None
 
 
+@pytest.mark.parametrize(("purpose", "may"), [("entry", False), ("sweep", False), ("compensation", True)])
+def test_what_closes_an_imbalance_needs_no_arms(purpose: str, may: bool) -> None:
+    """A leg that was executed while it was armed is closed afterwards; nothing new is begun."""
+    trading = TradingState()
+    trading.apply(Armed(by="admin", until_ns=10))
+    assert trading.may_send(intent(purpose=purpose), "live", 9) is None
+    assert (trading.may_send(intent(purpose=purpose), "live", 10) is None) == may
+    trading.apply(changed("HALTED"))
+    assert trading.may_send(intent(purpose=purpose), "live", 9) == "halted: drill"
+
+
 @pytest.mark.parametrize("scope", ["symbol:BTC-USDT", "venue:a"])
 def test_a_halted_scope_stops_entries_only(scope: str) -> None:
     """A halted symbol or venue still may be unwound."""

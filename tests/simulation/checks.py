@@ -74,6 +74,8 @@ class Checks:
         self.conduct.journalled(fact)
         if isinstance(fact, OrderIntended):
             self.need(fact.key not in self.statuses, "I01", f"{fact.key} is intended twice")
+            is_again = fact.key in self.lost_keys and not fact.adopted
+            self.need(not is_again, "I01", f"{fact.key} has the id of an order that was lost")
             self.edges["created", "stored", "planned"] += 1  # an intent states the three in one
             self.edges["planned", "intended", "pending_submission"] += 1
             self.branches[f"order for {fact.purpose}"] += 1

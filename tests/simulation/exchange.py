@@ -62,6 +62,7 @@ class Exchange:
         self.tape = tape
         self.fee_bps = fee_bps
         self.fee_in_base = fee_in_base
+        self.lists_all = name == "a"  # orders that are over, too
         self.orders: dict[str, Listed] = {}
         self.requests: Counter[str] = Counter()  # creates received, by key
         self.executions: dict[str, Filled] = {}  # by exec id; busted ones are taken out
@@ -300,14 +301,14 @@ class Exchange:
         return listed.state == "rejected" and not self.fee_in_base
 
     def listing(self) -> list[ForeignOrderSeen]:
-        """Open and recent orders of the account, as asked for at a start."""
+        """Open orders of the account, as asked for at a start, and from a venue that tells so much recent ones."""
         return [
             ForeignOrderSeen(
                 venue=self.name, symbol=one.intent.symbol, side=one.intent.side, qty=one.intent.qty,
                 price=one.intent.price, venue_order_id=one.venue_order_id, client_id=key, is_open=one.state == "open",
             )
             for key, one in self.orders.items()
-            if not self._is_forgotten(one)
+            if not self._is_forgotten(one) and (one.state == "open" or self.lists_all)
         ]  # fmt: skip
 
     def signed_base(self) -> Decimal:
