@@ -39,13 +39,14 @@ class DepthSnapshot(msgspec.Struct, frozen=True):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A frame that could not be used: why, whose, and the bytes as they came."""
+    """A frame that could not be used: why, whose, the bytes as they came, and what it would have become."""
 
     reason: str
     venue: str
     conn: str
     recv_ns: int
     raw: bytes
+    topic: str = "market.normalized"
 
 
 class SubscribedDepth(msgspec.Struct, frozen=True):

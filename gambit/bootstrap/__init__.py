@@ -416,7 +416,7 @@ def daemon_life(daemon: Daemon, loop_lag: PyHistogram) -> dict[str, Any]:
             "failed": parts.keeping.store.problem,
         },
         "loop_lag_p99_ns": int(loop_lag.summary()["p99"]),
-        "dead_letters": sum(parts.market.dead_letter_counts.values()),
+        "dead_letters": sum(parts.ledger.letter_counts.values()),
         "metrics_address": parts.scrape_address(),
         "web_address": parts.web_address(),
         "accounts": accounts(daemon),

@@ -1,7 +1,6 @@
 """Collectors: at each scrape they copy what the parts count for themselves into the metrics."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -63,7 +62,7 @@ class Gauges:
     def __call__(self) -> None:
         self._feeds()
         self._books()
-        count_dead_letters(self.registry, self.daemon.parts.market.dead_letter_counts)
+        count_dead_letters(self.registry, self.daemon.parts.ledger.letter_counts)
         self._keeping()
         self._outside()
 
@@ -122,12 +121,9 @@ class Gauges:
 
 
 def count_dead_letters(registry: Registry, counts: Mapping[tuple[str, str], int]) -> None:
-    """By (venue, reason); the metric does not tell venues apart, so that it has their sum."""
-    totals: Counter[str] = Counter()
-    for (_venue, reason), count in counts.items():
-        totals[reason] += count
-    for reason, count in totals.items():
-        registry["gambit_dlq_total"].of("market.normalized", reason).set(count)
+    """By (topic, reason), those that were counted only too."""
+    for (topic, reason), count in counts.items():
+        registry["gambit_dlq_total"].of(topic, reason).set(count)
 
 
 def free_ratio(folder: str) -> float:

@@ -20,7 +20,7 @@ from gambit.commands import Command, PlaceOrder, QueryBalances, QueryFills, Quer
 from gambit.events import Fact
 from gambit.events.operation import AccountHeld
 from gambit.events.orders import OrderFound
-from gambit.model import Category, Failure, Instrument
+from gambit.model import Category, DeadLetter, Failure, Instrument
 from gambit.runtime.admission import Admission, worded
 from gambit.runtime.allowance import Allowance, urgency
 from gambit.runtime.backoff import SEC, Backoff
@@ -32,13 +32,13 @@ from gambit.runtime.gateway import Gateway
 from gambit.runtime.http import HttpAnswer
 from gambit.runtime.http_line import HttpLine
 from gambit.runtime.moment import Moment
+from gambit.runtime.private_letters import PrivateLetters
 from gambit.runtime.questions import Question, Questions
 from gambit.runtime.transport import Link, LinkError, Transport
 from gambit.venues.account import Account, Turn
 from gambit.venues.orders import (
     Fault,
     Frame,
-    Garbled,
     Keys,
     Lane,
     Line,
@@ -47,7 +47,6 @@ from gambit.venues.orders import (
     RestRequest,
     Stamp,
     StreamFault,
-    StreamLost,
     StreamReady,
     Used,
 )
@@ -85,9 +84,9 @@ class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
     runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
     hears what went wrong on our side, `on_held` that no order goes there any more. `redact` takes known secrets out of
-    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again. Without a `guard`
-    that is up no create leaves, unless the venue's own switch (`dead_man_sec`, 0: none) stands. Give it to the
-    supervisor with run()."""
+    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again, `bury` takes what
+    could not be read. Without a `guard` that is up no create leaves, unless the venue's own switch (`dead_man_sec`, 0:
+    none) stands. Give it to the supervisor with run()."""
 
     deadline_ns: int | None = None
 
@@ -116,22 +115,18 @@ class AccountPort:
         guard: Guard | None = None,
         dead_man_sec: int = 0,
         doubt_rules: Callable[[], None] = lambda: None,
+        bury: Callable[[DeadLetter], None] = lambda _letter: None,
     ) -> None:
-        self.account = account
-        self.gateway = gateway
-        self.name = account.language.name
-        self.window_ns = account.language.window_ns
+        self.account, self.gateway, self._on_held = account, gateway, on_held
+        self.name, self.window_ns = account.language.name, account.language.window_ns
         self.keys = keys  # those in use, to see that others are new
-        self._transport, self._clock = transport, clock
-        self._ws_root = ws_root.rstrip("/")
-        self._deliver, self._reconcile = deliver, reconcile
-        self._start, self._why_not = start, why_not
-        self._on_defect, self._warn = on_defect, warn
-        self._on_held, self._redact, self._random = on_held, redact, random
+        self._transport, self._clock, self._ws_root = transport, clock, ws_root.rstrip("/")
+        self._deliver, self._reconcile, self._start, self._why_not = deliver, reconcile, start, why_not
+        self._on_defect, self._warn, self._redact, self._random = on_defect, warn, redact, random
         self.admission = Admission(self.name, on_held=self._held, warn=warn, wants_bound=wants_bound_keys)
         self._why_down = "the private stream is not connected yet"
-        self._tls, self._lines, self._symbols = tls, lines, symbols
-        self._guard, self._doubt_rules = guard, doubt_rules
+        self._tls, self._lines, self._symbols, self._guard, self._doubt_rules = tls, lines, symbols, guard, doubt_rules
+        self._letters = PrivateLetters(self.name, bury)
         self._questions, self._is_asking = Questions(), False
         self.dead_man = DeadMan(self.name, dead_man_sec, warn)
         self.fees = FeeTier(self.name, warn)
@@ -260,7 +255,7 @@ class AccountPort:
         for frame in turn.frames:
             if self._stream is not None and self._stream.link is not None:
                 self._stream.link.send(frame)
-        self._is_behind |= any(isinstance(report, StreamLost | Garbled) for report in turn.told)
+        self._is_behind |= turn.has_missed
         if any(fault.means == "filters" for fault in turn.refusals):
             self._doubt_rules()
         return facts
@@ -388,6 +383,7 @@ class AccountPort:
         else:
             body = self._redact(answer.body)
             turn = self.account.read(request.asked, answer.status, answer.headers, body, now_ns)
+            self._letters.take(turn.unreadable, f"http {request.asked.what}", body, now_ns)
             self._learn_limits(self.account.language.used(answer.headers, request.lane))
         self._deliver(self._act(turn))
         if not isinstance(answer, Failure):
@@ -497,7 +493,9 @@ class AccountPort:
         """A frame of a line. What goes wrong with it is a defect of ours: the line is closed for it, and opened
         again, for what the frame said is lost."""
         try:
-            turn = self.account.hear(ear.line, self._redact(data), recv_ns)
+            raw = self._redact(data)
+            turn = self.account.hear(ear.line, raw, recv_ns)
+            self._letters.take(turn.unreadable, "entry" if ear.is_entry else "stream", raw, recv_ns)
             self._learn_limits(report for report in turn.told if isinstance(report, Used))
             for fault in turn.refusals:
                 if fault.category is Category.RATE_LIMIT:

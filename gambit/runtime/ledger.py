@@ -1,5 +1,6 @@
 """The way of facts into the journal, and of dead letters, which are bounded in number and size on that way."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from gambit.runtime.clock import Clock
 
 LETTERS_A_SECOND: Final = 50  # a venue that sends rubbish must not fill the disk; the others are counted
 RAW_BYTES_MAX: Final = 256 * 1024
+REASONS_MAX: Final = 200  # counted apart; they may quote what came
 SECOND_NS: Final = 1_000_000_000
 TOLD_KINDS: Final = frozenset(  # with texts from outside, and of no concern to the desk
     {"feed.up", "feed.down", "book.synced", "book.lost", "dead_letter", "daemon.stopped", "audit", "account.held"}
@@ -35,6 +37,7 @@ class Ledger:
         self.redact = redact
         self.letters = 0
         self.letters_counted_only = 0
+        self.letter_counts: Counter[tuple[str, str]] = Counter()  # by topic and the head of the reason; all of them
         self.listeners: list[Callable[[Fact, int], None]] = []  # each hears every fact and its time
         self._window_ns = 0
         self._in_window = 0
@@ -63,6 +66,7 @@ class Ledger:
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Keep a frame that could not be used, unless too many come at once; its id is its place in the journal."""
+        self._count(letter)
         now_ns = self.clock.now_ns()
         if now_ns - self._window_ns >= SECOND_NS:
             self._window_ns, self._in_window = now_ns, 0
@@ -75,7 +79,7 @@ class Ledger:
         self.fact(
             DeadLettered(
                 letter_id=self.journal.head + 1,
-                topic="market.normalized",
+                topic=letter.topic,
                 venue=letter.venue,
                 conn=letter.conn,
                 reason=letter.reason + cut,
@@ -83,3 +87,9 @@ class Ledger:
                 raw=self.redact(letter.raw[:RAW_BYTES_MAX]),
             )
         )
+
+    def _count(self, letter: DeadLetter) -> None:
+        kind = letter.topic, letter.reason.partition(":")[0][:60]
+        if len(self.letter_counts) >= REASONS_MAX and kind not in self.letter_counts:
+            kind = letter.topic, "other reasons"
+        self.letter_counts[kind] += 1

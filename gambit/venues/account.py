@@ -47,6 +47,7 @@ from gambit.events.orders import (
 )
 from gambit.model import Instrument, Side, TimeInForce
 from gambit.venues.orders import (
+    UNREADABLE,
     Absent,
     Accepted,
     Asked,
@@ -55,6 +56,7 @@ from gambit.venues.orders import (
     Cause,
     Fault,
     Frame,
+    Garbled,
     Line,
     NoSuchWay,
     OrderLanguage,
@@ -100,6 +102,12 @@ class Turn(msgspec.Struct):
     fault: Fault | None = None  # why a request over HTTP did not give what was asked
     is_more: bool = False  # pages of the same answer follow
     refusals: list[Fault] = msgspec.field(default_factory=list)  # of creates and cancels
+    unreadable: str = ""  # what was wrong with a frame or answer that could not be read, or not wholly
+
+    @property
+    def has_missed(self) -> bool:
+        """Something was said that nobody knows: the account has to be asked."""
+        return any(isinstance(report, StreamLost | Garbled) for report in self.told)
 
 
 class Known(msgspec.Struct):
@@ -299,6 +307,8 @@ class Account:
         turn, job = Turn(), self._done(asked.nonce) or Job(None)
         answer = self.language.read(asked, status, headers, body)
         turn.fault = answer.fault
+        if answer.fault is not None and answer.fault.code == UNREADABLE:
+            turn.unreadable = answer.fault.text
         reports = self._paged(asked, job, answer.reports, turn)
         if answer.fault is None and answer.page:
             job.pages += 1
@@ -448,6 +458,8 @@ class Account:
                     turn.refusals.append(report.fault)
                     turn.facts.append(self._rejected(report.client_id, report.fault))
                 case Unclear():
+                    if report.fault.code == UNREADABLE:
+                        turn.unreadable = report.fault.text
                     turn.facts.append(self._doubt(report.client_id, report.during, _words(report.fault)))
                 case CancelRefused():
                     turn.refusals.append(report.fault)
@@ -460,6 +472,9 @@ class Account:
                     self._state(report, asked, job, turn, now_ns)
                 case SessionToken():
                     self.language.use_token(report.text)
+                    turn.told.append(report)
+                case Garbled():
+                    turn.unreadable = report.reason
                     turn.told.append(report)
                 case _:
                     turn.told.append(report)

@@ -141,7 +141,8 @@ class Binance(Venue):
 
     def time_unit_ns(self, address: str | None) -> int:
         """Milliseconds, but where the address asks for microseconds."""
-        return 1_000 if address and query_of(address, "timeUnit") == "MICROSECOND" else 1_000_000
+        unit = (query_of(address, "timeUnit") if address else None) or ""
+        return 1_000 if unit.upper() == "MICROSECOND" else 1_000_000
 
     def spelling(self, symbol: str) -> str | None:
         """BTC-USDT -> BTCUSDT; BTC-USDT-PERP -> BTCUSDT on USD-M; BTC-USD-PERP -> BTCUSD_PERP on COIN-M."""

@@ -139,6 +139,9 @@ class Frame(msgspec.Struct, frozen=True):
     asked: Asked
 
 
+UNREADABLE: Final = "unreadable"  # the code of a Fault: an answer came and could not be read
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Why a call did not give what was asked.
 

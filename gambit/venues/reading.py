@@ -15,6 +15,7 @@ from gambit.model import Side
 from gambit.venues.decode import NotJson, Number, load_json
 from gambit.venues.failure import DATA
 from gambit.venues.orders import (
+    UNREADABLE,
     Answer,
     Asked,
     CancelRefused,
@@ -100,7 +101,7 @@ def failed_order(asked: Asked, fault: Fault) -> Report | None:
 
 def unreadable(asked: Asked, reason: str) -> Answer:
     """The answer to a call whose success could not be read: it may have been carried out."""
-    return failed(asked, Fault(category=DATA, code="unreadable", text=reason, execution_unknown=True))
+    return failed(asked, Fault(category=DATA, code=UNREADABLE, text=reason, execution_unknown=True))
 
 
 def text_of(row: Row, name: str) -> str:

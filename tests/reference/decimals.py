@@ -72,7 +72,8 @@ def fixed_text(units: int, decimals: int) -> str | None:
 
 
 def plain_text(text: str) -> str:
-    """The digits of the wire with the exponent written out: 5.10e-05 is 0.0000510; BadNumberError by R20."""
+    """The digits of the wire with the exponent written out and no idle zeros in front: 5.10e-05 is 0.0000510, 00.34 is
+    0.34; BadNumberError by R20."""
     negative, whole, fraction, exponent = _split(text)
     if exponent > 2 * DECIMALS or exponent < -4 * DECIMALS:
         exponent = 0  # only a zero can carry such an exponent past R21
@@ -82,7 +83,7 @@ def plain_text(text: str) -> str:
         digits, point = "0" * (1 - point) + digits, 1
     digits = digits.ljust(point, "0")
     rest = digits[point:]
-    return ("-" if negative else "") + digits[:point] + ("." + rest if rest else "")
+    return ("-" if negative else "") + (digits[:point].lstrip("0") or "0") + ("." + rest if rest else "")
 
 
 def ratio(value: object) -> Fraction:

@@ -76,7 +76,8 @@ def test_number_that_breaks_r20_or_does_not_fit_r21_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "plain"), [("5.10e-05", "0.0000510"), ("1e3", "1000"), ("1.50", "1.50"), ("12.5E1", "125")]
+    ("text", "plain"),
+    [("5.10e-05", "0.0000510"), ("1e3", "1000"), ("1.50", "1.50"), ("12.5E1", "125"), ("00.34", "0.34")],
 )
 def test_digits_of_the_wire_have_their_exponent_written_out(text, plain):
     assert plain_text(text) == plain

@@ -72,6 +72,7 @@ def test_a_flood_of_dead_letters_is_counted_not_kept() -> None:
         ledger.dead_letter(letter())
     assert len(journal.records) == LETTERS_A_SECOND
     assert (ledger.letters, ledger.letters_counted_only) == (LETTERS_A_SECOND, 10)
+    assert ledger.letter_counts == {("market.normalized", "no JSON"): LETTERS_A_SECOND + 10}
     clock.ns += 10**9
     ledger.dead_letter(letter())
     assert len(journal.records) == LETTERS_A_SECOND + 1

@@ -138,6 +138,7 @@ def test_addresses_may_ask_for_microseconds() -> None:
     """With the parameter of the manual and no other."""
     unit_ns = VENUES["binance"].time_unit_ns
     assert unit_ns("wss://stream.binance.com:9443/stream?streams=x&timeUnit=MICROSECOND") == 1_000
+    assert unit_ns("wss://stream.binance.com:9443/ws?timeUnit=microsecond") == 1_000
     assert unit_ns("wss://stream.binance.com:9443/ws?timeUnit=MILLISECOND") == 1_000_000
 
 
