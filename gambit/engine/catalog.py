@@ -5,9 +5,12 @@ where none of these say anything, because the venue's spelling has a seam.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from gambit.model import Instrument
+
+SPELLING_BYTES_MAX: Final = 31  # what the kernels remember of a frame
+SYMBOL_BYTES_MAX: Final = 80
 
 
 class Speller(Protocol):
@@ -62,6 +65,8 @@ class Catalog:
         added = []
         for instrument in instruments:
             symbol = self.renamed(instrument.symbol)
+            if not (is_name(symbol) and is_name(instrument.spelling, SPELLING_BYTES_MAX)):
+                continue
             self.by_symbol[symbol] = instrument
             self.instruments[instrument.spelling] = instrument
             added.append(symbol)
@@ -69,9 +74,9 @@ class Catalog:
         return added
 
     def symbol(self, spelling: str) -> str | None:
-        """The symbol of a spelling; None when it is unknown or not wanted."""
-        found = self._meant(spelling)
-        if found is None or (self.wanted is not None and found not in self.wanted):
+        """The symbol of a spelling; None when it is unknown, not wanted or no name."""
+        found = self._meant(spelling) if is_name(spelling, SPELLING_BYTES_MAX) else None
+        if found is None or not is_name(found) or (self.wanted is not None and found not in self.wanted):
             return None
         return found
 
@@ -88,3 +93,10 @@ class Catalog:
         if not self.has_list and self.wanted is None:
             return found
         return found if found in self.by_symbol or found in self.named.values() else None
+
+
+def is_name(text: str, bytes_max: int = SYMBOL_BYTES_MAX) -> bool:
+    """Whether a text can be a symbol, or a venue's spelling of one: short, printable (in any script), and fit to stand
+    in JSON as it is."""
+    is_fit = text.isprintable() and '"' not in text and "\\" not in text
+    return is_fit and 0 < len(text.encode()) <= bytes_max

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 SUFFIX_PERPETUAL = "PERP"
+DECIMALS = 18  # what is finer, or as large as 10 to that power, is no price or quantity
 
 
 def _split(url: str) -> SplitResult:
@@ -29,7 +30,10 @@ def query_of(url: str, name: str) -> str | None:
 
 def load_rows(data: bytes, *path: str) -> Iterator[Mapping[str, object]]:
     """The objects of the array (or the values of the object) at a path of an answer. Raises ValueError."""
-    node: object = json.loads(data, parse_float=str, parse_int=str)
+    try:
+        node: object = json.loads(data, parse_float=str, parse_int=str)
+    except RecursionError as error:
+        raise ValueError("instrument list is nested too deep") from error
     for name in path:
         if not isinstance(node, dict) or name not in node:
             raise ValueError(f"instrument list without `{name}`")
@@ -42,14 +46,15 @@ def load_rows(data: bytes, *path: str) -> Iterator[Mapping[str, object]]:
 
 
 def exact(value: object) -> Decimal | None:
-    """A positive decimal, None for anything else (an unknown or switched off rule)."""
+    """A positive decimal of the size that prices and quantities may have (R21), None for anything else (an unknown or
+    switched off rule)."""
     if not isinstance(value, str):
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number > 0 else None
+    return number if number.is_finite() and number > 0 and -DECIMALS <= number.adjusted() < DECIMALS else None
 
 
 def whole(value: object) -> int | None:

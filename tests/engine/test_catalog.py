@@ -51,6 +51,28 @@ def test_with_neither_a_list_nor_names(venue: str, spelling: str, symbol: str | 
 
 
 @pytest.mark.parametrize(
+    ("spelling", "is_known"),
+    [
+        ("币安人生-USDT", True),
+        ("A" * 26 + "-USDT", True),
+        ("A" * 27 + "-USDT", False),
+        ("币" * 9 + "-USDT", False),
+        ('B"TC-USDT', False),
+        ("B\\TC-USDT", False),
+        ("B\nTC-USDT", False),
+        ("\ud800-USDT", False),
+    ],
+)
+def test_what_can_be_no_name_is_unknown(spelling: str, is_known: bool) -> None:
+    """Not too long for the kernels, nor anything that would not stand in JSON; by itself or in a list."""
+    assert (catalog("okx").symbol(spelling) is not None) == is_known
+    some = catalog("okx")
+    some.add([listed(spelling, spelling), listed("BTC-USDT", "BTC-USDT")], is_list=True)
+    assert (some.symbol(spelling) is not None) == is_known
+    assert some.symbol("BTC-USDT") == "BTC-USDT"
+
+
+@pytest.mark.parametrize(
     ("venue", "symbol", "spelling"),
     [
         ("binance", "BTC-USDT", "BTCUSDT"),

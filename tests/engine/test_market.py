@@ -443,6 +443,20 @@ def test_a_dead_letter_has_the_reason_and_the_bytes() -> None:
     assert [book(run, "okx")[name] for name in ("synced", "quarantined")] == [False, 1]
 
 
+@pytest.mark.parametrize(
+    "name", ["A" * 27 + "-USDT", "A" * 5000 + "-USDT", 'B"-USDT', "B\\-USDT", "\x00-USDT", "\ud800-USDT"]
+)
+def test_a_frame_of_what_can_be_no_symbol_is_skipped(name: str) -> None:
+    """It is counted, harms nothing, and makes no book."""
+    run = driver(None)
+    strange = okx(1, "snapshot", -1, 7, [row(1)], [row(2)], symbol=name, conn="a")
+    run.take(okx_book(0, 99, 100, conn="a"), strange, okx(2, "update", 10, 11, [row(98)], conn="a"))
+    (only,) = run.books()
+    assert (only["symbol"], only["synced"], only["applied"]) == ("BTC-USDT", True, 1)
+    assert not run.market.dead_letters
+    assert [tick["symbol"] for tick in run.ticks()] == ["BTC-USDT"] * 2
+
+
 def test_a_bad_frame_of_nobody_s_symbol_is_skipped() -> None:
     """What is wrong with a book that nobody asked for is nobody's business, alone or beside others in a frame."""
     run = driver(["BTC-USD"])

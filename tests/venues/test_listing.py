@@ -30,6 +30,11 @@ def test_addresses(url: str, path: str, symbol: str | None) -> None:
     [
         ("0.10", Decimal("0.1")),
         ("1e-8", Decimal("1e-8")),
+        ("999999999999999999", Decimal(999999999999999999)),
+        ("1e-18", Decimal("1e-18")),
+        ("9e-19", None),
+        ("1e18", None),
+        ("1e999999999", None),
         ("0", None),
         ("-1", None),
         ("NaN", None),
@@ -42,7 +47,7 @@ def test_addresses(url: str, path: str, symbol: str | None) -> None:
     ],
 )
 def test_rules_are_exact_or_unknown(value: object, number: Decimal | None) -> None:
-    """A rule that is no positive decimal is treated as absent."""
+    """A rule that is no positive decimal, or none that a price or quantity could obey, is treated as absent."""
     assert exact(value) == number
 
 
@@ -64,7 +69,9 @@ def test_rows() -> None:
     assert list(load_rows(b'{"a":{"k":{"x":1},"l":{"x":2}}}', "a")) == [{"x": "1"}, {"x": "2"}]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"a":5}', b'{"a":"text"}', b'{"a":null}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"a":5}', b'{"a":"text"}', b'{"a":null}', b"\xff", b"[" * 100_000]
+)
 def test_what_is_no_list(body: bytes) -> None:
     """It raises, and says so."""
     with pytest.raises(ValueError, match=r".+"):
