@@ -22,9 +22,10 @@ from gambit.events.operation import AccountHeld
 from gambit.events.orders import OrderFound
 from gambit.model import Category, DeadLetter, Failure, Instrument
 from gambit.runtime.admission import Admission, worded
-from gambit.runtime.allowance import Allowance, urgency
+from gambit.runtime.allowance import Allowance
 from gambit.runtime.backoff import SEC, Backoff
 from gambit.runtime.clock import Clock
+from gambit.runtime.courier import Courier
 from gambit.runtime.dead_man import DeadMan
 from gambit.runtime.ear import Ear
 from gambit.runtime.fee_tier import FeeTier
@@ -52,7 +53,6 @@ from gambit.venues.orders import (
 )
 
 PING_SEC: Final = 10.0
-WAIT_NS: Final = 8 * SEC  # for a limit
 PREPARED_NS: Final = 30 * SEC  # how old what was prepared for the next create may be
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
 CLOSE_SEC: Final = 2.0
@@ -140,6 +140,7 @@ class AccountPort:
         self._tasks = self._listed_ns = self._asked_ns = 0
         self._is_silent = self._is_behind = False  # a create left, no word of it since; something was missed
         self.allowance = Allowance(account.language.limits)
+        self._courier = Courier(account, gateway, self.allowance, clock, lines)
 
     # ---- the port ----
 
@@ -248,7 +249,7 @@ class AccountPort:
         for request in turn.requests:
             if isinstance(request, Frame):
                 facts += self._send_frame(request)
-            elif (line := self._line_now(request)) is not None:
+            elif (line := self._courier.line_now(request)) is not None:
                 facts += self._send_over(line, request, gate)
             else:
                 self._begin(request, self._exchange(request, gate))
@@ -276,7 +277,7 @@ class AccountPort:
 
     def _send_frame(self, frame: Frame) -> Sequence[Fact]:
         """Within this call, where the limits allow it; else a create does not leave, and a cancel waits its turn."""
-        if self._order_link() is not None and self._frame_wait_ns(frame):
+        if self._order_link() is not None and self._courier.wait_ns(frame):
             if frame.lane is Lane.CREATE:
                 return self.account.unsent(frame.asked, "the rate budget is used up").facts
             self._begin(frame, self._send_later(frame))
@@ -294,13 +295,8 @@ class AccountPort:
         link.send(frame.data)
         return self.account.sent(frame.asked).facts
 
-    def _frame_wait_ns(self, frame: Frame) -> int:
-        now_ns, weight = self._clock.mono_ns(), self.allowance.weight(frame)
-        by_address_ns = self.gateway.budget.wait_ns(weight, now_ns, urgency(frame)) if weight else 0
-        return max(self.allowance.wait_ns(frame, now_ns), by_address_ns)
-
     async def _send_later(self, frame: Frame) -> None:
-        is_in_time = await self._within_limits(frame)
+        is_in_time = await self._courier.within_limits(frame)
         late = self.account.unsent(frame.asked, "the rate budget is used up").facts if not is_in_time else None
         self._deliver(self._frame_leaves(frame) if late is None else late)
 
@@ -308,35 +304,14 @@ class AccountPort:
         self._tasks += 1
         self._start(f"{self.name} {request.asked.what} {self._tasks}", work)
 
-    def _line_now(self, request: RestRequest) -> HttpLine | None:
-        """A warm connection for a create or cancel that may leave at this very instant."""
-        if request.lane is Lane.READ:
-            return None
-        line = next((each for each in self._lines if each.is_free), None)
-        if line is None or not self.gateway.may_leave(self.allowance.weight(request), urgency(request)):
-            return None
-        return line if not self.allowance.wait_ns(request, self._clock.mono_ns()) else None
-
     def _send_over(self, line: HttpLine, request: RestRequest, gate: Gate | None) -> Sequence[Fact]:
         """Within this call, without a turn of the loop in between."""
         why_not = gate() if gate is not None else None
         if why_not is not None:
             return self.account.unsent(request.asked, why_not).facts
-        self.allowance.take(request, self._clock.mono_ns())
-        answer = self.gateway.carry_over(
-            line,
-            request.method,
-            request.path,
-            headers=dict(request.headers),
-            body=request.body,
-            weight=self.allowance.weight(request),
-        )
         self._is_silent |= gate is not None
-        self._begin(request, self._read_over(request, line, answer))
+        self._begin(request, self._courier.send_over(line, request, partial(self._read, request)))
         return self.account.sent(request.asked).facts
-
-    async def _read_over(self, request: RestRequest, line: HttpLine, answer: "asyncio.Future[HttpAnswer]") -> None:
-        self._read(request, await self.gateway.answered(line, answer), left=True)
 
     def _order_link(self) -> Link | None:
         """The line for orders, once it is logged on; a venue that has one of their own takes none on the stream."""
@@ -345,37 +320,25 @@ class AccountPort:
 
     async def _exchange(self, request: RestRequest, gate: Gate | None = None) -> None:
         """One request and its answer, within the account's limits."""
-        if await self._within_limits(request):
+        if await self._courier.within_limits(request):
             await self._carry(request, gate)
         else:
             self._deliver(self._act(self.account.unsent(request.asked, "the rate budget is used up")))
 
     async def _carry(self, request: RestRequest, gate: Gate | None = None) -> None:
-        """One request that has its room, and its answer. Orders are sent once, whatever happens."""
-        left = False
+        """One request that has its room, and its answer."""
 
         def on_leave() -> str | None:
-            nonlocal left
             why_not = gate() if gate is not None else None
             if why_not is None:
-                left = True
                 self._is_silent |= gate is not None
                 self._deliver(self.account.sent(request.asked).facts)
             return why_not
 
-        answer = await self.gateway.carry(
-            request.method,
-            request.path,
-            headers=dict(request.headers),
-            body=request.body,
-            weight=self.allowance.weight(request),
-            lane=urgency(request),
-            on_leave=on_leave,
-        )
-        self._read(request, answer, left=left)
+        await self._courier.carry(request, on_leave, partial(self._read, request))
 
-    def _read(self, request: RestRequest, answer: HttpAnswer | Failure, *, left: bool) -> None:
-        """What became of a request."""
+    def _read(self, request: RestRequest, answer: HttpAnswer | Failure, left: bool) -> None:
+        """What became of a request, which `left` or surely did not."""
         now_ns = self._clock.now_ns()
         if isinstance(answer, Failure):
             settle = self.account.lost if left else self.account.unsent
@@ -394,22 +357,6 @@ class AccountPort:
                 self.taker_fee_bps = self.fees.learn(turn, self._clock.mono_ns())
         if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
             self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
-
-    async def _within_limits(self, request: RestRequest | Frame) -> bool:
-        """Take a request's share of the account's own limits. A create does not wait for one; everything else does, for
-        as long as its stamp is good: what comes too late is asked anew, with a stamp of its own."""
-        late_ns = self._clock.mono_ns() + (0 if request.lane is Lane.CREATE else WAIT_NS)
-        while True:
-            now_ns = self._clock.mono_ns()
-            wait_ns = (
-                self._frame_wait_ns(request) if isinstance(request, Frame) else self.allowance.wait_ns(request, now_ns)
-            )
-            if not wait_ns:
-                self.allowance.take(request, now_ns)
-                return True
-            if now_ns + wait_ns > late_ns:
-                return False
-            await asyncio.sleep(wait_ns / SEC)
 
     # ---- lines ----
 

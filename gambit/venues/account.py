@@ -263,6 +263,11 @@ class Account:
         """What finds out whether a line lost its logon in silence; empty where nothing does."""
         return line.probe(self._stamp(now_ns))
 
+    def renewed(self, request: RestRequest, now_ns: int) -> RestRequest:
+        """The same request with a nonce of this instant; its answer is still known by the first one. Only where nonces
+        have to arrive in their order."""
+        return self.language.renewed(request, self._stamp(now_ns).nonce)
+
     # ---- what became of requests ----
 
     def sent(self, asked: Asked) -> Turn:

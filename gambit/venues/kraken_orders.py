@@ -79,6 +79,7 @@ CLIENT_ID: Final = re.compile(
 )
 FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 NS_A_MS: Final = 1_000_000
+REFUSAL_BYTES: Final = 1000  # a refusal by its nonce is shorter; long answers are read once only
 NS_A_SEC: Final = 1_000_000_000
 TRADES_A_PAGE: Final = 50
 DEADLINE_MS: Final = range(500, 60_001)
@@ -101,6 +102,7 @@ class KrakenOrders(OrderLanguage):
     ValueError for a window that is no deadline of theirs."""
 
     name = "kraken"
+    wants_nonces_in_order = True
     addresses = Addresses(rest="https://api.kraken.com", ws="wss://ws-auth.kraken.com")
 
     def __init__(self, keys: Keys, spellings: Iterable[str], *, window_ms: int = 5000, tier: str = "starter") -> None:
@@ -228,6 +230,19 @@ class KrakenOrders(OrderLanguage):
         """The headers that sign a form that starts with its nonce."""
         signature = kraken_signature(self.mac, path.encode(), str(nonce).encode(), form.encode())
         return (("API-Key", self.key), ("API-Sign", signature), FORM)
+
+    def renewed(self, request: RestRequest, nonce: int) -> RestRequest:
+        """The nonce stands first in the form."""
+        _, mark, params = request.body.decode().partition("&")
+        form = f"nonce={nonce}{mark}{params}"
+        headers = self.signed(request.path, form, nonce)
+        return msgspec.structs.replace(request, headers=headers, body=form.encode())
+
+    def is_out_of_order(self, body: bytes) -> bool:
+        """By the first error, as everywhere."""
+        message = loaded(body) if len(body) <= REFUSAL_BYTES else None
+        errors = message.get("error") if message is not None else None
+        return isinstance(errors, list) and bool(errors) and kraken_fault(str(errors[0])).means == "nonce"
 
     def spelling(self, name: str) -> str:
         """The market that HTTP calls so; its own name where it is none of ours."""

@@ -418,6 +418,7 @@ class OrderLanguage(Protocol):
     addresses: Addresses
     window_ns: int | None
     limits: tuple[Limit, ...]
+    wants_nonces_in_order: bool = False  # whether a nonce that comes behind a larger one is refused
 
     def placing(self, instrument: Instrument, side: Side, terms: Terms) -> Placing:
         """The template of orders; make it once."""
@@ -483,6 +484,14 @@ class OrderLanguage(Protocol):
     def used(self, headers: Mapping[str, str], lane: Lane) -> Sequence[Used]:  # noqa: ARG002
         """What an HTTP answer says of the account's limits, to a request of this lane; header names in lower case."""
         return ()
+
+    def renewed(self, request: RestRequest, nonce: int) -> RestRequest:  # noqa: ARG002
+        """The same request with another nonce, signed anew; needed where nonces have to arrive in their order."""
+        return request
+
+    def is_out_of_order(self, body: bytes) -> bool:  # noqa: ARG002
+        """Whether an answer refuses a request for its nonce alone: it was not carried out."""
+        return False
 
     def stream(self) -> Line:
         """A new private connection that tells about orders, fills and balances."""

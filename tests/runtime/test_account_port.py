@@ -47,7 +47,7 @@ class Wire:
 class Language:
     """A venue with a line of its own for orders, or without."""
 
-    name, window_ns, limits = "bybit", 5_000_000_000, ()
+    name, window_ns, limits, wants_nonces_in_order = "bybit", 5_000_000_000, (), False
 
     def __init__(self, has_entry: bool) -> None:
         self.has_entry = has_entry
