@@ -103,8 +103,8 @@ async def telegram_is_not_well(stage: Stage) -> None:
                 )
             await stage.still_trades("okx")
             await until(lambda before=before: api.asked > before, ASKS_SEC, f"the API is asked while it {temper}")  # type: ignore[misc]
-            waiting = len(bot._queue), sum(len(lane.waiting) for lane in post.outbox._lanes.values())
-            stage.need(waiting[0] <= QUEUE_MAX and waiting[1] <= ITEMS_MAX, f"I18: {waiting} messages wait")
+            waiting = bot.waiting, sum(len(lane.waiting) for lane in post.outbox._lanes.values())
+            stage.need(waiting[0] <= 2 * QUEUE_MAX and waiting[1] <= ITEMS_MAX, f"I18: {waiting} messages wait")
             stage.count(alerts=ALERTS)
         api.change("well")
         await until(lambda: post.outbox.is_empty, 120.0, "I24: what waited is told")

@@ -1,13 +1,15 @@
-"""The bot at work: it polls, asks the table, answers, and tells those who wished it. Telegram's slowness is its own.
+"""The bot at work: it polls, asks the table, answers, and tells those who wished it. Telegram's slowness is its own:
+what is said leaves by tasks that nothing waits for.
 
 What was taken in is on disk before anything is done about it, so that a kill between the two does nothing, and never
-something twice.
+something twice. A stop goes before its disk: the button's question is in memory only, and whoever is killed in between
+has none to answer.
 """
 
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -41,7 +43,6 @@ class Bot:
         poll_sec: int = POLL_SEC,
     ) -> None:  # fmt: skip
         self.core = core
-        self.dropped = 0
         self._api = api
         self._handlers = handlers
         self._now_ns = now_ns
@@ -49,8 +50,12 @@ class Bot:
         self._audit = audit
         self._warn = warn
         self._poll_sec = poll_sec
-        self._queue: deque[Say] = deque()
-        self._wake = asyncio.Event()
+        self._replies, self._news = Outgoing(), Outgoing()
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be said."""
+        return len(self._replies) + len(self._news)
 
     def begin(self) -> None:
         """Nothing: what was kept is in the core already."""
@@ -59,13 +64,15 @@ class Bot:
         """Nothing: what was taken in is kept."""
 
     async def run(self) -> None:
-        """For ever: poll, and push beside it."""
-        pushing = asyncio.create_task(self._push(), name="telegram push")
+        """For ever: poll, and beside it answer and tell."""
+        queues = {"answers": self._replies, "news": self._news}
+        pushing = [asyncio.create_task(self._push(each), name=f"telegram {name}") for name, each in queues.items()]
         try:
             await self._poll()
         finally:
-            pushing.cancel()
-            await asyncio.gather(pushing, return_exceptions=True)
+            for task in pushing:
+                task.cancel()
+            await asyncio.gather(*pushing, return_exceptions=True)
             await self._api.close()
 
     async def _poll(self) -> None:
@@ -81,15 +88,18 @@ class Bot:
             wait = WAIT_FIRST_SEC
             for update in found:
                 actions = self.core.on_update(update, self._now_ns())
-                if await self._kept():
+                if any(isinstance(one, Run) and one.is_stop for one in actions):
+                    await self._carry_out(actions)
+                    await self._kept()
+                elif await self._kept():
                     await self._carry_out(actions)
 
     async def _kept(self) -> bool:
-        """Whether what was taken in is on disk; what is not has no effect."""
+        """Whether what was taken in is on disk; what is not has no effect, unless it was a stop."""
         try:
             await in_thread(self._save, self.core.kept)
         except OSError as error:
-            self._warn("the bot's state is not on disk; the update has no effect", error=str(error))
+            self._warn("the bot's state is not on disk; nothing but a stop has an effect", error=str(error))
             return False
         return True
 
@@ -98,13 +108,10 @@ class Bot:
             match action:
                 case Note():
                     self._audit(action)
-                case Nod():
-                    await self._tried(self._api.nod, action)
-                case Say():
-                    await self._tried(self._api.say, action)
+                case Nod() | Say():
+                    self._replies.put([action])
                 case Run():
-                    for said in await self._asked(action):
-                        await self._tried(self._api.say, said)
+                    self._replies.put(await self._asked(action))
 
     async def _asked(self, run: Run) -> list[Say]:
         """Ask the table; what it refuses is told in its words."""
@@ -133,11 +140,11 @@ class Bot:
         answer = self._handlers[method](msgspec.convert(dict(params), PARAMS[method]), caller)
         return msgspec.to_builtins(await answer if inspect.isawaitable(answer) else answer)
 
-    async def _tried(self, send: Callable[[Any], Any], what: Say | Nod) -> None:
+    async def _tried(self, what: Say | Nod) -> None:
         """Some tries; a message that does not arrive is told of and lost."""
         for attempt in range(1, TRIES + 1):
             try:
-                await send(what)
+                await (self._api.nod(what) if isinstance(what, Nod) else self._api.say(what))
             except ApiError as error:
                 if attempt == TRIES:
                     self._warn("a message did not reach Telegram", error=str(error))
@@ -150,7 +157,7 @@ class Bot:
 
     def on_alert(self, event: Mapping[str, Any]) -> None:
         """An alert's event, for those who wished to hear of it."""
-        self._put(self.core.on_alert(event))
+        self._news.put(self.core.on_alert(event))
 
     def on_signal(self, event: Mapping[str, Any]) -> None:
         """A signal: the best that lasts goes to those who wished it, in two parts."""
@@ -159,22 +166,35 @@ class Bot:
         for chat_id in self.core.wants_signals(self._now_ns()):
             rows: Any = self._handlers["opportunities"](Opportunities(open_only=True, limit=1), Caller(-1, -1))
             if rows:
-                self._put([Say(chat_id=chat_id, html=words.cut(words.signal(rows[0], self._now_ns())))])
+                self._news.put([Say(chat_id=chat_id, html=words.cut(words.signal(rows[0], self._now_ns())))])
 
-    def _put(self, messages: list[Say]) -> None:
-        self._queue += messages
-        while len(self._queue) > QUEUE_MAX:
-            self._queue.popleft()
-            self.dropped += 1
-        if messages:
-            self._wake.set()
-
-    async def _push(self) -> None:
+    async def _push(self, queue: "Outgoing") -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._queue:
-                await self._tried(self._api.say, self._queue.popleft())
+            await self._tried(await queue.next())
+
+
+class Outgoing:
+    """What is to be said; of more than QUEUE_MAX the oldest is dropped."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Say | Nod] = deque(maxlen=QUEUE_MAX)
+        self._came = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, messages: Sequence[Say | Nod]) -> None:
+        """Say these, too."""
+        self._waiting.extend(messages)
+        if messages:
+            self._came.set()
+
+    async def next(self) -> Say | Nod:
+        """The next one, once there is one."""
+        while not self._waiting:
+            self._came.clear()
+            await self._came.wait()
+        return self._waiting.popleft()
 
 
 def _says(actions: list[Action]) -> list[Say]:

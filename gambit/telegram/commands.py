@@ -27,6 +27,7 @@ class Command(NamedTuple):
     calls: Callable[[Sequence[str]], Calls]
     is_two_step: bool = False
     is_once: bool = False  # the same words within an hour give the same answer and do nothing
+    is_stop: bool = False  # it goes before whatever is written about it
 
 
 def _none(method: str, **params: Any) -> Callable[[Sequence[str]], Calls]:
@@ -108,7 +109,7 @@ COMMANDS: Final = {
         Command("learn", "what a word means: /learn spread", 10, _local),
         Command("confirm_order", "let a waiting plan go: PLAN_ID AMOUNT", 5, _confirm, is_two_step=True, is_once=True),
         Command("cancel_order", "cancel an order: ORDER_ID", 5, _cancel, is_two_step=True, is_once=True),
-        Command("halt", "stop trading", 5, _halt, is_two_step=True),
+        Command("halt", "stop trading", 5, _halt, is_two_step=True, is_stop=True),
         Command("subscribe_alerts", "be told of alerts: SEVERITY [TOPIC ...]", 5, _local),
         Command("admin_stats", "the daemon's own numbers", 10, _none("metrics")),
     )

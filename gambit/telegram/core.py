@@ -212,7 +212,7 @@ class Core:
             self._note(person, pending.command.name, args, "confirmed"),
             Run(
                 chat_id=update.chat_id, user_id=update.user_id, command=pending.command.name, args=pending.args,
-                methods=pending.methods, is_deed=True,
+                methods=pending.methods, is_deed=True, is_stop=pending.command.is_stop,
             ),
         ]  # fmt: skip
 

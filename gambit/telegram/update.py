@@ -47,6 +47,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     args: str
     methods: tuple[tuple[str, dict[str, Any]], ...]
     is_deed: bool = False  # it changes something: what was taken in is on disk first
+    is_stop: bool = False  # unless it stops something: that waits for nothing, and does no harm twice
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
