@@ -63,6 +63,7 @@ class Book:
         self.refresh_key = b""
         self.on_end: list[Callable[[str], None]] = []  # told the id of each session that ended
         self._lock = asyncio.Lock()
+        self._rotating = asyncio.Lock()  # one rotation would forget the key that another has just made
 
     async def open(self) -> None:
         """Read what was kept and make the keys that are missing. Raises StateFileError, ValueError for a key too weak
@@ -108,6 +109,10 @@ class Book:
 
     async def rotate(self) -> str:
         """A new signing key; the one before is believed for as long as its last token lives. Gives the new kid."""
+        async with self._rotating:
+            return await self._rotate()
+
+    async def _rotate(self) -> str:
         kid, key = self.new_id(), self.chance(KEY_BYTES_MIN)
         await in_thread(self.secrets.put, name_of_signing_key(kid), key)
         self.keys[kid] = key
@@ -130,9 +135,13 @@ class Book:
     async def tend_keys(self) -> str | None:
         """Rotate when the signing key's time is over, and forget keys whose last token is. Gives the new kid, if any.
         Raises OSError."""
+        async with self._rotating:
+            return await self._tend_keys()
+
+    async def _tend_keys(self) -> str | None:
         now_ns = self.now_ns()
         if now_ns - self.state.signing[-1].made_ns >= SIGNING_KEY_NS:
-            return await self.rotate()
+            return await self._rotate()
         if len(self.believed_keys()) < len(self.state.signing):
 
             def work(state: State) -> tuple[None, list[Fact]]:

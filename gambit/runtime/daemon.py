@@ -30,6 +30,7 @@ from gambit.runtime.soundness import Soundness
 from gambit.runtime.supervision import Supervisor
 from gambit.runtime.tally import Tally
 from gambit.runtime.trading import TradingSwitch
+from gambit.threads import in_thread
 
 SAMPLE_SEC: Final = 0.25
 HALT_FILE_SEC: Final = 0.02  # how often the halt file is looked for
@@ -349,7 +350,7 @@ class Daemon:
         parts = self.parts
         parts.pulse()
         if parts.recorder is not None:
-            await asyncio.to_thread(parts.recorder.close)
+            await in_thread(parts.recorder.close)
         parts.sampler.turn(parts.clock.now_ns())
         parts.sampler.finish()
         if parts.keeping.journal.failed is None:

@@ -25,7 +25,7 @@ from gambit.runtime.process import state_dir
 from gambit.runtime.snapshots import Snapshots, newest_seq, snapshots_folder
 from gambit.store import Folders, Snapshot, Store
 from gambit.store.archive import kept_days
-from gambit.threads import in_thread
+from gambit.threads import in_thread, to_its_end
 
 HOUR_NS: Final = 3600 * 10**9
 DAY_NS: Final = 24 * HOUR_NS
@@ -98,7 +98,7 @@ class Keeping:
         """Write a backup while everything runs; as gambit.surface.views.File. Raises StoreError, OSError."""
         copy = path.with_name(path.name + ".duckdb")
         try:
-            snapshot = await asyncio.wrap_future(self.store.copy_to(copy))
+            snapshot = await to_its_end(asyncio.wrap_future(self.store.copy_to(copy)))
             await self.journal.until_synced(self.journal.head)
             await in_thread(write_backup, sources(self._config, copy), path)
             return {**_file(snapshot), "path": str(path), "bytes": path.stat().st_size}
@@ -147,7 +147,7 @@ class Keeping:
         try:
             with contextlib.suppress(JournalFailed):  # closing it says so
                 await self.keep_standing()
-            return await asyncio.to_thread(self.store.close)
+            return await in_thread(self.store.close)
         finally:
             await self.journal.close()
 

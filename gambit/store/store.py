@@ -87,6 +87,7 @@ class Store:
         self._snapshots = 0
         self._failures = 0
         self._is_stopping = False
+        self._is_over = False  # nobody answers requests any more
         self._stop_by = 0.0
         self._has_mark = False  # this run wrote its file, whose length is right
         self._wake = threading.Event()
@@ -135,13 +136,20 @@ class Store:
     def _ask(self, request: Request) -> "Future[Snapshot]":
         self._requests.append(request)
         self._wake.set()
-        if not self._thread.is_alive():
+        if self._is_over:
             self._refuse("the store is closed")
         return request.answer
 
     # The store's thread.
 
     def _run(self) -> None:
+        try:
+            self._keep_on()
+        finally:
+            self._is_over = True
+            self._refuse("the store is closed")
+
+    def _keep_on(self) -> None:
         while not self._is_stopping:
             try:
                 with self._opened() as database:
@@ -162,7 +170,7 @@ class Store:
             if self.problem is not None and not self._is_stopping:
                 self._refuse(self.problem)
                 self._wake.wait(WAIT_S[min(self._failures, len(WAIT_S)) - 1])
-        self._refuse("the store is closed")
+                self._wake.clear()  # or whoever asked once would have made every later wait none
 
     def _failed(self, problem: str) -> None:
         self._failures += 1
@@ -171,8 +179,11 @@ class Store:
         self.problem = problem
 
     def _refuse(self, why: str) -> None:
-        while self._requests:
-            self._requests.popleft().answer.set_exception(StoreError(why))
+        with contextlib.suppress(IndexError):  # at the end two threads may do this
+            while True:
+                answer = self._requests.popleft().answer
+                if answer.set_running_or_notify_cancel():  # who asked may have gone
+                    answer.set_exception(StoreError(why))
 
     def _put_aside(self, word: str) -> None:
         path = self._folders.database

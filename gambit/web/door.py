@@ -16,7 +16,7 @@ from aiohttp import WebSocketError, WSMsgType, web
 
 from gambit.access.permissions import RULES, SCOPES_OF_CHANNEL, Principal
 from gambit.surface import guests
-from gambit.web import origins, talk
+from gambit.web import fanout, origins, talk
 from gambit.web.fanout import Connection, Fanout, bound_buffers
 from gambit.web.frames import MESSAGE_BYTES_MAX, PING_FRAME, Guard, text_frame
 from gambit.web.hub import Filter, Hub, encoded
@@ -59,7 +59,7 @@ class Member(Connection):
         super().__init__(request.transport)
         self.ws = ws
         self.guard = guard
-        self.is_asked = False  # whether it still lives
+        self.asked_looks = 0  # so many looks ago it was asked whether it still lives
         self.asked_ns = 0
         self.who = who
         self.strikes = 0
@@ -187,7 +187,7 @@ class Door:
                 await member.ws.close(code=1003, message=b"text only")
             elif message.type is not WSMsgType.PONG:
                 return
-            elif member.is_asked:
+            elif member.asked_looks:
                 self.on_round_trip(self._mono_ns() - member.asked_ns)
 
     async def _first_word(self, member: Member) -> None:
@@ -292,11 +292,13 @@ class Door:
     def _look_alive(self, member: Member) -> None:
         silent_sec = (self._mono_ns() - member.guard.heard_ns) / SECOND_NS
         if silent_sec < PING_SEC:
-            member.is_asked = False
-        elif not member.is_asked:
-            member.is_asked, member.asked_ns = True, self._mono_ns()
+            member.asked_looks = 0
+            return
+        member.asked_looks += 1
+        if member.asked_looks == 1:
+            member.asked_ns = self._mono_ns()
             member.write(PING_FRAME)
-        elif silent_sec > PING_SEC + PONG_SEC:
+        elif (member.asked_looks - 1) * fanout.LOOK_SEC > PONG_SEC:  # time in which we stood still is not theirs
             self.fanout.cut(member, f"nothing was heard for {silent_sec:.0f} s")
 
 

@@ -17,6 +17,7 @@ from gambit.web.hub import Behind, Hub, Reader
 TURN_SEC: Final = 0.02
 SLICE: Final = 8
 STALL_SEC: Final = 4.0
+HELD_UP_SEC: Final = 0.1  # a turn that comes later than this after the last was held up here, not by who reads
 CUT_SEC: Final = 3.0  # what is left to read, and the close frame, has this long
 SEND_BUFFER_BYTES: Final = 64 * 1024
 LOOK_SEC: Final = 0.5  # how often it is asked whether a connection may still be there
@@ -39,7 +40,7 @@ class Connection:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.reader = Reader()
-        self.stalled_ns: int | None = None  # since when its bytes wait
+        self.stalled_ns = 0  # for so long its bytes have waited
         self.is_cut = False
 
     def write(self, data: bytes) -> None:
@@ -58,7 +59,7 @@ class Fanout:
         self._mono_ns = mono_ns
         self._look = look
         self._any = asyncio.Event()
-        self._looked_ns = 0
+        self._looked_ns = self._turned_ns = self._passed_ns = 0
 
     def join(self, connection: Connection) -> None:
         """A connection that is known and may be told things."""
@@ -81,9 +82,12 @@ class Fanout:
 
     async def turn(self) -> None:
         """Everybody once."""
-        looks = self._mono_ns() - self._looked_ns >= LOOK_SEC * SECOND_NS
+        now_ns = self._mono_ns()
+        self._passed_ns = min(now_ns - self._turned_ns, int(HELD_UP_SEC * SECOND_NS))
+        self._turned_ns = now_ns
+        looks = now_ns - self._looked_ns >= LOOK_SEC * SECOND_NS
         if looks:
-            self._looked_ns = self._mono_ns()
+            self._looked_ns = now_ns
         for place, connection in enumerate(tuple(self.connections)):
             if place % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -98,7 +102,7 @@ class Fanout:
         if connection.transport.get_write_buffer_size():
             self._wait(connection)
             return
-        connection.stalled_ns = None
+        connection.stalled_ns = 0
         try:
             frames = self.hub.take(connection.reader, self._mono_ns())
         except Behind as error:
@@ -108,10 +112,8 @@ class Fanout:
             connection.transport.write(b"".join(frames))
 
     def _wait(self, connection: Connection) -> None:
-        now_ns = self._mono_ns()
-        if connection.stalled_ns is None:
-            connection.stalled_ns = now_ns
-        elif now_ns - connection.stalled_ns > STALL_SEC * SECOND_NS:
+        connection.stalled_ns += self._passed_ns
+        if connection.stalled_ns > STALL_SEC * SECOND_NS:
             self.cut(connection, f"nothing was read for {STALL_SEC:g} s")
 
     def cut(self, connection: Connection, reason: str) -> None:

@@ -57,7 +57,7 @@ class BotApi:
 
     async def until_said(self, count: int) -> dict[str, Any]:
         """Wait for the bot's messages; gives the last."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while len(self.said) < count:
                 self.came.clear()
                 await self.came.wait()

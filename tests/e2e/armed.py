@@ -26,7 +26,7 @@ from gambit.runtime.exchanges import Exchange
 from gambit.venues.orders import Keys
 
 READY_SEC = 90.0
-STOP_SEC = 30.0
+STOP_SEC = 60.0
 TURN_SEC = 0.01
 SETTINGS = (
     'execution.mode = "live"',

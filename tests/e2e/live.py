@@ -17,7 +17,9 @@ from gambit.sim.server import Server
 from gambit.sim.world import DIALECTS, Scenario, World
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
-PATIENCE_SEC = 20.0
+PATIENCE_SEC = 60.0
+ATTEMPTS = 10
+PAUSE_MS = 500
 
 
 def config_for(server: Server, state_dir: Path, *settings: str, symbols: Sequence[str] = SYMBOLS) -> Config:
@@ -80,3 +82,16 @@ async def until(what: Any, patience_sec: float = PATIENCE_SEC) -> None:
     async with asyncio.timeout(patience_sec):
         while not what():
             await asyncio.sleep(0.02)
+
+
+async def dear_until(
+    server: Server, venue: str, symbol: str, what: Any, *, bps: float = 60.0, for_ms: int = 4000
+) -> None:
+    """A venue is dear for so long, and again, until what() is true: a busy machine may be too late for once."""
+    for _ in range(ATTEMPTS):
+        over_ns = server._now_ns() + (for_ms + PAUSE_MS) * 1_000_000
+        server.world.shift(venue, symbol, bps, server._now_ns(), for_ms)
+        await until(lambda over_ns=over_ns: what() or server._now_ns() > over_ns)
+        if what():
+            return
+    raise AssertionError(f"{venue} was dear {ATTEMPTS} times, and it did not happen")

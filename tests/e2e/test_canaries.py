@@ -22,7 +22,7 @@ from tests.e2e.live import exchanges, until
 from tests.e2e.test_live_trading import CALM, SYMBOL
 from tests.e2e.test_watchdog import children, command_line
 
-PATIENCE_SEC = 30.0
+PATIENCE_SEC = 60.0
 ANN = {"email": "ann@desk"}
 VENUES = ("binance", "okx", "bybit", "kraken", "coinbase")
 

@@ -11,7 +11,7 @@ from gambit.events import SIGNAL_RAISED
 from gambit.journal import places, verify
 from gambit.runtime.verification import verify as verify_session
 from gambit.surface.client import call
-from tests.e2e.live import SYMBOLS, config_for, exchanges, running, until
+from tests.e2e.live import SYMBOLS, config_for, dear_until, exchanges, running, until
 
 
 async def test_a_daemon_lives(tmp_path: Path) -> None:
@@ -72,8 +72,7 @@ async def test_signals_are_written_down_and_reproduced(tmp_path: Path) -> None:
         options = Options(record_to=tmp_path / "session", listeners=[seen.append])
         async with running(config, options) as (daemon, _):
             venues = list(server.world.exchanges)
-            server.world.shift(venues[0], "BTC-USDT", 60.0, server._now_ns(), 3000)
-            await until(lambda: any(event["event"] == "raised" for event in seen))
+            await dear_until(server, venues[0], "BTC-USDT", lambda: any(one["event"] == "raised" for one in seen))
         records = daemon.parts.keeping.journal
         assert records.failed is None
     raised = [event for event in seen if event["event"] == "raised"]

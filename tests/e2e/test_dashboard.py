@@ -5,7 +5,6 @@ import functools
 import os
 import random
 import re
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -21,7 +20,7 @@ from gambit.runtime.daemon import Daemon
 from gambit.sim.world import Scenario
 from gambit.web import vendor
 from tests.e2e.live import SYMBOLS, config_for, exchanges, running
-from tests.tools import program
+from tests.tools import free_port, program
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -29,7 +28,8 @@ ARGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 EMAIL, PASSWORD = "trader@desk.example", "a passphrase of some length"
 BUSY = Scenario(symbols=SYMBOLS, dislocations_per_s=2.0)
 # What a policy forbids is told to the page as an event; counted from before its first script runs.
@@ -83,13 +83,6 @@ async def opened(chromium: Browser, *, width: int = 1440, height: int = 900, is_
     page = await context.new_page()
     await page.add_init_script(COUNT_VIOLATIONS)
     return Watched(page)
-
-
-def free_port() -> int:
-    """A port that a daemon can have twice."""
-    with socket.socket() as trial:
-        trial.bind(("127.0.0.1", 0))
-        return int(trial.getsockname()[1])
 
 
 async def logged_in(watched: Watched, daemon: Daemon, role: Role) -> str:

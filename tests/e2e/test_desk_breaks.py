@@ -18,13 +18,13 @@ from gambit.sim.world import Scenario
 from gambit.surface.client import Failed, call
 from gambit.surface.rpc import Refused
 from tests.e2e.journals import entries
-from tests.e2e.live import config_for, exchanges, running, until
+from tests.e2e.live import config_for, dear_until, exchanges, running, until
 from tests.e2e.test_live_trading import SETTINGS, keys_of
 from tests.e2e.test_two_daemons import armed, keys_at
 
 SYMBOL = "BTC-USDT"
 CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
-PATIENCE_SEC = 40.0
+PATIENCE_SEC = 60.0
 
 
 @pytest.mark.parametrize("where", ["with an intent", "in time"])
@@ -56,8 +56,7 @@ async def test_a_desk_that_breaks_off_halts_and_is_whole_in_the_next_life(
                 await until(lambda: len(struck) > 2, PATIENCE_SEC)  # time goes on passing
             else:
                 monkeypatch.setattr(of_desk, "next_facts", breaking)
-                server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 2000)
-                await until(lambda: struck, PATIENCE_SEC)
+                await dear_until(server, "okx", SYMBOL, lambda: struck, for_ms=2000)
             await until(lambda: daemon.parts.switch.state == "HALTED", PATIENCE_SEC)
             assert any("a failpoint" in problem for problem in daemon.problems)
             assert keys_at(server) == []
@@ -111,8 +110,7 @@ async def test_a_desk_that_breaks_within_a_fact_is_made_anew(tmp_path: Path, mon
 
             monkeypatch.setattr(Rebuilding, "thaw", thawing)
             monkeypatch.setattr(Holdings, "_trade", breaking)
-            server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 2000)
-            await until(lambda: struck, PATIENCE_SEC)
+            await dear_until(server, "okx", SYMBOL, lambda: struck, for_ms=2000)
             await until(lambda: thawed and not dealing.frozen, PATIENCE_SEC)
             assert thawed == ["HALTED"]
             assert dealing.is_whole

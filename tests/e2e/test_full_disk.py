@@ -15,7 +15,7 @@ from gambit.journal.disk import Disk
 from gambit.runtime.daemon import Daemon
 from gambit.store.database import Database
 from gambit.surface.client import call
-from tests.e2e.live import config_for, exchanges, running, until
+from tests.e2e.live import config_for, dear_until, exchanges, running, until
 from tests.e2e.test_paper_trading import CALM, SETTINGS, SYMBOL, closed_trades
 
 
@@ -43,14 +43,14 @@ async def test_without_a_journal_nobody_trades(tmp_path: Path, monkeypatch: pyte
                 desk = daemon.parts.dealing.desk
                 await until(lambda: desk.standing.state.holdings.balances)
                 is_full = True
-                server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 4000)
-                await until(lambda: daemon.parts.switch.state == "HALTED")
+                await dear_until(server, "okx", SYMBOL, lambda: daemon.parts.switch.state == "HALTED")
                 status = await asyncio.to_thread(call, socket_path(config), "status")
                 text = await scraped(daemon)
                 head = daemon.parts.keeping.journal.head
                 raised = daemon.parts.readings.board.raised
-                server.world.shift("kraken", SYMBOL, 90.0, server._now_ns(), 4000)
-                await until(lambda: daemon.parts.readings.board.raised > raised)
+                await dear_until(
+                    server, "kraken", SYMBOL, lambda: daemon.parts.readings.board.raised > raised, bps=90.0
+                )
     assert (status["state"], status["trading_state"]) == ("degraded", "HALTED")
     (reason,) = daemon.problems
     assert reason in status["reasons"]
@@ -87,9 +87,9 @@ async def test_without_a_database_trading_goes_on(tmp_path: Path, monkeypatch: p
             desk, store = daemon.parts.dealing.desk, daemon.parts.keeping.store
             await until(lambda: desk.standing.state.holdings.balances)
             is_full = True
-            server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 4000)
+            await dear_until(server, "okx", SYMBOL, lambda: closed_trades(daemon) > 0)
             await until(lambda: daemon.state == "degraded")
-            await until(lambda: closed_trades(daemon) > 0 and desk.is_flat)
+            await until(lambda: desk.is_flat)
             status = await asyncio.to_thread(call, socket_path(config), "status")
             text = await scraped(daemon)
             assert not daemon.is_whole

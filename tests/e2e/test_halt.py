@@ -28,7 +28,7 @@ BURST = 5 * DISLOCATIONS_PER_S  # five times what the demonstration has
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT")
 LAST_CREATE_NS = 100_000_000
 QUIET_SEC = 0.4  # in which a create that should not have left would reach a venue
-PATIENCE_SEC = 30.0
+PATIENCE_SEC = 60.0
 
 
 @dataclass

@@ -24,7 +24,7 @@ from gambit.surface.client import call
 from tests.e2e import armed
 
 SYMBOL = "BTC-USDT"
-EPISODES = 25
+EPISODES = 80
 SPREAD_MS = 400
 CALLS = "write,writev,pwrite64,sendto,sendmsg,fsync,fdatasync"
 BEGUN = re.compile(rb"^(\d+) +(\w+)\((\d+)<([^>]*)>(.*)$")

@@ -30,7 +30,7 @@ from gambit.sim.world import DIALECTS, Scenario
 
 KILLS = int(os.environ.get("GAMBIT_DAEMON_KILLS", "3"))
 SYMBOLS = ("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT")
-READY_SEC = 30.0
+READY_SEC = 60.0
 STARTING_SHARE = 0.15  # of the kills hit a daemon that is still starting
 LIFE_SEC_MAX = 1.5  # from ready to the kill
 ASK_SEC = 0.03
@@ -44,6 +44,7 @@ class Told:
     done: set[str] = field(default_factory=set)  # commands, by their reasons
     written: int = 0  # the journal's records that outlive a daemon
     ready_s: list[float] = field(default_factory=list)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)  # of a signal and of a command
 
 
 @asynccontextmanager
@@ -80,9 +81,8 @@ async def until_ready(daemon: Process) -> None:
     raise AssertionError(b"".join(said).decode())
 
 
-async def follow(path: Path, told: Told) -> None:
+async def follow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, told: Told) -> None:
     """Follow signals, command, ask for the status; keep what was said until the daemon is gone."""
-    reader, writer = await asyncio.open_unix_connection(path, limit=1 << 22)
 
     async def ask() -> None:
         writer.write(b'{"jsonrpc":"2.0","id":1,"method":"subscribe","params":{"topics":["arb.signal"]}}\n')
@@ -114,6 +114,8 @@ def take(line: dict[str, Any], told: Told) -> None:
         told.done.add(line["id"])
     elif "params" in line and line["params"]["data"]["event"] == "raised":
         told.raised.add(line["params"]["data"]["opp_id"])
+    if told.raised and told.done:
+        told.heard.set()
 
 
 async def life(config: Path, told: Told, chance: random.Random) -> None:
@@ -128,7 +130,10 @@ async def life(config: Path, told: Told, chance: random.Random) -> None:
         async with asyncio.timeout(READY_SEC):
             await until_ready(daemon)
         told.ready_s.append(time.perf_counter() - begun)
-        following = asyncio.create_task(follow(state_dir / "gambit.sock", told))
+        there = await asyncio.open_unix_connection(state_dir / "gambit.sock", limit=1 << 22)
+        following = asyncio.create_task(follow(*there, told))
+        async with asyncio.timeout(READY_SEC):
+            await told.heard.wait()  # of the first life: three short ones might say nothing at all
         await asyncio.sleep(chance.random() * LIFE_SEC_MAX)  # the instant of the kill is the point
     daemon.send_signal(signal.SIGKILL)
     _, said = await daemon.communicate()

@@ -41,7 +41,7 @@ async def test_the_life_of_a_dead_letter(tmp_path: Path) -> None:
 
 async def letters_of(path: Path, count: int) -> list[Any]:
     """The dead letters of a fresh snapshot, as soon as there are so many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             snapshot = await asyncio.to_thread(call, path, "snapshot", {"max_age_sec": 0.0})
             with duckdb.connect(snapshot["path"], read_only=True) as connection:

@@ -25,7 +25,7 @@ from tests.runtime.feeding import Watcher
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
 BOOKS = len(DIALECTS) * len(SYMBOLS)
 LEVELS = 10
-WAIT_SEC = 20
+WAIT_SEC = 60
 
 
 class Clock:

@@ -57,7 +57,7 @@ async def test_values_that_no_price_or_size_may_have(tmp_path: Path) -> None:
         for venue in VENUES:
             for symbol, field, value, bare in poisons():
                 watch.strike(venue, "poison", match={"symbol": symbol}, count=1, field=field, value=value, bare=bare)
-        await watch.over(30.0)
+        await watch.over()
         await watch.assert_well()
         bad = await metric(watch, "gambit_frame_errors_total")
         for venue in VENUES:

@@ -20,7 +20,7 @@ from gambit.sim.server import Server
 from gambit.store import rebuild as rebuilding
 from gambit.store.explanation import explain
 from gambit.surface.client import call
-from tests.e2e.live import config_for, exchanges, running, until
+from tests.e2e.live import config_for, dear_until, exchanges, running, until
 from tests.e2e.test_paper_trading import CALM, SETTINGS, SYMBOL, closed_trades
 from tests.engine.test_risk import GATE_NAMES
 from tests.test_kept import Ran
@@ -31,13 +31,12 @@ async def traded(server: Server, config: Config) -> Desk:
     async with running(config) as (daemon, _):
         desk = daemon.parts.dealing.desk
         await until(lambda: desk.standing.state.holdings.balances)
-        server.world.shift("okx", SYMBOL, 60.0, server._now_ns(), 4000)
-        await until(lambda: closed_trades(daemon) > 0)
+        await dear_until(server, "okx", SYMBOL, lambda: closed_trades(daemon) > 0)
         await until(lambda: desk.is_flat)
         await until(lambda: any(str(o.status) == "reconciled" for o in desk.standing.state.orders.values()))
         await asyncio.to_thread(call, socket_path(config), "halt", {"reason": "a test"})
-        server.world.shift("kraken", SYMBOL, 60.0, server._now_ns(), 2000)
-        await until(lambda: set(desk.standing.state.funnel.ended) & {"halted", "risk:kill_switch"})
+        ended, refusals = desk.standing.state.funnel.ended, {"halted", "risk:kill_switch"}
+        await dear_until(server, "kraken", SYMBOL, lambda: set(ended) & refusals)
         return desk
 
 

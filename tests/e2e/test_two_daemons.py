@@ -16,9 +16,9 @@ from tests.e2e.test_live_trading import SETTINGS, balances_of, keys_of
 
 SYMBOL = "BTC-USDT"
 CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
-EPISODES = 12
+EPISODES = 40
 SPREAD_MS = 500
-PATIENCE_SEC = 40.0
+PATIENCE_SEC = 60.0
 
 
 async def armed(server: Server, daemon: Daemon) -> None:

@@ -20,7 +20,7 @@ from gambit.sim.exchange import Exchange
 from gambit.sim.server import Server
 from gambit.sim.verbs import Fault, FaultOrder
 from gambit.sim.world import Scenario
-from tests.e2e.live import config_for, exchanges, running, until
+from tests.e2e.live import config_for, dear_until, exchanges, running, until
 
 DRAIN_SEC = 0.02
 SHIFT_BPS = 90.0
@@ -56,7 +56,7 @@ class Watch:
 
     # ---- what must be so afterwards ----
 
-    async def over(self, patience_sec: float = 20.0) -> None:
+    async def over(self, patience_sec: float = 60.0) -> None:
         """Every fault fired and is spent, and every book is synced again."""
         await until(lambda: all(fault.fired for _, fault in self.struck), patience_sec)
         await until(lambda: all(fault.is_spent(exchange.now_ns) for exchange, fault in self.struck), patience_sec)
@@ -89,16 +89,14 @@ class Watch:
                 self.server._flush(exchange)
             for venue, symbol in self.truth.touches:
                 exchange = self.server.world.exchanges[venue]
-                await until(lambda at=(exchange, symbol): not differs(self.daemon, *at), 3.0)
+                await until(lambda at=(exchange, symbol): not differs(self.daemon, *at))
         finally:
             self.time.hold(False)
 
     async def _assert_alive(self) -> None:
         """Quiet is not deaf: a venue that leaves the others is found at once."""
-        world = self.server.world
         venue, symbol = next(iter(self.truth.touches))
-        world.shift(venue, symbol, SHIFT_BPS, world.now_ns, 1000)
-        await until(lambda: self.raised)
+        await dear_until(self.server, venue, symbol, lambda: self.raised, bps=SHIFT_BPS, for_ms=1000)
         self.raised.clear()
 
 

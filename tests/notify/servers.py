@@ -21,7 +21,7 @@ class Inbox:
     def took(self) -> None:
         self.came.set()
 
-    async def until(self, is_enough: Callable[[], bool], patience_sec: float = 10.0) -> None:
+    async def until(self, is_enough: Callable[[], bool], patience_sec: float = 60.0) -> None:
         """Wait until enough has come."""
         async with asyncio.timeout(patience_sec):
             while not is_enough():

@@ -11,6 +11,7 @@ import pytest
 from gambit.events import written
 from gambit.events.alerts import AlertFact
 from gambit.journal import JournalError, JournalFailed
+from gambit.notify import post
 from gambit.notify.channels import NotDelivered
 from gambit.notify.outbox import Route
 from gambit.notify.parcel import Item, Parcel
@@ -92,7 +93,7 @@ class Channel:
         """Nothing is open."""
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.took) < count:
                 self.came.clear()
                 await self.came.wait()
@@ -148,8 +149,11 @@ async def test_only_news_is_told(journal: Journal, tmp_path: Path, channel: Chan
     assert life.done == [("mail", "")]
 
 
-async def test_what_a_kill_left_is_told(journal: Journal, tmp_path: Path, channel: Channel) -> None:
+async def test_what_a_kill_left_is_told(
+    journal: Journal, tmp_path: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is as old as it was when the kill came: everything behind its cursor is read once more."""
+    monkeypatch.setattr(post, "CLOSE_SEC", 0.01)
     async with Life(journal, tmp_path, channel).lived():
         pass
     stale = (tmp_path / FILE).read_bytes()
@@ -165,8 +169,11 @@ async def test_what_a_kill_left_is_told(journal: Journal, tmp_path: Path, channe
     assert again.ids == ["a1"]
 
 
-async def test_what_is_under_way_at_the_end_is_kept(journal: Journal, tmp_path: Path, channel: Channel) -> None:
+async def test_what_is_under_way_at_the_end_is_kept(
+    journal: Journal, tmp_path: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A message that nobody answered is told by the next life, by its own file."""
+    monkeypatch.setattr(post, "CLOSE_SEC", 0.01)
     channel.is_stuck = True
     async with Life(journal, tmp_path, channel).lived() as life:
         journal.write(alert(1))
@@ -213,7 +220,7 @@ async def test_what_is_retired_or_unreadable_is_told_of(journal: Journal, tmp_pa
         life.post._follower = Follower(journal, 0)
         journal.first_seq = 4
         life.post.poke()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(life.warned) < 2:
                 await asyncio.sleep(0)
         journal.write(alert(9))
@@ -230,7 +237,7 @@ async def test_a_channel_with_a_defect_loses_nothing(journal: Journal, tmp_path:
         life.post.poke()
         await channel.came.wait()
         channel.error = NotDelivered("no such chat", is_final=True)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not life.dead:
                 life.post.poke()
                 life.post._now_ns = lambda: NOW_NS + 10**10

@@ -46,7 +46,7 @@ class Exchange:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def until(self, condition: Callable[[], bool], timeout_sec: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_sec: float = 60.0) -> None:
         """Wait until something holds; looked at whenever something happened here."""
         async with asyncio.timeout(timeout_sec):
             while not condition():

@@ -17,6 +17,7 @@ from gambit.venues import VENUES
 from tests.runtime.exchange import Exchange
 
 SYMBOLS = ("BTC-USDT", "ETH-USDT")
+STEP_NS = 10_000_000  # of real time, the longest between two looks at the clock that counts
 
 
 class Watcher(Observer):
@@ -34,7 +35,7 @@ class Watcher(Observer):
         """The facts of a kind so far."""
         return [fact for fact in self.facts if isinstance(fact, kind)]
 
-    async def until(self, kind: type, count: int, timeout_sec: float = 10) -> list[Any]:
+    async def until(self, kind: type, count: int, timeout_sec: float = 60) -> list[Any]:
         """Wait until there were so many of a kind."""
         async with asyncio.timeout(timeout_sec):
             while len(self.of(kind)) < count:
@@ -44,20 +45,26 @@ class Watcher(Observer):
 
 
 class Clock:
-    """Runs `speed` times as fast as the wall."""
+    """Runs `speed` times as fast as the wall; of the time in which a busy machine did not let this process run only a
+    step passes."""
 
     def __init__(self, speed: float = 1) -> None:
         self.speed = speed
-        self.start_ns = time.monotonic_ns()
+        self._ns = self._looked_ns = time.monotonic_ns()
 
     def now_ns(self) -> int:
-        return self.start_ns + int((time.monotonic_ns() - self.start_ns) * self.speed)
+        looked_ns = time.monotonic_ns()
+        self._ns += int(min(looked_ns - self._looked_ns, STEP_NS) * self.speed)
+        self._looked_ns = looked_ns
+        return self._ns
 
     mono_ns = now_ns
 
     async def sleep(self, seconds: float) -> None:
         """So many of its seconds."""
-        await asyncio.sleep(seconds / self.speed)
+        until_ns = self.now_ns() + int(seconds * 1e9)
+        while (left_ns := until_ns - self.now_ns()) > 0:
+            await asyncio.sleep(min(left_ns / self.speed, STEP_NS / 4) / 1e9)
 
 
 class Setup:

@@ -214,7 +214,7 @@ async def test_keys_refused_at_the_logon_are_not_shown_again() -> None:
     assert case.port.send(QueryBalances(venue="bybit", query_id=1), 1) == []
     assert case.port.on_time(cast(Any, None), 1) == ()
     case.port.release()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 60)
     assert case.port.admission.held is None
 
 

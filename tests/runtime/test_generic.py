@@ -65,7 +65,7 @@ class Other:
 
     async def until_bids(self, bids: list[list[str]]) -> None:
         """Wait until the book's bids are these."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (self.market.book(0) or {}).get("bids") != bids:
                 await asyncio.sleep(0.01)
 

@@ -57,7 +57,7 @@ async def test_books_end_on_the_recorded_ones(kind: type[Wire], is_told: bool) -
         await other.feeds.start()
         assert other.said == []
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await exchange.is_heard.wait()
                 while shown(other.market, len(books)) != books:
                     await asyncio.sleep(0.01)

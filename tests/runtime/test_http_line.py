@@ -21,7 +21,7 @@ CHUNKS = b'HTTP/1.1 400 Bad Request\r\ntransfer-encoding: chunked\r\n\r\n5;x=y\r
 TRAILED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nA\r\n0123456789\r\n0\r\nDigest: x\r\n\r\n"
 AFTER_100 = b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH
 NO_BODY = b"HTTP/1.1 204 No Content\r\n\r\n"
-PATIENCE_SEC = 10.0
+PATIENCE_SEC = 60.0
 
 
 @pytest.mark.parametrize(("data", "status", "body"), [

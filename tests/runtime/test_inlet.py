@@ -60,7 +60,7 @@ async def heard(ear: Ear, data: bytes, random: Random) -> None:
 
     server, url = await serve(script)
     await PicowsTransport(lambda: NS).open(url, ear, None)
-    await asyncio.wait_for(ear.ended, 20)
+    await asyncio.wait_for(ear.ended, 60)
     server.close()
 
 

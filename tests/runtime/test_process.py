@@ -39,7 +39,7 @@ def said(running: subprocess.Popen[str]) -> str:
 
 def end(running: subprocess.Popen[str]) -> int:
     """Its exit code."""
-    running.communicate(timeout=30)
+    running.communicate(timeout=60)
     return running.returncode
 
 

@@ -90,7 +90,7 @@ async def test_pieces_come_together(transport: Callable[[Callable[[], int]], Tra
     server, url = await serve(script)
     ear = Ear()
     await transport(time.time_ns).open(url, ear, None)
-    assert await asyncio.wait_for(ear.ended, 5) == ("closed by the venue: 1001 bye", None)
+    assert await asyncio.wait_for(ear.ended, 60) == ("closed by the venue: 1001 bye", None)
     assert ear.messages == [b'{"a":1}', b"one two", b"\x01\x02"]
     server.close()
 
@@ -105,7 +105,7 @@ async def test_a_connection_that_breaks(transport: Callable[[Callable[[], int]],
     server, url = await serve(script)
     ear = Ear()
     link = await transport(time.time_ns).open(url, ear, None)
-    reason, bug = await asyncio.wait_for(ear.ended, 5)
+    reason, bug = await asyncio.wait_for(ear.ended, 60)
     assert "lost" in reason or "reset" in reason.lower()
     assert bug is None
     link.send(b"x")
@@ -125,7 +125,7 @@ async def test_closing_is_told(transport: Callable[[Callable[[], int]], Transpor
     ear = Ear()
     link = await transport(time.time_ns).open(url, ear, None)
     link.close()
-    _, bug = await asyncio.wait_for(ear.ended, 5)
+    _, bug = await asyncio.wait_for(ear.ended, 60)
     assert bug is None
     server.close()
 
@@ -145,7 +145,7 @@ async def test_a_defect_in_the_listener_is_handed_on(transport: Callable[[Callab
     server, url = await serve(script)
     ear = Deaf()
     await transport(time.time_ns).open(url, ear, None)
-    _, bug = await asyncio.wait_for(ear.ended, 5)
+    _, bug = await asyncio.wait_for(ear.ended, 60)
     assert repr(bug) == "ZeroDivisionError('ours')"
     server.close()
 
@@ -205,7 +205,7 @@ async def test_only_known_certificates_are_trusted(
         if error is None:
             link = await transport(time.time_ns).open(url, ear, tls)
             link.close()
-            await asyncio.wait_for(ear.ended, 5)
+            await asyncio.wait_for(ear.ended, 60)
         else:
             with pytest.raises(LinkError, match=error):
                 await transport(time.time_ns).open(url, ear, tls)

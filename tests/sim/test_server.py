@@ -16,7 +16,7 @@ from gambit.sim.dialect import Close, Ping
 from gambit.sim.server import Server, encoded, server_context
 from gambit.sim.world import Scenario, World
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 STREAM = "/ws/btcusdt@depth@100ms"
 
 

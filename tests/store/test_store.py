@@ -209,6 +209,28 @@ def test_a_closed_store_hands_out_nothing(start: Start) -> None:
         store.snapshot(0).result(1)
 
 
+def test_who_asks_and_goes_harms_nobody(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the file cannot be opened each question costs one more try; a question that was taken back costs nothing,
+    and the next one is answered."""
+    opened, may_open = [0], threading.Event()
+
+    def refuse(_path: Path) -> Database:
+        opened[0] += 1
+        may_open.wait(30)
+        raise StoreError("not now")
+
+    monkeypatch.setattr("gambit.store.store.Database", refuse)
+    monkeypatch.setattr("gambit.store.store.WAIT_S", (3600.0,))
+    store = start().store
+    assert store.snapshot(0).cancel()
+    may_open.set()
+    for _ in range(20):
+        with pytest.raises(StoreError, match="not now"):
+            store.snapshot(0).result(30)
+    assert opened[0] <= 22
+    assert store.close()
+
+
 def test_a_stop_does_not_wait_for_ever(
     start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from gambit.surface.catalogue import METRICS
 from gambit.surface.control import CONNECTIONS_MAX
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
-from tests.tools import program
+from tests.tools import free_port, program
 
 PROMETHEUS = program("prometheus", "prometheus")
 
@@ -95,14 +95,14 @@ async def test_health_and_readiness_say_why_not() -> None:
 async def test_a_connection_too_many_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silent connections fill the places, the next is refused with 503; the sweep makes room again."""
     monkeypatch.setattr(scrape, "SWEEP_SEC", 0.01)
-    monkeypatch.setattr(scrape, "IDLE_SEC", 0.1)
     async with serving(Daemon(), connections_max=2) as server:
         silent = [await asyncio.open_connection(*server.address) for _ in range(2)]
         reader, writer = await asyncio.open_connection(*server.address)
         assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        monkeypatch.setattr(scrape, "IDLE_SEC", 0.1)
         for each in (writer, *(writer for _, writer in silent)):
             with contextlib.suppress(ConnectionError):
-                await asyncio.wait_for(silent[0][0].read(), 10)
+                await asyncio.wait_for(silent[0][0].read(), 60)
             each.close()
             with contextlib.suppress(ConnectionError):
                 await each.wait_closed()
@@ -161,9 +161,7 @@ async def test_a_real_prometheus_scrapes(tmp_path: Path) -> None:
     daemon.registry["gambit_frames_total"].of("kraken").set(12345)
     daemon.registry["gambit_tick_to_signal_seconds"].histogram().observe(20_000)
     async with serving(daemon) as server:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         config = tmp_path / "prometheus.yml"
         config.write_text(
             "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"

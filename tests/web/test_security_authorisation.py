@@ -178,7 +178,7 @@ async def raw(door: Rig, text: str) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(text.encode("latin-1"))
     await writer.drain()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         head = await reader.readuntil(b"\r\n\r\n")
     writer.close()
     return int(head.split(b" ")[1]), head

@@ -23,7 +23,7 @@ from tests.web.rig import PASSWORD, Rig, rig
 from tests.web.test_security_authorisation import raw
 
 
-async def talk(door: Rig, *pieces: bytes, patience_sec: float = 10.0) -> bytes:
+async def talk(door: Rig, *pieces: bytes, patience_sec: float = 60.0) -> bytes:
     """Everything the server says to these bytes until it closes."""
     host, port = door.server.address
     reader, writer = await asyncio.open_connection(host, port)
@@ -64,7 +64,7 @@ async def test_s26_slow_clients_are_cut_and_hold_up_nobody(monkeypatch: pytest.M
         said = [task.result() for task in slow]
         assert all(b" 408 " in text or b" 429 " in text or text == b"" for text in said)
         assert answered > 10
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while door.server.connections > 1:
                 await asyncio.sleep(0.01)
 
@@ -362,7 +362,7 @@ async def test_it_goes_on_with_as_many_connections_as_it_may_have():
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
             first, second = [await session.get(small.url + "/health") for _ in range(2)]
             held = [await asyncio.open_connection(*small.address) for _ in range(2)]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 said = [await reader.read(12) for reader, _ in held[1:]]
             assert said == [b"HTTP/1.1 503"]
             assert (first.status, second.status) == (200, 200)

@@ -179,6 +179,17 @@ async def test_s04_keys_rotate_with_an_overlap():
         assert name_of_signing_key(first.header["kid"]) not in kept
 
 
+async def test_s04_rotations_at_once_keep_every_key_that_signs():
+    """Two people and the daemon itself: one after the other, and none forgets what another has just made."""
+    async with rig() as door:
+        book = door.access.book
+        await asyncio.gather(book.rotate(), book.tend_keys(), book.rotate(), book.rotate())
+        kids = {one.kid for one in book.state.signing}
+        assert len(kids) == 4
+        assert kids == set(book.keys)
+        assert {name_of_signing_key(kid) for kid in kids} <= set(door.memory.values)
+
+
 async def test_s04_a_key_that_is_old_enough_gets_a_successor():
     """By itself, a week before its 180 days are over; what it signed is believed to its end, then it is forgotten."""
     async with rig() as door:
