@@ -46,6 +46,7 @@ from gambit.events.orders import (
     synthetic_exec_id,
 )
 from gambit.model import Instrument, Side, TimeInForce
+from gambit.venues.jobs import Job, Known
 from gambit.venues.orders import (
     UNREADABLE,
     Absent,
@@ -108,34 +109,6 @@ class Turn(msgspec.Struct):
     def has_missed(self) -> bool:
         """Something was said that nobody knows: the account has to be asked."""
         return any(isinstance(report, StreamLost | Garbled) for report in self.told)
-
-
-class Known(msgspec.Struct):
-    """What is remembered of an order of ours."""
-
-    venue_id: str = ""
-    is_acked: bool = False
-    sent_ns: int = 0
-    cum_qty_read: str = ""  # up to where a cumulative state has made its executions be read
-
-
-class Job(msgspec.Struct):
-    """A request that waits for its answer, and what came on the pages before."""
-
-    command: Command | None
-    is_over_line: bool = False
-    fills: list[Filled] = msgspec.field(default_factory=list)
-    balances: list[BalanceSet] = msgspec.field(default_factory=list)
-    cancels: bool = False  # the order is searched to be cancelled
-    asked_ns: int = 0
-    pages: int = 0
-    together: dict[str, QueryOrder] = msgspec.field(
-        default_factory=dict
-    )  # by key, where several orders are asked about
-
-    def question(self, key: str) -> Command | None:
-        """The command that an answer about an order belongs to."""
-        return self.together.get(key) if self.together else self.command
 
 
 class Account:
