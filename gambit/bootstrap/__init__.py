@@ -21,6 +21,7 @@ from gambit.bootstrap.alert_handlers import alert_handlers
 from gambit.bootstrap.alerting import Alerting, build_alerting
 from gambit.bootstrap.bot import build_bot, link_handlers
 from gambit.bootstrap.commands import handlers
+from gambit.bootstrap.components import component_log
 from gambit.bootstrap.credentials import Credentials, accounts, tell_changes
 from gambit.bootstrap.dashboard import Dashboard, build_dashboard
 from gambit.bootstrap.desk import build_dealing, live_ports, paper_ports
@@ -35,6 +36,7 @@ from gambit.events import Fact
 from gambit.events.operation import DaemonStarted
 from gambit.journal import JournalFailed
 from gambit.runtime.clock import Clock
+from gambit.runtime.components import ComponentLog
 from gambit.runtime.daemon import Beside, Daemon, Log, Parts
 from gambit.runtime.dealing import Dealing, Port
 from gambit.runtime.feed import Feeds
@@ -133,7 +135,7 @@ def build(
     web = build_web(
         config, clock, log, lambda: daemon, access, table, registry, control.settled, scrape.health, dashboard
     )
-    telemetry = Telemetry(_sampled(store), lambda: _errors(hot.market))
+    telemetry, states = _series(store, hot, lambda: daemon)
     ledger.listeners += [OrderCounts(registry), telemetry.fact, alerting.hear, dashboard.updates.hear]
     hot.pulse.listeners = _listeners(registry, recorder, dealing, control, hot, telemetry, options)
     daemon = Daemon(
@@ -146,7 +148,7 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=_sampler(config.store, hot, registry, feeds, store, telemetry, dashboard),
+            sampler=_sampler(config.store, hot, registry, feeds, store, telemetry, states, dashboard),
             readings=_readings(hot, feeds, clock, lambda: daemon),
             tally=hot.tally,
             dealing=dealing,
@@ -163,6 +165,7 @@ def build(
             access=access,
         )
     )
+    daemon.before_end.append(lambda: states.close(clock.now_ns()))
     _collect(registry, daemon, control, hot.ticks, dashboard, options, config.daemon.state_dir)
     return daemon
 
@@ -336,6 +339,7 @@ def _sampler(
     feeds: Feeds,
     store: Store,
     telemetry: Telemetry,
+    states: ComponentLog,
     dashboard: Dashboard,
 ) -> Sampler:
     """How late frames came goes to the metrics, the store and the feeds, which know whether that is degraded."""
@@ -347,6 +351,10 @@ def _sampler(
         feeds.hear_lags(venue, lags_ns)
         dashboard.lags.hear(venue, lags_ns)
 
+    def on_turn(now_ns: int) -> None:
+        telemetry.turn(now_ns)
+        states.turn(now_ns)
+
     return Sampler(
         hot.market,
         hot.ticks,
@@ -354,13 +362,19 @@ def _sampler(
         depth=Depth(settings.depth_sample_sec * SECOND, settings.depth_sample_levels),
         on_lag=on_lag,
         on_rows=_sampled(store),
-        on_turn=telemetry.turn,
+        on_turn=on_turn,
     )
 
 
 def _soundness(config: Config, keeping: Keeping, recorder: Recorder | None, log: Log) -> Soundness:
     low = config.daemon.disk_low_mb * MB
     return Soundness(Path(config.daemon.state_dir), low, keeping.store, keeping.journal, recorder, log)
+
+
+def _series(store: Store, hot: _Hot, daemon: Callable[[], Daemon]) -> tuple[Telemetry, ComponentLog]:
+    """What is summed up, and what is looked at, now and then."""
+    on_rows = _sampled(store)
+    return Telemetry(on_rows, lambda: _errors(hot.market)), component_log(daemon, on_rows)
 
 
 def _errors(market: Market) -> dict[str, int]:

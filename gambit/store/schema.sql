@@ -125,6 +125,8 @@ CREATE TABLE sessions (
     revoked BOOLEAN, ended_at TIMESTAMP_NS, end_reason VARCHAR, address VARCHAR, label VARCHAR, seq BIGINT
 );
 
+-- agent: a component of the daemon (daemon, trading, feed okx, account okx, database, ...), a row for each change of
+-- its status; mood is null.
 CREATE TABLE agent_status_log (ts TIMESTAMP_NS, agent VARCHAR, status VARCHAR, mood VARCHAR, detail VARCHAR);
 
 CREATE TABLE pre_trade_checks_log (

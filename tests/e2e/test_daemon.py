@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import aiohttp
+import duckdb
 import pytest
 
 from gambit.bootstrap import Options, socket_path
@@ -35,6 +36,23 @@ async def test_a_daemon_lives(tmp_path: Path) -> None:
     proof = verify(places(tmp_path / "state"))
     assert proof is not None
     assert proof.last_seq == daemon.parts.keeping.journal.head
+
+
+async def test_the_history_of_component_states(tmp_path: Path) -> None:
+    """Every part when the run begins, each change after it, and that the daemon stopped; for `gambit query`."""
+    async with exchanges() as server:
+        config = config_for(server, tmp_path / "state")
+        async with running(config):
+            await asyncio.to_thread(call, socket_path(config), "halt", {"reason": "a test"})
+        with duckdb.connect(str(tmp_path / "state" / "gambit.duckdb"), read_only=True) as store:
+            rows = store.execute("SELECT agent, status, detail FROM agent_status_log ORDER BY ts, rowid").fetchall()
+    history: dict[str, list[str]] = {}
+    for agent, status, _ in rows:
+        history.setdefault(agent, []).append(status)
+    assert {f"feed {venue}" for venue in server.world.exchanges} < set(history)
+    assert (history["journal"], history["database"]) == (["up"], ["up"])
+    assert (history["daemon"][-1], history["trading"][-1]) == ("stopping", "HALTED")
+    assert [row for row in rows if row[0] == "trading"][-1][2] == "a test"
 
 
 async def test_halt_is_durable_and_audited(tmp_path: Path) -> None:
