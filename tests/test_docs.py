@@ -11,9 +11,10 @@ import pytest
 
 from gambit import __version__
 from gambit.cli.program import gambit
+from gambit.config.bounds import Section
 from gambit.config.checks import keys_of
 from gambit.config.reference import json_schema, markdown
-from gambit.config.settings import Config, Section
+from gambit.config.settings import Config
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "configs").glob("*.toml"))

@@ -69,7 +69,7 @@ def _alert(rule: Rule, expr: str, labels: dict[str, str], message: str) -> Itera
     yield f"        labels: {{{', '.join(f'{name}: {value}' for name, value in told.items())}}}"
     yield "        annotations:"
     yield f"          summary: {json.dumps(_template(message, rule.unit, labels))}"
-    yield f"          runbook: {json.dumps(rule.runbook)}"
+    yield f"          {'runbook_url' if rule.pages else 'runbook'}: {json.dumps(rule.runbook)}"
 
 
 def _template(message: str, unit: Unit, known: Mapping[str, str]) -> str:

@@ -79,6 +79,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[Action, ...] = ()
     seen: Watch | None = None  # how Prometheus sees what is a fact here
     is_enabled: bool = True
+    pages: str = ""  # where the runbook is read, an address; empty: in docs
 
     @property
     def for_ns(self) -> int:
@@ -93,7 +94,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def runbook(self) -> str:
         """The page that says what it means and what to do."""
-        return f"docs/runbook/{self.rule_id}.md"
+        return f"{self.pages}/{self.rule_id}" if self.pages else f"docs/runbook/{self.rule_id}.md"
 
 
 def holds(op: Op, value: float, threshold: float) -> bool:

@@ -11,7 +11,7 @@ from gambit.alerts.catalogue import BUILT_IN
 from gambit.alerts.measuring import Numbers, check
 from gambit.alerts.rule import RULE_ID, Action, Measure, Occurrence, Rule, Watch
 from gambit.config import Config
-from gambit.config.settings import AlertRule
+from gambit.config.alerting import AlertRule
 from gambit.events import KINDS
 from gambit.surface.catalogue import METRICS
 from gambit.surface.metrics import Registry
@@ -48,7 +48,8 @@ def rules_of(config: Config, numbers: Numbers) -> list[Rule]:
         except ValueError as error:
             raise AlertRuleError(f"alerts.rules {wanted.rule}: {error}") from error
         rules[rule.rule_id] = rule
-    return list(rules.values())
+    pages = config.alerts.runbook_url.rstrip("/")
+    return [msgspec.structs.replace(rule, pages=pages) for rule in rules.values()]
 
 
 def _nearest(metric: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from gambit.bootstrap.alerting import Alerting
 from gambit.config import Config
-from gambit.config.settings import NotifyChannel
+from gambit.config.alerting import NotifyChannel
 from gambit.events import Fact
 from gambit.events.feed import DeadLettered
 from gambit.notify.channels import Channel, Poster, Slack, Telegram, Webhook

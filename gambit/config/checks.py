@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from gambit.config.bounds import Rule, Section
 from gambit.config.consistency import inconsistencies
 from gambit.config.layers import Layers, WrittenText, parse_value
 from gambit.config.lines import Path
 from gambit.config.problem import ConfigError, Problem
-from gambit.config.settings import Config, Rule, Section
+from gambit.config.settings import Config
 
 DECIMALS_MAX = 8
 SHOWN_MAX = 60

@@ -41,6 +41,8 @@ def inconsistencies(config: Config) -> Iterator[Finding]:
     for i, reference in enumerate(config.api.webhook_secrets):
         yield from _reference(("api", "webhook_secrets", i), reference)
     yield from _address(("telegram", "base_url"), config.telegram.base_url, ("https", "http"))
+    if config.alerts.runbook_url:
+        yield from _address(("alerts", "runbook_url"), config.alerts.runbook_url, ("https", "http"))
     yield from _reference(("telegram", "token"), config.telegram.token)
 
 

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from gambit.config.bounds import Section
 from gambit.config.checks import Key, keys_of
 from gambit.config.layers import Layers
 from gambit.config.lines import Path
-from gambit.config.settings import Config, Section
+from gambit.config.settings import Config
 
 INTRODUCTION = """\
 # Configuration

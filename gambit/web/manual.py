@@ -1,8 +1,5 @@
 """/openapi.json, and /docs: the same document as a page, made on the server, without a script."""
 
-import base64
-import hashlib
-import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, Final
@@ -11,45 +8,11 @@ import msgspec
 
 from gambit.access.permissions import SCOPES_OF, Role, Scope
 from gambit.web.openapi import document
+from gambit.web.plain_page import HTML, policy, prose, whole
 from gambit.web.route import JSON, Ask, Reply, Route
 from gambit.web.samples import Json, described, example, resolved, wanted
 from gambit.web.services import Services
 
-HTML: Final = "text/html; charset=utf-8"
-POLICY: Final = (
-    "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-STYLE: Final = """
-:root{color-scheme:dark;--bg:#0c1015;--panel:#131920;--raised:#1b232c;--line:#26303b;--text:#dbe2ea;--muted:#93a0ae;
---good:#4cc36a;--info:#62adff;--warn:#e0ad3d;--bad:#ff6b63}
-@media(prefers-color-scheme:light){:root{color-scheme:light;--bg:#f4f6f8;--panel:#fff;--raised:#eef1f4;--line:#d9dfe5;
---text:#17202a;--muted:#5b6875;--good:#167a35;--info:#0a63c2;--warn:#8a5a00;--bad:#c0271f}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--bg);color:var(--text);font:14px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
-a{color:var(--info);text-decoration:none}a:hover{text-decoration:underline}
-code,pre{font-family:ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12.5px}
-pre{margin:6px 0;padding:10px 12px;background:var(--raised);border-radius:6px;overflow:auto;max-height:22rem}
-nav{position:fixed;inset:0 auto 0 0;width:290px;overflow:auto;padding:18px;background:var(--panel);
-border-right:1px solid var(--line)}
-nav h2{font-size:12px;color:var(--muted);margin:16px 0 4px;text-transform:uppercase;letter-spacing:.05em}
-nav a{display:flex;gap:8px;color:var(--text);padding:1px 0;font-size:12.5px;white-space:nowrap;overflow:hidden}
-nav b{width:50px;flex:none;font-size:10.5px;line-height:19px}
-main{margin-left:290px;padding:22px 30px 80px;max-width:1080px}
-h1{margin:0 0 8px;font-size:24px}main>h2{margin:34px 0 8px;font-size:18px;text-transform:capitalize}
-h4{margin:14px 0 4px;font-size:12px;color:var(--muted);font-weight:600}
-p{margin:6px 0}
-details{background:var(--panel);border:1px solid var(--line);border-radius:8px;margin:8px 0}
-summary{cursor:pointer;padding:9px 14px;display:flex;gap:12px;align-items:baseline;flex-wrap:wrap}
-summary small{margin-left:auto;color:var(--muted)}details[open]>summary{border-bottom:1px solid var(--line)}
-details>div{padding:8px 14px 14px;scroll-margin-top:52px}
-b.m{display:inline-block;min-width:60px;text-align:center;border-radius:4px;font-size:11px;line-height:20px;
-background:var(--raised)}
-.GET{color:var(--info)}.POST{color:var(--good)}.PATCH{color:var(--warn)}.DELETE{color:var(--bad)}
-table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:500;color:var(--muted);font-size:12px}
-td,th{padding:4px 12px 4px 0;vertical-align:top;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
-td:first-child{white-space:nowrap}i{color:var(--bad);font-style:normal}.hint{color:var(--muted)}
-@media(max-width:860px){nav{position:static;width:auto;border:0;max-height:40vh}main{margin:0;padding:14px}}
-""".replace("\n", "")
 MEANING: Final = {
     200: "done", 201: "made", 202: "taken, carried out in a moment", 204: "done, nothing to tell", 304: "unchanged",
     400: "not HTTP or not JSON", 401: "no token, or none that is good any more", 403: "your role may not, or not now",
@@ -73,7 +36,7 @@ def manual_routes(routes: Sequence[Route], version: str) -> tuple[Route, Route]:
 
     async def docs(_services: Services, _ask: Ask) -> Reply:
         """The same as a page."""
-        return Reply(body=page, headers={"Content-Security-Policy": policy})
+        return Reply(body=page, headers={"Content-Security-Policy": told_policy})
 
     both = (
         Route(
@@ -86,7 +49,7 @@ def manual_routes(routes: Sequence[Route], version: str) -> tuple[Route, Route]:
         ),
     )  # fmt: skip
     told = document([*routes, *both], version)
-    raw, page, policy = msgspec.json.encode(told), rendered(told).encode(), _policy()
+    raw, page, told_policy = msgspec.json.encode(told), rendered(told).encode(), policy()
     return both
 
 
@@ -95,10 +58,8 @@ def rendered(told: Json) -> str:
     schemas, operations = told["components"]["schemas"], list(_operations(told))
     title = f"{escape(told['info']['title'])} API {escape(told['info']['version'])}"
     parts = [
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
-        f"<meta name='viewport' content='width=device-width, initial-scale=1'><style>{STYLE}</style></head><body>",
         _contents(told, operations),
-        f"<main><h1>{title}</h1><p>{_prose(told['info']['description'])}</p>"
+        f"<main><h1>{title}</h1><p>{prose(told['info']['description'])}</p>"
         "<p><a href='/openapi.json'>/openapi.json</a> is this as an OpenAPI 3.1 document, for programs.</p>"
         f"<h4>To begin with</h4><pre>{escape(BEGIN)}</pre>"
         "<p class='hint'>Every line to try below takes these two variables. Live updates come by the WebSocket "
@@ -110,13 +71,13 @@ def rendered(told: Json) -> str:
         parts += [_operation(*one, schemas) for one in operations if tag["name"] in one[2]["tags"]]
     parts.append("<h2 id='types'>types</h2>")
     parts += [_type(name, schema) for name, schema in sorted(schemas.items())]
-    return "".join([*parts, "</main></body></html>"])
+    return whole(title, "".join([*parts, "</main>"]))
 
 
 def _type(name: str, schema: Json) -> str:
     return (
         f"<details><summary><code>{escape(name)}</code>"
-        f"<span>{_prose(schema.get('description', ''))}</span></summary><div id='{escape(name)}'>{_fields(schema)}"
+        f"<span>{prose(schema.get('description', ''))}</span></summary><div id='{escape(name)}'>{_fields(schema)}"
         f"<h4>JSON Schema</h4><pre>{_pretty(schema)}</pre></div></details>"
     )
 
@@ -145,18 +106,18 @@ def _operation(method: str, path: str, told: Json, schemas: Json) -> str:
         f"<details><summary><b class='m {method}'>{method}</b><code>{escape(path)}</code>"
         f"<span>{escape(told['summary'])}</span><small>{escape(_who(told))}</small></summary>"
         f"<div id='{told['operationId']}'>"
-        f"<p>{_prose(told['description'])}</p><p class='hint'>{escape(_asks(told))}</p>"
+        f"<p>{prose(told['description'])}</p><p class='hint'>{escape(_asks(told))}</p>"
     ]
     if told["parameters"]:
         rows = "".join(_parameter(one) for one in told["parameters"])
         parts.append(f"<h4>Parameters</h4><table><tr><th>name<th>in<th>is<th>default</tr>{rows}</table>")
     if body is not None:
         schema = resolved(body, schemas)
-        parts.append(f"<h4>Body, {_named(body)}</h4><p>{_prose(schema.get('description', ''))}</p>{_fields(schema)}")
+        parts.append(f"<h4>Body, {_named(body)}</h4><p>{prose(schema.get('description', ''))}</p>{_fields(schema)}")
     parts.append(f"<h4>Try it</h4><pre>{escape(_curl(method, path, told, body, schemas))}</pre>")
     parts.append("<h4>Answers</h4><table>")
     parts += [
-        f"<tr><td>{code}<td>{_prose(_meaning(int(code), how))}<td>{_named_answer(how)}</tr>"
+        f"<tr><td>{code}<td>{prose(_meaning(int(code), how))}<td>{_named_answer(how)}</tr>"
         for code, how in told["responses"].items()
     ]
     return "".join([*parts, "</table>", _good_answer(told, schemas), "</div></details>"])
@@ -259,15 +220,5 @@ def _named(schema: Json) -> str:
     return f"<a href='#{name}'>{name}</a>" if name else escape(described(schema))
 
 
-def _prose(text: str) -> str:
-    """What stands between backquotes is set as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
-
-
 def _pretty(value: Any) -> str:
     return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def _policy() -> str:
-    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    return POLICY.format(style=digest)

@@ -6,6 +6,7 @@ from gambit import __version__
 from gambit.web import alerts, auth, control, desk, health, hooks, market, people
 from gambit.web.manual import manual_routes
 from gambit.web.route import Route
+from gambit.web.runbook import runbook_routes
 
 DECLARED: Final[tuple[Route, ...]] = (
     *health.ROUTES,
@@ -16,5 +17,6 @@ DECLARED: Final[tuple[Route, ...]] = (
     *control.ROUTES,
     *alerts.ROUTES,
     *hooks.ROUTES,
+    *runbook_routes(),
 )
 ROUTES: Final[tuple[Route, ...]] = (*DECLARED, *manual_routes(DECLARED, __version__))

@@ -8,7 +8,7 @@ import pytest
 from gambit.alerts.export import alert_name, prometheus
 from gambit.bootstrap.alert_rules import AlertRuleError, Metrics, rules_of
 from gambit.cli.program import gambit
-from gambit.config import Config
+from gambit.config import Config, ConfigError
 from gambit.config.loading import load_layers
 from gambit.surface.catalogue import METRICS
 from gambit.surface.metrics import Registry
@@ -108,3 +108,12 @@ def test_a_rule_that_cannot_be_is_named(rule: str, said: str) -> None:
     with pytest.raises(AlertRuleError, match=r"^alerts\.rules") as caught:
         rules_of(config(f"alerts.rules = [{rule}]"), metrics())
     assert said in str(caught.value)
+
+
+def test_where_the_runbook_is_read() -> None:
+    """An address of the desk's own stands in every message and in Prometheus rules; a wrong one is refused at start."""
+    rules = rules_of(config('alerts.runbook_url = "https://desk.example/runbook/"'), metrics())
+    assert {rule.runbook for rule in rules} == {f"https://desk.example/runbook/{rule.rule_id}" for rule in rules}
+    assert 'runbook_url: "https://desk.example/runbook/halted"' in prometheus(rules, metrics())
+    with pytest.raises(ConfigError, match="runbook_url"):
+        config('alerts.runbook_url = "desk.example"')

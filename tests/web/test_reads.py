@@ -9,6 +9,7 @@ from openapi_spec_validator import validate
 
 from gambit.access.permissions import Role
 from gambit.alerts.case import AlertRow
+from gambit.alerts.catalogue import BUILT_IN
 from gambit.surface.rpc import Refused
 from gambit.surface.views import OpportunityView
 from gambit.web.desk import OrderView, PlanView
@@ -16,6 +17,7 @@ from gambit.web.openapi import document
 from gambit.web.people import UserView
 from gambit.web.route import Route
 from gambit.web.routes import ROUTES
+from gambit.web.runbook import rendered
 from gambit.web.samples import wanted
 from tests.web.answers import BOOK, ORDER, answers
 from tests.web.rig import rig
@@ -58,6 +60,43 @@ async def test_the_manual_is_a_page_without_a_script():
         assert (len(ids), set(re.findall(rb"href='#([^']+)'", page.raw)) - set(ids)) == (len(set(ids)), set())
         assert "script-src" not in page.headers["Content-Security-Policy"]
         assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+async def test_the_runbook_is_read_where_the_alert_is() -> None:
+    """Every page is there and leads to no page that is not; what is no page says where they are."""
+    async with rig() as door:
+        index = await door.ask("GET", "/runbook/index")
+        assert index.status == 200
+        assert index.headers["Content-Type"].startswith("text/html")
+        assert index.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        names = set(re.findall(rb"href='/runbook/([a-z_]+)'", index.raw))
+        assert names >= {rule.rule_id.encode() for rule in BUILT_IN}
+        for name in names:
+            page = await door.ask("GET", f"/runbook/{name.decode()}")
+            assert (page.status, b"<script" in page.raw) == (200, False)
+            assert set(re.findall(rb"href='/runbook/([a-z_]+)'", page.raw)) <= names
+        halted = (await door.ask("GET", "/runbook/halted")).raw.decode()
+        assert "<h1>halted</h1>" in halted
+        assert "<pre>gambit status\n" in halted
+        assert "<code>gambit resume --reason ...</code>" in halted
+        missing = await door.ask("GET", "/runbook/nobodys_rule")
+        assert missing.status == 404
+        assert "/runbook/index" in missing.body["detail"]
+        assert (await door.ask("GET", "/runbook/..%2fsecurity")).status in (404, 422)
+
+
+def test_what_a_runbook_page_says_is_text() -> None:
+    """Paragraphs, lists, fences and code; markup in it is shown, not done."""
+    text = (
+        "# a <b>\n\none\nline `x < y`\n- [halted](halted.md), [more](../alerts.md)\n\n"
+        "```sh\ncat <a>\n\n# no head\n```\nend\n"
+    )
+    page = rendered("a", text).decode()
+    assert page.partition("<main>")[2] == (
+        "<h1>a &lt;b&gt;</h1><p>one line <code>x &lt; y</code></p>"
+        "<p>&bull; <a href='/runbook/halted'>halted</a>, more</p><pre>cat &lt;a&gt;\n\n# no head</pre><p>end</p>"
+        "</main></body></html>"
+    )
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=lambda one: one.named)

@@ -136,7 +136,8 @@ async def test_s14_no_route_without_a_token_makes_anything():
     and what bears a signature."""
     everybody = {route.named for route in ROUTES if route.rule is None}
     assert everybody == {
-        "GET /health", "GET /ready", "GET /metrics", "GET /openapi.json", "GET /docs", "POST /auth/login",
+        "GET /health", "GET /ready", "GET /metrics", "GET /openapi.json", "GET /docs",
+        "GET /runbook/{page}", "POST /auth/login",
         "POST /auth/ticket", "POST /auth/refresh", "POST /auth/accept", "POST /hooks/alerts",
     }  # fmt: skip
 

@@ -73,7 +73,7 @@ export class Actions {
       ["About", row.scope || "the daemon as a whole"],
       ["Since", new Date(row.created_ns ? row.created_ns / 1e6 : row.ts).toLocaleString([], { hour12: false })],
       ["Is", isOpen ? (row.acked_by ? `raised; ${row.acked_by} is on it` : "raised") : "over"],
-      ["What to do", row.runbook ?? `docs/runbook/${row.rule_id}.md`],
+      ["What to do", h("a", { href: `/runbook/${encodeURIComponent(row.rule_id)}`, target: "_blank", rel: "noopener" }, "the runbook's page")],
     ];
     const silence = { rule_id: row.rule_id, scope: row.scope ?? "", for_sec: 3600, reason: "silenced from the dashboard" };
     const actions = [
