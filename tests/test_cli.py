@@ -6,21 +6,23 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from gambit import __version__
-from gambit.cli.demo import SETTINGS, VENUES
+from gambit.cli.demo import SETTINGS, VENUES, _port
 from gambit.cli.program import run
 from gambit.config import load, load_layers
 from gambit.sim.capture import make_capture
+from tests.tools import free_port
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("GAMBIT_")}
 COMMAND = [sys.executable, "-m", "gambit"]
@@ -389,6 +391,17 @@ def test_demo_is_a_daemon_that_shows_opportunities_and_sums_up(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert all(venue in done.stdout for venue in VENUES)
     assert "Books at the end" in done.stdout
+
+
+def test_two_demonstrations_do_not_want_the_same_port() -> None:
+    """Not even when both look before either listens; one that has ended leaves it to the next."""
+    port = free_port()
+    with ExitStack() as first, ExitStack() as second:
+        assert (_port("127.0.0.1", port, first), _port("127.0.0.1", port, second)) == (port, 0)
+    with ExitStack() as third, socket.create_server(("127.0.0.1", port)):
+        assert _port("127.0.0.1", port, third) == 0
+    with ExitStack() as fourth:
+        assert _port("127.0.0.1", port, fourth) == port
 
 
 def test_venues_list() -> None:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,13 +99,14 @@ async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show
     symbols = config.symbols or ("BTC-USDT", "ETH-USDT")
     show.starting(venues, seed)
     async with Exchanges(venues, symbols, seed, os.environ) as exchanges:
-        live = pointed(config, exchanges, symbols)
         keys = {
             one.venue: Keys(key=one.key, secret=one.secret, passphrase=one.passphrase) for one in exchanges.exchanges
         }
         options = Options(listeners=[show.event], keys=keys, is_play_money=True)
         around = _Around(exchanges, seconds, show)
-        return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
+        with ExitStack() as held:
+            live = pointed(config, exchanges, symbols, held)
+            return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
 
 
 def in_mode(config: "Config", on_paper: bool) -> "Config":
@@ -116,9 +118,9 @@ def in_mode(config: "Config", on_paper: bool) -> "Config":
     return msgspec.structs.replace(config, execution=execution)
 
 
-def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) -> "Config":
+def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str], held: ExitStack) -> "Config":
     """The configuration with the simulated exchanges' addresses, in a state folder of the demonstration's own, which
-    begins empty: the exchanges do not remember either."""
+    begins empty: the exchanges do not remember either. `held` keeps its ports from other demonstrations."""
     import msgspec
 
     from gambit.config import VenueSettings
@@ -133,26 +135,24 @@ def pointed(config: "Config", exchanges: "Exchanges", symbols: Sequence[str]) ->
         for one in exchanges.exchanges
     }
     daemon = msgspec.structs.replace(config.daemon, state_dir=str(folder))
-    metrics = config.metrics
-    if not _is_free(metrics.host, metrics.port):
-        metrics = msgspec.structs.replace(metrics, port=0)
-    api = config.api
-    if not _is_free(api.host, api.port):
-        api = msgspec.structs.replace(api, port=0)
+    metrics = msgspec.structs.replace(config.metrics, port=_port(config.metrics.host, config.metrics.port, held))
+    api = msgspec.structs.replace(config.api, port=_port(config.api.host, config.api.port, held))
     return msgspec.structs.replace(
         config, daemon=daemon, venues=venues, symbols=tuple(symbols), metrics=metrics, api=api
     )
 
 
-def _is_free(host: str, port: int) -> bool:
-    """Whether nobody listens there; a demonstration takes another port then."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+def _port(host: str, port: int, held: ExitStack) -> int:
+    """The port where nobody listens and no other demonstration is about to; else 0, which is any."""
+    claim = held.enter_context(socket.socket(socket.AF_UNIX))
+    try:
+        claim.bind(f"\0gambit-demo-{port}")  # a name in no folder: gone with the process
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((host, port))
-        except OSError:
-            return False
-    return True
+    except OSError:
+        return 0
+    return port
 
 
 def _clear(folder: Path) -> None:
