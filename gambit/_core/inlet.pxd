@@ -23,4 +23,5 @@ cdef class Inlet(WSListener):
     cdef object link, listener, clock
     cdef int64_t recv_ns
 
+    cdef int64_t time(self) except? -1
     cdef int hear(self, WSTransport transport, WSFrame frame, int64_t recv_ns) except -1

@@ -2,6 +2,7 @@
 
 The one kernel that knows a library: picows cuts the frames, and its buffer is read where it lies.
 """
+from gambit._core.clock cimport SteadyTime
 from gambit._core.hot cimport DONE, Hot
 from gambit._core.num cimport likely, now_ns, prefetch_frame, readable_behind
 from picows.picows cimport WSFrame, WSListener, WSMsgType, WSTransport
@@ -71,7 +72,7 @@ cdef class Inlet(WSListener):
 
     `link` hears what is not a whole text (on_rare_frame), that the connection stands (on_ws_connected) and what a
     listener raised (on_failure). Whole texts go to `listener.on_message`, looked up for each, with the time by `clock`
-    of the read that brought them; to an Intake without a detour.
+    of the read that brought them; to an Intake without a detour, as is the way to a SteadyTime.
     """
 
     def __init__(self, link, listener, clock):
@@ -85,7 +86,7 @@ cdef class Inlet(WSListener):
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
         cdef int64_t recv_ns = self.recv_ns
         if recv_ns == 0:
-            recv_ns = self.recv_ns = self.clock()
+            recv_ns = self.recv_ns = self.time()
         try:
             self.hear(transport, frame, recv_ns)
             if frame.last_in_buffer:
@@ -93,6 +94,11 @@ cdef class Inlet(WSListener):
                 self.listener.on_heard(recv_ns)
         except Exception as error:              # ours; told in on_close, for picows would only log it
             self.link.on_failure(error)
+
+    cdef int64_t time(self) except? -1:
+        if likely(type(self.clock) is SteadyTime):
+            return (<SteadyTime>self.clock).read()
+        return self.clock()
 
     cdef int hear(self, WSTransport transport, WSFrame frame, int64_t recv_ns) except -1:
         if likely(frame.msg_type == WSMsgType.TEXT and frame.fin):

@@ -1,7 +1,10 @@
 """The only reader of clocks."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+from gambit._core.clock import SteadyTime
 
 
 class Clock(Protocol):
@@ -20,10 +23,8 @@ class SystemClock:
     """The machine's clocks: wall time as of the start, carried on by the monotonic clock."""
 
     def __init__(self) -> None:
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
-
-    def now_ns(self) -> int:
-        return time.monotonic_ns() + self._offset_ns
+        # compiled, because it stands between a frame's arrival and the market
+        self.now_ns: Callable[[], int] = SteadyTime(time.time_ns() - time.monotonic_ns())
 
     def mono_ns(self) -> int:
         return time.monotonic_ns()

@@ -1,6 +1,7 @@
 """Frames that go from the socket's buffer straight into the market lead to what the same frames lead to one by one."""
 
 import asyncio
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from gambit._core.inlet import Intake
 from gambit.engine.market import Market
 from gambit.engine.params import EngineParams
+from gambit.runtime.clock import SystemClock
 from gambit.runtime.transport import Link, PicowsTransport
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
@@ -47,7 +49,7 @@ def outcome(made: Market, venue: str) -> tuple[object, ...]:
     return list(made.books()), made.hot.venue_counts(made.venue(venue).index), letters
 
 
-async def heard(ear: Ear, data: bytes, random: Random) -> None:
+async def heard(ear: Ear, data: bytes, random: Random, now_ns: Callable[[], int] = lambda: NS) -> None:
     """What the ear hears when a server sends this, in pieces cut anywhere."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +61,7 @@ async def heard(ear: Ear, data: bytes, random: Random) -> None:
             at += size
 
     server, url = await serve(script)
-    await PicowsTransport(lambda: NS).open(url, ear, None)
+    await PicowsTransport(now_ns).open(url, ear, None)
     await asyncio.wait_for(ear.ended, 60)
     server.close()
 
@@ -81,6 +83,18 @@ async def test_as_if_one_by_one(venue: str) -> None:
     assert outcome(through, venue) == outcome(straight, venue)
     assert through.hot.venue_counts(0)["frames"] == len(frames)
     assert set(ear.reads) == {NS}
+
+
+async def test_times_are_those_of_the_machine() -> None:
+    """Its clock is read without Python; each read has a time of its own, and its frames have it."""
+    now_ns, times = SystemClock().now_ns, list[int]()
+    ear = Ear(lambda _data, recv_ns: times.append(recv_ns))
+    before_ns = now_ns()
+    await heard(ear, b"".join(frame(b"x" * 3_000) for _ in range(30)), Random(1), now_ns)
+    assert len(times) == 30
+    assert times == sorted(times)
+    assert set(times) == set(ear.reads)
+    assert before_ns <= times[0] <= times[-1] <= now_ns()
 
 
 async def test_what_a_frame_raises_ends_the_connection() -> None:

@@ -1,0 +1,6 @@
+from typing import final
+
+@final
+class SteadyTime:
+    def __init__(self, offset_ns: int) -> None: ...
+    def __call__(self) -> int: ...
