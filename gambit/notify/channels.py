@@ -185,5 +185,5 @@ def _retry_after(body: bytes) -> float:
     try:
         found: Any = msgspec.json.decode(body)
         return float(found["parameters"]["retry_after"])
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
+    except (msgspec.DecodeError, RecursionError, KeyError, TypeError, ValueError):
         return 1.0

@@ -63,14 +63,17 @@ _NAMED: Final = msgspec.json.Decoder(_Named)
 
 def said(text: str | bytes) -> Said:
     """What a message says; raises msgspec.ValidationError or DecodeError with what is wrong."""
-    return _DECODER.decode(text)
+    try:
+        return _DECODER.decode(text)
+    except RecursionError as error:
+        raise msgspec.DecodeError("it is nested too deep") from error
 
 
 def op_of(text: str | bytes) -> str:
     """The op of a message that says nothing known; empty where it has none."""
     try:
         return _NAMED.decode(text).op
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return ""
 
 

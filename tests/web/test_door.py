@@ -235,6 +235,21 @@ async def test_s24_a_thousand_channels_in_one_message_are_refused() -> None:
         assert (await client.until(close=1008))["why"]
 
 
+@pytest.mark.parametrize("begin", ['{"op":"ping","t":', '{"x":', '{"op":"subscribe","channels":', ""])
+async def test_s24_a_message_nested_without_end_is_a_bad_one(begin: str) -> None:
+    """Wherever the nesting stands; the connection goes on, and a stranger's is closed like any without a token."""
+    text = begin + "[" * 15_000
+    async with Standing() as standing:
+        async with standing.client() as stranger:
+            await stranger.ws.send_str(text)
+            assert (await stranger.hear())["close"] == 1008
+        async with standing.client(standing.tokens.issue("ann")) as client:
+            await client.ws.send_str(text)
+            assert (await client.until(op="error"))["code"] == "bad_message"
+            await client.say(op="ping", t="x")
+            await client.until(op="pong", t="x")
+
+
 async def test_s24_frames_that_come_with_the_upgrade_are_looked_at_too() -> None:
     """What is sent before the upgrade is answered goes past the same guard."""
     async with Standing() as standing:
