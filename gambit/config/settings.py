@@ -370,7 +370,7 @@ class StoreSettings(Section, frozen=True, kw_only=True):
     """The database of what happened."""
 
     path: Annotated[str, Rule("The DuckDB file. Empty: `gambit.duckdb` in `daemon.state_dir`.")] = ""
-    batch_ms: Annotated[int, within("1", "60000", "Longest time a record waits to be written.", "ms")] = 250
+    batch_ms: Annotated[int, within("1", "60000", "Longest time a record waits to be written.", "ms")] = 1000
     sample_ms: Annotated[
         int, within("100", "3600000", "How often each book's best prices are kept (table market_snapshots).", "ms")
     ] = 1000

@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from gambit.store.batch import ROWS, Batch
 from gambit.store.problem import StoreDamaged, judged
 from gambit.store.projection import KEEP_WHOLE, SCHEMA_VERSION, statements
 from gambit.store.records import Record
@@ -40,6 +41,7 @@ class Database:
         self.path = path
         self.unprojected = 0  # records kept whole since a rule failed on them
         self._connection = _connected(path)
+        self._batch = Batch(self._connection)
         self._columns: dict[str, dict[str, str]] = {}
         # DuckDB's lock on the file is of the kind that goes when any descriptor of the file is closed; so the one that
         # snapshots are read through stays open as long as the database.
@@ -119,18 +121,15 @@ class Database:
         self.apply(records[half:], last_hash)
 
     def _apply(self, records: Sequence[Record], last_hash: bytes, *, whole: bool) -> None:
-        connection = self._connection
-        connection.register("batch", {
-            "seq": np.fromiter((record.seq for record in records), np.int64, len(records)),
-            "ts_ns": np.fromiter((record.ts_ns for record in records), np.int64, len(records)),
-            "kind": _texts([record.kind for record in records]),
-            "body": _texts([record.body.decode("utf-8", "replace") for record in records]),
-        })  # fmt: skip
-        work = [KEEP_WHOLE] if whole else statements({record.kind for record in records})
         with self._transaction():
-            for statement in work:
-                connection.execute(statement)
-            connection.execute("UPDATE store_cursor SET seq = ?, hash = ?", [records[-1].seq, last_hash.hex()])
+            for first in range(0, len(records), ROWS):
+                part = records[first : first + ROWS]
+                self._batch.fill(part)
+                for statement in (KEEP_WHOLE,) if whole else statements({record.kind for record in part}):
+                    self._batch.run(statement)
+            last = [records[-1].seq, last_hash.hex()]
+            self._connection.execute("UPDATE store_cursor SET seq = ?, hash = ?", last)
+        self._batch.clear()
 
     def add(self, table: str, columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> None:
         """Add rows that are in no journal: columns by name, `X_ns` (int64 ns since the epoch) for a time column X.
@@ -249,12 +248,6 @@ def _is_of_a_record(error: duckdb.Error) -> bool:
         error, duckdb.ConversionException | duckdb.ConstraintException | duckdb.OutOfRangeException
         | duckdb.InvalidInputException | duckdb.TypeMismatchException,
     )  # fmt: skip
-
-
-def _texts(values: list[str]) -> NDArray[np.object_]:
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
 
 
 def _column(values: Sequence[object] | NDArray[Any]) -> NDArray[Any]:

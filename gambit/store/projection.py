@@ -1,12 +1,12 @@
 """What becomes of a journal record in the store: SQL over a batch of records, so that DuckDB does it off the lock.
 
-A batch is the view `batch(seq, ts_ns, kind, body)`. Each rule takes the records of some kinds; DuckDB parses their JSON
-into the named fields (a field that is missing or of another type is null: a projection never fails on what it reads)
-and the statement turns `fact` into rows. Every record also becomes a row of `facts`, with its body unless a rule has
-taken all of it. The same journal gives the same rows, whatever the batches.
+A batch is the view `batch(seq, ts_ns, kind, body)` of gambit/store/batch.py. Each rule takes the records of some kinds;
+DuckDB parses their JSON into the named fields (a field that is missing or of another type is null: a projection never
+fails on what it reads) and the statement turns `fact` into rows. Every record also becomes a row of `facts`, with its
+body unless a rule has taken all of it. The same journal gives the same rows, whatever the batches.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from gambit.store.order_rules import ORDER_RULES
@@ -152,20 +152,21 @@ DAY_OF: Final = {
     "settlements": "settled_at",
 }  # fmt: skip
 
-_TAKEN: Final = tuple(kind for rule in RULES if not rule.keeps_body for kind in rule.kinds)
-
-
-def statements(kinds: Collection[str], rules: Sequence[Rule] = RULES) -> Iterator[str]:
-    """The SQL that a batch with records of these kinds needs, in order."""
-    for rule in rules:
-        if not set(rule.kinds).isdisjoint(kinds):
-            yield rule.statement()
-    taken = ", ".join(f"'{kind}'" for kind in _TAKEN)
-    yield (
-        "INSERT INTO facts SELECT seq, make_timestamp_ns(ts_ns), kind, "
-        f"CASE WHEN kind IN ({taken}) THEN NULL ELSE body END FROM batch ORDER BY seq"
-    )
-
+_TAKEN: Final = ", ".join(f"'{kind}'" for rule in RULES if not rule.keeps_body for kind in rule.kinds)
+_STATEMENTS: Final = tuple((frozenset(rule.kinds), rule.statement()) for rule in RULES)
+_FACTS: Final = "FROM batch WHERE seq > 0 ORDER BY seq"
+_KEEP: Final = (
+    "INSERT INTO facts SELECT seq, make_timestamp_ns(ts_ns), kind, "
+    f"CASE WHEN kind IN ({_TAKEN}) THEN NULL ELSE body END {_FACTS}"
+)
 
 # For a batch in which a rule failed after all: the records are kept whole and nothing is lost.
-KEEP_WHOLE: Final = "INSERT INTO facts SELECT seq, make_timestamp_ns(ts_ns), kind, body FROM batch ORDER BY seq"
+KEEP_WHOLE: Final = f"INSERT INTO facts SELECT seq, make_timestamp_ns(ts_ns), kind, body {_FACTS}"
+
+
+def statements(kinds: Collection[str]) -> Iterator[str]:
+    """The SQL that a batch with records of these kinds needs, in order."""
+    for taken, statement in _STATEMENTS:
+        if not taken.isdisjoint(kinds):
+            yield statement
+    yield _KEEP

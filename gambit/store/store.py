@@ -24,7 +24,8 @@ from gambit.store.records import Follower, Ledger
 from gambit.store.samples import Columns, Samples
 
 RECORDS_MAX: Final = 4096  # of one transaction
-BATCHES_MAX: Final = 150  # then the file is opened anew: DuckDB keeps memory for each until it is closed
+WRITTEN_MAX: Final = 4 << 20  # bytes, then the file is opened anew: DuckDB keeps what it wrote until it is closed
+SAMPLE_BYTES: Final = 64  # about what a row of samples is
 SNAPSHOTS_KEPT: Final = 2
 DAMAGED_KEPT: Final = 2
 HOUSEKEEPING_S: Final = 3600.0
@@ -89,6 +90,7 @@ class Store:
         self._is_stopping = False
         self._is_over = False  # nobody answers requests any more
         self._stop_by = 0.0
+        self._written = 0  # since the file was opened, about
         self._has_mark = False  # this run wrote its file, whose length is right
         self._wake = threading.Event()
         self._next_look = self._next_housekeeping = 0.0
@@ -208,6 +210,7 @@ class Store:
         if self.openings == 0 and path.exists() and is_worth_it(path):
             compact(path)
         self.openings += 1
+        self._written = 0
         database = Database(path)
         try:
             yield database
@@ -222,18 +225,17 @@ class Store:
                 )
 
     def _serve(self, database: Database) -> None:
-        """Until the end, or until the file is due to be closed and opened again (BATCHES_MAX)."""
+        """Until the end, or until the file is due to be closed and opened again (WRITTEN_MAX)."""
         follower = self._followed(database)
         is_ours = os.stat(self._folders.database).st_ino
         try:
-            batches = 0
             while True:
                 is_last = self._is_stopping
                 asked = len(self._requests)  # who asks from now on may know of a record that the reading missed
                 records = follower.read(RECORDS_MAX)
                 if records:
-                    batches += 1
                     database.apply(records, follower.hash)
+                    self._written += sum(len(record.body) for record in records)
                     self.applied = follower.seq
                     self._set_mark(follower.seq)
                 self._look(database, is_ours, is_last=is_last)
@@ -245,7 +247,7 @@ class Store:
                 self._answer(database, asked)
                 if is_last and not records:
                     return
-                if batches >= BATCHES_MAX and not is_last:
+                if self._written >= WRITTEN_MAX and not is_last:
                     return
                 was = _stamp(self._folders.database)
                 self._wake.wait(self._batch_s)
@@ -296,6 +298,7 @@ class Store:
                 for sample in samples:
                     try:
                         database.add(sample.table, sample.columns)
+                        self._written += sample.rows * SAMPLE_BYTES
                     except ValueError as error:
                         self._samples.drop(sample)
                         self._report(f"a sample was dropped: {error}")

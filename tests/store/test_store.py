@@ -15,6 +15,7 @@ import pytest
 
 from gambit.events import DeadLettered, DeadLettersPurged, written
 from gambit.store import Folders, Store, StoreError
+from gambit.store.batch import ROWS, Batch
 from gambit.store.database import Database
 from gambit.store.samples import Samples
 from tests.store.conftest import DAY_NS, NOW_NS, Ledger, Start, signal
@@ -117,6 +118,29 @@ def test_a_restart_goes_on_where_it_was(start: Start, ledger: Ledger) -> None:
     for _ in range(3):
         filled(ledger, 7)
         assert seqs(start) == list(range(1, ledger.synced + 1))
+
+
+def test_more_records_than_a_batch_has_rows(start: Start, ledger: Ledger) -> None:
+    """They go in in turns, in one transaction; a later batch has nothing of an earlier one."""
+    for number in range(2 * ROWS + 1):
+        ledger.append("feed.up", venue=f"v{number}", conn="c")
+    running = start()
+    count = 2 * ROWS + 1
+    assert running.rows("SELECT count(*), count(DISTINCT venue), min(seq), max(seq) FROM feed_event") == [
+        (count, count, 1, count)
+    ]
+    ledger.append("feed.up", venue="last", conn="c")
+    assert running.rows("SELECT count(*), arg_max(venue, seq) FROM feed_event") == [(count + 1, "last")]
+    assert running.rows("SELECT count(*), min(seq), max(seq) FROM facts") == [(count + 1, 1, count + 1)]
+    assert running.store.unprojected == 0
+
+
+def test_a_batch_takes_no_more_than_it_has_rows(ledger: Ledger) -> None:
+    """Rather than drop what does not fit."""
+    for _ in range(ROWS + 1):
+        ledger.append("feed.up", venue="v", conn="c")
+    with duckdb.connect() as connection, pytest.raises(ValueError, match=f"{ROWS} rows, these are {ROWS + 1}"):
+        Batch(connection).fill(ledger.records)
 
 
 def test_samples_are_written(start: Start) -> None:
@@ -505,8 +529,8 @@ def test_a_retention_that_cannot_be_is_refused(folders: Folders, ledger: Ledger,
 def test_a_file_that_was_written_often_is_opened_anew(
     start: Start, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DuckDB's memory grows by transactions and goes when it is closed: nothing is lost or doubled by that."""
-    monkeypatch.setattr("gambit.store.store.BATCHES_MAX", 2)
+    """DuckDB's memory grows by what it writes and goes when it is closed: nothing is lost or doubled by that."""
+    monkeypatch.setattr("gambit.store.store.WRITTEN_MAX", 1)
     running = start()
     for number in range(8):
         ledger.append("signal.raised", **signal(number))
