@@ -135,7 +135,7 @@ class People:
 
     def users(self) -> list[User]:
         """All, oldest first."""
-        return sorted(self.book.state.users.values(), key=lambda one: (one.created_ns, one.user_id))
+        return sorted(self.book.state.users.values(), key=lambda one: one.created_ns)  # of one instant: as they came
 
     def named(self, name: str) -> User:
         """By id or email; raises Refusal: unknown."""
@@ -236,7 +236,7 @@ class People:
     def keys_of(self, user_id: str) -> list[ApiKey]:
         """A user's API keys, oldest first."""
         found = [one for one in self.book.state.api_keys.values() if one.user_id == user_id]
-        return sorted(found, key=lambda one: (one.created_ns, one.key_id))
+        return sorted(found, key=lambda one: one.created_ns)
 
     async def revoke_key(self, user_id: str, key_id: str) -> None:
         """It signs nothing any more. Raises Refusal: unknown, for another user's too."""

@@ -59,7 +59,6 @@ def test_the_list_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(row["is_played"] != bool(row["note"]) for row in rows)
 
 
-@pytest.mark.timeout(110)
 def test_a_handful_is_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Over real sockets, and told in all three forms."""
     page = tmp_path / "report.html"

@@ -178,7 +178,7 @@ async def lives(folder: Path, cuts: list[Ended], chance: random.Random) -> None:
                 return
 
 
-@pytest.mark.timeout(120 + 40 * CUTS)
+@pytest.mark.timeout(300 + 60 * CUTS)
 async def test_kills_between_the_legs(tmp_path: Path) -> None:
     """However often, whichever venues, whether or not the fill was heard."""
     chance, cuts = random.Random(), list[Ended]()

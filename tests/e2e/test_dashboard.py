@@ -22,7 +22,7 @@ from gambit.web import vendor
 from tests.e2e.live import SYMBOLS, config_for, exchanges, running
 from tests.tools import free_port, program
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 ARGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

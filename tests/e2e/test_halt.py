@@ -111,7 +111,7 @@ def left_after(halts: list[Halt], facts: list[Entry]) -> list[float]:
     return late_ms
 
 
-@pytest.mark.timeout(120 + 10 * HALTS)
+@pytest.mark.timeout(300 + 10 * HALTS)
 async def test_nothing_leaves_after_a_halt(tmp_path: Path) -> None:
     """Whichever door, however much there is to send; every create that a venue has left before the halt."""
     scenario = Scenario(symbols=SYMBOLS, dislocations_per_s=BURST)

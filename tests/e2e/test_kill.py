@@ -185,7 +185,7 @@ def assert_written_down(state_dir: Path, told: Told) -> None:
     assert (told.raised - raised, told.done - done) == (set(), set())
 
 
-@pytest.mark.timeout(90 + 10 * KILLS)
+@pytest.mark.timeout(300 + 10 * KILLS)
 async def test_kills_of_a_running_daemon(tmp_path: Path) -> None:
     """After each kill the journal is whole and has what was promised, and the next daemon is ready in time; at the end
     every signal that anybody heard of is in the journal, and the database is what the journal makes of it."""

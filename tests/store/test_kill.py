@@ -60,7 +60,7 @@ def settle(state_dir: Path, journal: WrittenJournal, reports: list[str]) -> floa
     return settled_s
 
 
-@pytest.mark.timeout(60 + 20 * KILLS)
+@pytest.mark.timeout(300 + 20 * KILLS)
 @pytest.mark.parametrize("durability", ["process", "power"])
 def test_nothing_promised_is_lost(tmp_path: Path, durability: str) -> None:
     """Over all lives: each finds at least what the one before promised; at the end every record is as it was made, the

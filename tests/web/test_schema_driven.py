@@ -6,7 +6,7 @@ from gambit.web.routes import ROUTES
 from tests.web.schema_driven import run
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_s32_requests_made_of_the_document():
     """Schemathesis finds nothing: no 5xx, no status or body that is not in the document, no method or credential
     ignored. Longer: `python -m tests.web.schema_driven 100`."""
