@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gambit.drills.scenario import Result, Scenario
 
 MANY = 12  # scenarios: fewer are not worth a second process
+AT_A_TIME = 3
 GROUP_LETTERS = tuple("ABCDEFGHI")
 
 with_group = click.option(
@@ -69,7 +70,7 @@ def list_drills(group: str | None, as_markdown: bool, as_json: bool) -> int:
     metavar="FILE",
     help="Also write the report there: .html, .md or .json.",
 )
-@click.option("--jobs", type=click.IntRange(1, 16), help="Processes that play at a time.  [default: 2 for many drills]")
+@click.option("--jobs", type=click.IntRange(1, 16), help="Processes that play at a time.  [default: 3 for many drills]")
 @with_json
 def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, jobs: int | None, as_json: bool) -> int:
     """Play scenarios (F01 F24 ..., or `all`) and report; exit code 1 when one failed, 130 when interrupted.
@@ -109,8 +110,9 @@ def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, j
 
 
 def jobs_for(count: int) -> int:
-    """Two at a time where there are two processors and enough to play: drills mostly wait."""
-    return min(2, os.cpu_count() or 1) if count > MANY else 1
+    """Three at a time where there are two processors and enough to play: drills mostly wait, each keeps a processor
+    busy for a fifth of its time."""
+    return AT_A_TIME if count > MANY and (os.cpu_count() or 1) > 1 else 1
 
 
 def rehearsed(scenarios: "Sequence[Scenario]", jobs: int, *, is_quiet: bool) -> "tuple[list[Result], bool]":

@@ -152,7 +152,6 @@ NOT_APPLICABLE: Final[Mapping[str, str]] = {
     "F36": "gambit amends no order: all of its orders are immediate-or-cancel or fill-or-kill",
     "F39": "nothing of gambit's rests that a venue could cancel; what an immediate order leaves is F20, F43 and F50",
     "F55": "a plan's legs are of one symbol: gambit trades no cycles over several currencies",
-    "F117": "nothing of gambit's rests: its orders are immediate-or-cancel or fill-or-kill, there is nothing to cancel",
 }
 
 

@@ -12,17 +12,22 @@ from typing import Final
 
 from gambit.drills import oracle
 from gambit.drills.children import Child, Site, site
-from gambit.drills.ground import fills_of, until
+from gambit.drills.ground import ACCOUNT, fills_of, until
 from gambit.drills.registry import DATED, DESK, drill
 from gambit.drills.scenario import Bench, Broken
 from gambit.drills.stage import PLACE
 from gambit.runtime.process import LOCK_NAME
+from gambit.sim.dialect import OrderTerms
+from gambit.sim.exchange import Exchange
+from gambit.sim.matching import Order
 from gambit.sim.verbs import FaultOrder
 
 KILLS: Final = 6  # `tests/e2e/test_kill.py` does hundreds
 SETTLE_SEC: Final = 45.0
 DEAR: Final = "okx"
 CHEAP: Final = "bybit"
+SWITCH_SEC: Final = 10  # the least that venues take
+HELD_MS: Final = 6000  # longer than Kraken's deadline of 5 s
 
 
 async def agrees(bench: Bench, there: Site) -> None:
@@ -130,6 +135,47 @@ async def stopped_and_continued(bench: Bench) -> None:
         await traded(there)
         await agrees(bench, there)
         await ended_well(bench, child)
+
+
+@drill("F117", None)
+async def stopped_with_orders_at_the_venues(bench: Bench) -> None:
+    """The process stands still: the switches that it set at OKX and Kraken until then empty the books there. Nothing of
+    gambit's own rests, so one order at each was put on the account by somebody else; a create of its own is held on its
+    way, and is past its deadline when it gets there."""
+    async with site(DATED, bench.folder) as there:
+        child = await there.life(f"execution.dead_man_sec = {SWITCH_SEC}")
+        await traded(there)
+        exchanges = {name: there.ground.exchanges[name] for name in ("okx", "kraken")}
+        for name, exchange in exchanges.items():
+            await until(lambda exchange=exchange: _has_switch(exchange), why=f"{name} is asked for its switch")  # type: ignore[misc]
+        resting = {name: _rests(exchange) for name, exchange in exchanges.items()}
+        held = exchanges["kraken"].strike(FaultOrder("hold", {"ms": HELD_MS}, dict(PLACE), count=1))
+        await there.trade_until("kraken", lambda: held.fired, "a create is held")
+        child.signal(signal.SIGSTOP)
+        began = time.monotonic()
+        await until(lambda: all(one.is_over for one in resting.values()), 60.0, "I06: the switches empty the books")
+        bench.count(emptied_after_ms=int((time.monotonic() - began) * 1000))
+        reasons = {name: one.reason for name, one in resting.items()}
+        bench.need(set(reasons.values()) == {"cancel_all_after"}, f"I06: they ended by {reasons}")
+        child.signal(signal.SIGCONT)
+        await agrees(bench, there)
+        await traded(there)
+        await agrees(bench, there)
+        await ended_well(bench, child)
+
+
+def _has_switch(exchange: Exchange) -> bool:
+    asked = (entry["path"].lower().replace("-", "") for entry in exchange.ledger.requests)
+    return any("cancelall" in path and "after" in path for path in asked)
+
+
+def _rests(exchange: Exchange) -> Order:
+    """An order that nobody will fill."""
+    book = exchange.books["BTC-USDT"]
+    terms = OrderTerms(
+        symbol="BTC-USDT", buys=True, lots=book.instrument.level_lots, price_ticks=book.bids.levels()[-1][0]
+    )
+    return exchange.desk.place(exchange.accounts[ACCOUNT], terms)
 
 
 @drill("F100", None)

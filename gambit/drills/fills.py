@@ -231,12 +231,7 @@ async def execution_busted(stage: Stage) -> None:
     def busted() -> list[object]:
         return oracle.facts(stage.ground.read_journal()[stage.began_at :], Busted)
 
-    for _ in range(30):  # sooner than the half a minute that it takes by itself
-        stage.ground.dealing.reconcile("bybit")
-        await asyncio.sleep(1.0)
-        if busted():
-            break
-    stage.need(busted(), "I03: the execution was not reversed")
+    await stage.compared("bybit", busted, "I03: the execution is reversed")
     stage.need(stage.alarms(), "nobody was told")
     await stage.settle()
     stage.is_flat()
@@ -290,8 +285,8 @@ async def foreign_order_and_fill(stage: Stage) -> None:
     resting = exchange.desk.place(account, OrderTerms(symbol=SYMBOL, buys=True, lots=lots, price_ticks=low))
     best = book.asks.levels()[0][0]
     exchange.desk.place(account, OrderTerms(symbol=SYMBOL, buys=True, lots=lots, price_ticks=best, tif="ioc"))
-    await until(lambda: stage.kinds()["order.foreign"], 45.0, "the foreign order is seen")
-    await until(lambda: stage.has_told("not of an order of ours"), 45.0, "the fill is told")
+    await stage.compared("okx", lambda: stage.kinds()["order.foreign"], "the foreign order is seen")
+    await stage.compared("okx", lambda: stage.has_told("not of an order of ours"), "the fill is told")
     stage.need(not resting.is_over, "a foreign order was touched")
     await stage.settle()
     exchange.desk.cancel(account, resting)

@@ -140,9 +140,9 @@ async def hedge_venue_in_maintenance(stage: Stage) -> None:
     """Orders are closed at the second leg's venue: another one takes it, or the first is undone."""
     held = stage.strike(CHEAP, "hold", PLACE, ms=400)
     await stage.trade_until(DEAR, lambda: held.fired, CHEAP)
-    stage.strike(CHEAP, "maintenance", for_ms=5000, scope="orders")
+    closed = stage.strike(CHEAP, "maintenance", for_ms=5000, scope="orders")
     await stage.settle()
-    await asyncio.sleep(5.0)
+    await until(lambda: closed.is_spent(stage.ground.exchanges[CHEAP].now_ns), why="they are taken again")
     await stage.still_trades(CHEAP)
 
 
@@ -155,7 +155,8 @@ async def withdrawn_between(stage: Stage) -> None:
     stage.ground.exchanges[CHEAP].desk.deposit(stage.account(CHEAP), "USDT", -gone)
     refusals = stage.ground.exchanges[CHEAP].ledger.refusals
     await stage.trade_until(DEAR, lambda: refusals, CHEAP, "an order without funds")
-    await until(lambda: any("off its executions" in line for line in stage.alarms()), 60.0, "the difference is told")
+    told = "off its executions"
+    await stage.compared(CHEAP, lambda: any(told in line for line in stage.alarms()), "the difference is told")
     await stage.settle()
     stage.need(stage.ground.daemon.parts.switch.state == "HALTED", "a theft would not halt")
     stage.is_flat()

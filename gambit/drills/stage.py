@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ ATTEMPTS: Final = 10  # a busy machine may be too late for one episode
 SHIFT_BPS: Final = 60.0
 EPISODE_MS: Final = 900
 SETTLE_SEC: Final = 45.0
+COMPARISONS: Final = 60
 BOUNDS: Final = ("count", "for_ms", "skip", "probability")
 PLACE: Final = {"action": "place"}
 QUERY: Final = {"action": "query"}
@@ -117,6 +119,15 @@ class Stage(Bench):
         key = under_way()[0]
         self.ground.dealing.cancel(key, "a drill")
         return key
+
+    async def compared(self, venue: str, what: Callable[[], object], why: str) -> None:
+        """Have the desk compare with a venue, sooner than the half a minute that it takes by itself, until something
+        came of it. Raises Broken."""
+        for _ in range(COMPARISONS):
+            self.ground.dealing.reconcile(venue)
+            with suppress(Broken):
+                return await until(what, 1.0)
+        raise Broken(f"{COMPARISONS} comparisons did not lead to it: {why}")
 
     # ---- what has happened ----
 
