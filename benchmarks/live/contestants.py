@@ -7,7 +7,6 @@ signal, if any, named; for the others the book updated and the best spread taken
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 import time
@@ -20,15 +19,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.frames import Stream
+from benchmarks.live.sender import go_ahead_on
 
 Handle = Callable[[Any], object]
 NAMES = ("bare reader", "gambit", "gambit, busy_poll", "ccxt.pro", "cryptofeed")
 
 
 def read(name: str, tell: Connection, url: str, stream: Stream, opening: int, cpu: int | None) -> None:
-    """Run one contestant over the stream from `url`; tells the times done."""
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
+    """Run one contestant over the stream from `url`, on a core where it goes ahead of others or (None) anywhere; tells
+    the times done."""
+    go_ahead_on(cpu)
     total = len(stream.frames)
     done = array("q", bytes(8 * total))
     if name == "bare reader":
