@@ -5,24 +5,15 @@ A plan that waited for a person is asked about again with everything as it is th
 
 import dataclasses
 from decimal import Decimal
-from typing import Final
 
 from gambit.commands import plan_id
 from gambit.engine.conditions import BookView, Conditions
-from gambit.engine.funnel import REASONS, RISK
+from gambit.engine.funnel import REASON_OF_GATE, RISK
 from gambit.engine.limits import Execution, Limits
 from gambit.engine.plan import BPS, ZERO, NoPlan, Opportunity, Plan
 from gambit.engine.risk import Approved, Held, Refused, check
 from gambit.engine.standing import Standing
 from gambit.events.orders import PlanApproved, PlanMade, PlannedLeg, PlanRefused, PlanStopped
-
-REASON_OF_GATE: Final = {
-    "stale": "stale",
-    "skew": "skew",
-    "under_collateral": "inventory",
-    "duplicate": "in_flight",
-    "price_move": "lost_race",
-}
 
 
 def plan_made(approved: Approved, standing: Standing, rules: Execution) -> PlanMade:
@@ -100,19 +91,6 @@ def second_thoughts(
     if reason:
         return PlanStopped(plan_id=made.plan_id, reason=reason, by=by, gates=verdict.gates)
     return PlanApproved(plan_id=made.plan_id, by=by, gates=verdict.gates)
-
-
-def reason_of_stop(stopped: str) -> str:
-    """The funnel's reason for a plan that traded nothing."""
-    if stopped.startswith(RISK):
-        return REASON_OF_GATE.get(stopped.removeprefix(RISK), stopped)
-    if stopped in ("unapproved", "rejected"):
-        return "unapproved"
-    if stopped in ("", "restart"):
-        return "lost_race"
-    if stopped == "expired":
-        return "stale"
-    return stopped if stopped in REASONS else "halted"
 
 
 def _again(made: PlanMade, rules: Execution, conditions: Conditions, now_ns: int) -> Plan:

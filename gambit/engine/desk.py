@@ -14,15 +14,17 @@ one about the other until nothing is left to do.
 """
 
 from collections.abc import Iterable
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from typing import Final
 
 import msgspec
 
 from gambit.commands import Command, Notify, PlaceOrder, key_parts
-from gambit.engine.admission import latency_ns_of, plan_made, reason_of_stop, refused, second_thoughts, unplanned
+from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
 from gambit.engine.answers import cancelling, during, may_answer, unknown
 from gambit.engine.conditions import Conditions
+from gambit.engine.funnel import reason_of_stop
+from gambit.engine.hindsight import Hindsight, Wait
 from gambit.engine.inquiry import Inquiry
 from gambit.engine.limits import HOUR_NS, MINUTE_NS, SECOND_NS, Execution, Limits
 from gambit.engine.order import BY_HISTORY, Executions, Order, Status
@@ -75,8 +77,6 @@ LOOK_BACK_NS: Final = HOUR_NS  # how far executions are compared
 ROUTINE_OVERLAP_NS: Final = 2 * MINUTE_NS  # what a venue lists late; a balance that differs looks back all the way
 SUSPICION_NS: Final = 10 * SECOND_NS  # how long a balance has to differ by the same before it is believed
 STEPS_MAX: Final = 1000  # facts one call may lead to; more is a bug
-COUNTERFACTUALS_AT_ONCE: Final = 2  # each costs a plan; market data must not wait for many
-REFUSALS_KEPT: Final = 1000  # refused opportunities that wait for their counterfactual
 CANCELLABLE: Final = (Status.PENDING_SUBMISSION, Status.SUBMITTED, Status.PARTIALLY_FILLED)
 
 
@@ -100,7 +100,7 @@ class Desk:
         self.limits = limits
         self.standing = standing or Standing()
         self.inquiry = Inquiry(rules)
-        self.refusals: list[tuple[int, int, Opportunity]] = []  # due, our latency, what was refused
+        self.hindsight = Hindsight()
         self.suspicions: dict[str, Suspicion] = {}  # by venue
         self.vanished = Vanished()
         self._is_whole = True
@@ -154,7 +154,7 @@ class Desk:
         one now, which the journal was replayed into."""
         with localcontext(EXACT):
             self.standing, self.inquiry = standing, Inquiry(self.rules, self.inquiry.serial)
-            self.refusals, self.suspicions = [], {}
+            self.hindsight, self.suspicions = Hindsight(), {}
             self._end()
             self._begin(now_ns)
             self._is_whole = True
@@ -251,8 +251,7 @@ class Desk:
                 for order in self.standing.live.values()
                 if may_answer(order)
             ]
-            dues += [due for due, _, _ in self.refusals]
-            dues.append(self.inquiry.deadline_ns)
+            dues += [self.hindsight.deadline_ns, self.inquiry.deadline_ns]
             return min((due for due in dues if due is not None), default=None)
 
     @property
@@ -309,16 +308,10 @@ class Desk:
     def _around(self, conditions: Conditions, now_ns: int) -> Surroundings:
         state = self.standing.state
         return Surroundings(
-            orders=state.orders,
-            live=tuple(self.standing.live.values()),
-            holdings=state.holdings,
-            trading=state.trading,
-            conditions=conditions,
-            rules=self.rules,
-            limits=self.limits,
-            epoch=state.epoch,
+            orders=state.orders, live=tuple(self.standing.live.values()), holdings=state.holdings,
+            trading=state.trading, conditions=conditions, rules=self.rules, limits=self.limits, epoch=state.epoch,
             now_ns=now_ns,
-        )
+        )  # fmt: skip
 
     def _note(self, fact: Fact) -> None:
         """Make a fact true, and everything that belongs to it. What has to hold when a fact is true is noted before it,
@@ -366,9 +359,13 @@ class Desk:
 
     def _before_closed(self, fact: PlanClosed) -> None:
         trade = self.standing.state.trades[fact.plan_id]
-        if trade.made.opp_id in self.standing.state.funnel.open:
-            reason = "traded" if trade.is_traded else reason_of_stop(trade.stopped)
-            self._note(OpportunityEnded(opp_id=trade.made.opp_id, symbol=trade.made.symbol, reason=reason))
+        opp_id = trade.made.opp_id
+        if opp_id in self.standing.state.funnel.open:
+            profit, latency_ns = self.hindsight.known.pop(opp_id, (None, 0))
+            if trade.is_traded:
+                self._end_opportunity(opp_id, "traded", None, 0)
+            elif not self.hindsight.awaits(opp_id):  # else it ends when that is due
+                self._end_opportunity(opp_id, reason_of_stop(trade.stopped), profit, latency_ns)
         if fact.end == "position":
             self._halt_scope(f"symbol:{trade.made.symbol}", f"plan {fact.plan_id} left a position")
 
@@ -388,6 +385,7 @@ class Desk:
         verdict = check(made, self.held(conditions), self.limits, conditions, self._now_ns)
         if isinstance(verdict, Approved):
             self._note(plan_made(verdict, self.standing, self.rules))
+            self._wait_for(opportunity, conditions)
             return
         if verdict.is_loss_limit:
             self._halt("the daily loss limit is reached")
@@ -395,29 +393,35 @@ class Desk:
 
     def _refuse(self, opportunity: Opportunity, fact: PlanRefused, conditions: Conditions) -> None:
         self._note(fact)
-        if len(self.refusals) >= REFUSALS_KEPT:
-            self._end_refused(self.refusals.pop(0)[2], None, 0)
+        self._wait_for(opportunity, conditions)
+
+    def _wait_for(self, opportunity: Opportunity, conditions: Conditions) -> None:
         latency_ns = latency_ns_of(opportunity, conditions)
-        self.refusals.append((self._now_ns + latency_ns, latency_ns, opportunity))
+        for each in self.hindsight.add(opportunity, latency_ns, self._now_ns):
+            self._would_have_earned(each, None)
 
     def _counterfactuals(self, conditions: Conditions) -> None:
-        """What refused opportunities would have earned once our orders would have been there."""
-        due = [refusal for refusal in self.refusals if refusal[0] <= self._now_ns][:COUNTERFACTUALS_AT_ONCE]
-        self.refusals = [refusal for refusal in self.refusals if refusal not in due]
-        for _, latency_ns, opportunity in due:
-            timeless = msgspec.structs.replace(opportunity, recv_ns=self._now_ns)
-            self._end_refused(opportunity, build(timeless, conditions, self.rules, self._now_ns), latency_ns)
+        for each in self.hindsight.due(self._now_ns):
+            timeless = msgspec.structs.replace(each.opportunity, recv_ns=self._now_ns)
+            made = build(timeless, conditions, self.rules, self._now_ns)
+            self._would_have_earned(each, made.expected_profit if isinstance(made, Plan) else None)
 
-    def _end_refused(self, opportunity: Opportunity, made: Plan | NoPlan | None, latency_ns: int) -> None:
-        pending = self.standing.state.funnel.open.get(opportunity.opp_id)
-        if pending is not None:
-            profit = made.expected_profit if isinstance(made, Plan) else None
-            self._note(
-                OpportunityEnded(
-                    opp_id=opportunity.opp_id, symbol=pending.symbol, reason=pending.reason, counterfactual=profit,
-                    latency_ns=latency_ns,
-                )
-            )  # fmt: skip
+    def _would_have_earned(self, wait: Wait, profit: Decimal | None) -> None:
+        """The end of an opportunity that was refused, or whose plan is over; an open plan's waits for that."""
+        opp_id = wait.opportunity.opp_id
+        pending = self.standing.state.funnel.open.get(opp_id)
+        if pending is not None and pending.plan_id:
+            self.hindsight.known[opp_id] = profit, wait.latency_ns
+        elif pending is not None:
+            self._end_opportunity(opp_id, pending.reason, profit, wait.latency_ns)
+
+    def _end_opportunity(self, opp_id: str, reason: str, profit: Decimal | None, latency_ns: int) -> None:
+        symbol = self.standing.state.funnel.open[opp_id].symbol
+        self._note(
+            OpportunityEnded(
+                opp_id=opp_id, symbol=symbol, reason=reason, counterfactual=profit, latency_ns=latency_ns
+            )
+        )  # fmt: skip
 
     def _take(self, fact: Fact, conditions: Conditions) -> None:
         """A fact from outside, and what it says about others. Nonsense is said and left out: the order it is about gets

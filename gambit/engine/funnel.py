@@ -1,7 +1,8 @@
 """What became of every opportunity: one reason each, and the reasons add up to the opportunities.
 
 A refused opportunity ends a moment after its refusal, when our measured latency has passed, so that it can be said what
-it would have earned; one that became a plan ends with the plan.
+it would have earned; one that became a plan ends with the plan, and one whose plan traded nothing not before that
+moment either.
 """
 
 from decimal import Decimal
@@ -16,6 +17,26 @@ REASONS: Final = (
     "superseded",
 )  # fmt: skip
 RISK: Final = "risk:"  # and the gate's name
+REASON_OF_GATE: Final = {
+    "stale": "stale",
+    "skew": "skew",
+    "under_collateral": "inventory",
+    "duplicate": "in_flight",
+    "price_move": "lost_race",
+}
+
+
+def reason_of_stop(stopped: str) -> str:
+    """The funnel's reason for a plan that traded nothing."""
+    if stopped.startswith(RISK):
+        return REASON_OF_GATE.get(stopped.removeprefix(RISK), stopped)
+    if stopped in ("unapproved", "rejected"):
+        return "unapproved"
+    if stopped in ("", "restart"):
+        return "lost_race"
+    if stopped == "expired":
+        return "stale"
+    return stopped if stopped in REASONS else "halted"
 
 
 class Pending(msgspec.Struct):
@@ -40,6 +61,12 @@ class Funnel(msgspec.Struct):
             raise ValueError(f"opportunity {opp_id} is in the funnel already")
         self.seen += 1
         self.open[opp_id] = pending
+
+    def dropped(self, opp_id: str, stopped: str) -> None:
+        """Its plan is over and traded nothing: if it is open still, it waits for what it would have earned."""
+        pending = self.open.get(opp_id)
+        if pending is not None:
+            pending.plan_id, pending.reason = "", reason_of_stop(stopped)
 
     def apply(self, fact: OpportunityEnded) -> None:
         """Its one end. Raises KeyError for an opportunity that is not open, ValueError for an unknown reason."""

@@ -448,6 +448,7 @@ class Standing:
         trade.apply(fact, now_ns)
         self._index_trade(trade)
         if isinstance(fact, PlanClosed):
+            self.state.funnel.dropped(trade.made.opp_id, trade.stopped)
             yield from self._verdicts(trade)
         self._rest(trade, now_ns)
         if isinstance(fact, PlanClosed):

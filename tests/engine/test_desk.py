@@ -21,6 +21,7 @@ from gambit.events.orders import (
     Filled,
     FillsRead,
     ForeignOrderSeen,
+    OpportunityEnded,
     OrderFound,
     OrderIntended,
     OrderMissing,
@@ -540,6 +541,7 @@ def test_a_halt_between_intent_and_send() -> None:
         assert talk.desk.may_send(intent, talk.now_ns) == "halted: drill" or talk.desk.may_send(intent, talk.now_ns)
         talk.tell(Unsent(key=intent.key, venue=intent.venue, reason="halted"))
     assert talk.desk.is_flat
+    talk.wait(SECOND_NS // 10)
     assert talk.desk.standing.state.funnel.ended == {"halted": 1}
 
 
@@ -555,9 +557,10 @@ def test_live_without_arms_sends_nothing() -> None:
     """Unarmed live is everything but sending; arming runs out by itself."""
     talk = Talk(rules=replace(RULES, mode="live"))
     assert kinds(talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))) == []
+    talk.wait(SECOND_NS // 10)
     assert talk.desk.standing.state.funnel.ended == {"halted": 1}
     talk.hear(talk.desk.arm("admin", talk.here, talk.now_ns))
-    seen = opportunity(opp_id="o2", raw_signal_id="r2")
+    seen = opportunity(opp_id="o2", raw_signal_id="r2", recv_ns=talk.now_ns)
     assert len(placed(talk.hear(talk.desk.consider(seen, talk.here, talk.now_ns)))) == 2
 
 
@@ -627,8 +630,52 @@ def test_a_plan_that_waits_for_a_person() -> None:
     fifth = wait_for(5)
     talk.tell(ScopeHalted(scope="venue:b", reason="drill"))
     assert not placed(talk.hear(talk.desk.approve(fifth, "op", talk.here, talk.now_ns)))
+    talk.wait(SECOND_NS // 10)
     ended = talk.desk.standing.state.funnel.ended
     assert ended == {"unapproved": 2, "lost_race": 1, "risk:kill_switch": 1}
+
+
+@pytest.mark.parametrize("approval", ["auto", "manual"])
+def test_a_plan_that_traded_nothing_tells_what_it_would_have_earned(approval: str) -> None:
+    """One measured latency after it was made: on the books of that instant, whenever it ended."""
+    here = world()
+    here.change("b", latency_ns=SECOND_NS // 5)
+    talk = Talk(here, rules=replace(RULES, approval=approval))
+    commands = talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))
+    made = talk.facts(PlanMade)[-1]
+    if approval == "auto":  # over before it is due
+        for intent in placed(commands):
+            talk.tell(Sent(key=intent.key, venue=intent.venue), done(intent, "0"))
+        assert talk.facts(PlanClosed)[-1].end == "nothing"
+    assert talk.facts(OpportunityEnded) == []
+    talk.here.touch("b", bids=levels(("101", "500")))
+    talk.wait(SECOND_NS // 5)
+    talk.here.touch("b", bids=levels(("99", "500")))
+    talk.wait(SECOND_NS)
+    if approval == "manual":  # long after it was due
+        talk.hear(talk.desk.reject(made.plan_id, "op", talk.here, talk.now_ns))
+    [ended] = talk.facts(OpportunityEnded)
+    assert (ended.reason, ended.latency_ns) == (
+        "lost_race" if approval == "auto" else "unapproved",
+        SECOND_NS // 5,
+    )
+    assert 0 < ended.counterfactual < made.expected_profit
+    assert talk.desk.standing.state.funnel.is_whole
+    talk.replayed()
+
+
+def test_a_start_ends_what_waited_for_hindsight() -> None:
+    """A plan is over and its counterfactual not due yet: the next life tells the reason."""
+    here = world()
+    here.change("b", latency_ns=SECOND_NS)
+    talk = Talk(here)
+    for intent in placed(talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))):
+        talk.tell(Sent(key=intent.key, venue=intent.venue), done(intent, "0"))
+    assert talk.facts(OpportunityEnded) == []
+    talk.desk = talk.replayed()
+    talk.begin(2)
+    assert talk.desk.standing.state.funnel.ended == {"lost_race": 1}
+    assert talk.facts(OpportunityEnded)[-1].counterfactual is None
 
 
 def test_an_entry_that_waited_too_long_does_not_leave() -> None:
