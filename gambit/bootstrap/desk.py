@@ -216,7 +216,7 @@ def generic_ports(
             why_not=dealing.why_not,
             warn=lambda text: log.warning(text),
             on_held=held,
-            redact=lambda text: ledger.redact(text.encode()).decode(errors="replace"),
+            redact=lambda text: ledger.redact(text.encode(errors="replace")).decode(errors="replace"),
             keys=keys[venue],
         )
     return ports

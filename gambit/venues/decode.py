@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from gambit._core.fixed import parse
+from gambit.venues.plain_text import writable
 from gambit.venues.wire import HAS_PARTS, SYMBOL, Action, Key, Wire
 
 LEVELS_MAX = 1_000_000  # a frame with more levels a side is no book
@@ -85,7 +86,11 @@ def decode(wire: Wire, data: bytes) -> Decoded:
     decoder = _Decoder(wire)
     if isinstance(message, dict):
         decoder.read_object(message, 0, decoder.parts[0])
-    return Decoded(decoder.parts, decoder.problems, message)
+    try:
+        told = writable(message, data)
+    except RecursionError:  # the parts are there; what is said beside them is not that deep
+        told = None
+    return Decoded(decoder.parts, decoder.problems, told)
 
 
 def as_int(value: object) -> int | None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 
 from gambit.model import Category, Failure
+from gambit.venues.plain_text import writable
 
 RATE, NET, VENDOR = Category.RATE_LIMIT, Category.TRANSIENT_NETWORK, Category.VENDOR_5XX
 AUTH, DATA, PERMANENT = Category.AUTH, Category.DATA_INCONSISTENCY, Category.PERMANENT_4XX
@@ -17,7 +18,7 @@ TEXT_MAX = 200  # characters of a venue's words that a message repeats
 def load_object(body: bytes) -> dict[str, object] | None:
     """The JSON object of an answer; None when it is none."""
     try:
-        found = json.loads(body)
+        found = writable(json.loads(body), body)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -27,6 +27,7 @@ from gambit.venues.orders import (
     StreamLost,
     Unclear,
 )
+from gambit.venues.plain_text import writable
 from gambit.venues.refusals import shown
 
 Row = Mapping[str, object]
@@ -46,18 +47,15 @@ class Malformed(ValueError):
 
 def loaded(data: bytes) -> Row | None:
     """The JSON object of a frame or body, its numbers as text; None when it is none."""
-    try:
-        message = load_json(data)
-    except NotJson:
-        return None
+    message = loaded_any(data)
     return message if isinstance(message, dict) else None
 
 
 def loaded_any(data: bytes) -> object | None:
     """The same where a list may be the answer."""
     try:
-        return load_json(data)
-    except NotJson:
+        return writable(load_json(data), data)
+    except (NotJson, RecursionError):
         return None
 
 
