@@ -1,14 +1,20 @@
 """For all tests: how long an example takes says more about the machine than about the code; nothing leaves it."""
 
 import ipaddress
+import os
 import socket
 import sys
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("gambit", deadline=None)
+settings.register_profile(
+    "gambit",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not os.environ.get("GAMBIT_RANDOM"),  # the same examples in every run; set, others each time
+)
 settings.load_profile("gambit")
 
 OUTSIDE: list[str] = []  # what was tried, by whatever thread

@@ -46,8 +46,8 @@ def is_status(said: bytes, status: int) -> bool:
 
 async def test_s26_slow_clients_are_cut_and_hold_up_nobody(monkeypatch: pytest.MonkeyPatch):
     """150 clients that send half a head, half a body, or nothing: each is cut, health answers all the while."""
-    monkeypatch.setattr(server, "IDLE_SEC", 1.0)
-    monkeypatch.setattr(parsing, "BODY_SEC", 1.0)
+    monkeypatch.setattr(server, "IDLE_SEC", 2.0)
+    monkeypatch.setattr(parsing, "BODY_SEC", 2.0)
     post = b"POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     halves = (
         b"GET /health HTTP/1.1\r\nHost: x\r\nX-A",
