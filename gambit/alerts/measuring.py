@@ -4,9 +4,10 @@ A window keeps at most POINTS earlier readings, so that six hours cost as much a
 """
 
 import bisect
+from array import array
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gambit.alerts.rule import SECOND_NS, Measure
 
@@ -36,6 +37,21 @@ class Numbers(Protocol):
         ...
 
 
+class Point(NamedTuple):
+    """An earlier reading, of all scopes in one array: there are many of them, and each is read back once."""
+
+    at_ns: int
+    scopes: tuple[Labels, ...]
+    counts: "array[float]"  # those of the first scope, then those of the next; as many of each
+
+    def by_scope(self) -> dict[Labels, list[float]]:
+        """As it was read."""
+        width = len(self.counts) // max(len(self.scopes), 1)
+        return {
+            scope: self.counts[place * width : (place + 1) * width].tolist() for place, scope in enumerate(self.scopes)
+        }
+
+
 class Reader:
     """One measure and its history; `read` gives the number of every scope."""
 
@@ -50,7 +66,8 @@ class Reader:
         is_as_it_stands = measure.how == "value" and not measure.over and not measure.only
         self._is_plain = is_as_it_stands and self.names == self._labels  # nothing is left out, summed or divided
         self._window_ns = measure.window_sec * SECOND_NS
-        self._points: deque[tuple[int, dict[Labels, list[float]]]] = deque()
+        self._points: deque[Point] = deque()
+        self._oldest: tuple[int, dict[Labels, list[float]]] | None = None  # the first of them, read back
 
     def read(self, now_ns: int) -> dict[Labels, float]:
         """By the values of `names`."""
@@ -88,11 +105,19 @@ class Reader:
     def _base(self, now_ns: int, now: dict[Labels, list[float]]) -> dict[Labels, list[float]]:
         """The readings of a window ago, or the oldest there are."""
         points = self._points
-        if not points or now_ns - points[-1][0] >= self._window_ns // POINTS:
-            points.append((now_ns, now))
-        while len(points) > 1 and points[1][0] <= now_ns - self._window_ns:
+        if not points or now_ns - points[-1].at_ns >= self._window_ns // POINTS:
+            points.append(self._point(now_ns, now))
+        while len(points) > 1 and points[1].at_ns <= now_ns - self._window_ns:
             points.popleft()
-        return points[0][1]
+        if self._oldest is None or self._oldest[0] != points[0].at_ns:
+            self._oldest = points[0].at_ns, points[0].by_scope()
+        return self._oldest[1]
+
+    def _point(self, now_ns: int, now: dict[Labels, list[float]]) -> Point:
+        scopes = tuple(now)
+        if self._points and self._points[-1].scopes == scopes:
+            scopes = self._points[-1].scopes  # one tuple for as long as nothing new shows up
+        return Point(now_ns, scopes, array("d", [count for counts in now.values() for count in counts]))
 
     def _meant(self, grown: list[float]) -> float | None:
         measure = self.measure

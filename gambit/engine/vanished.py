@@ -13,6 +13,7 @@ from gambit.events.orders import BalanceCorrected, Busted, FillsRead
 
 SLACK_NS: Final = 30 * SECOND_NS  # a venue's clock and ours: how much later than its `since` a list surely is whole
 CLOSE: Final = Decimal("2e-8")  # what venues cut off the balances they tell
+KEPT: Final = 32  # of a market, the latest; paper, which forgets what is settled, would lack ever more
 GONE: Final = "the venue lists it no more, and its balances are as if it had never been"
 
 
@@ -47,7 +48,7 @@ class Vanished:
                 for exec_id, each in order.executions.items()
                 if not each.is_busted and each.account == fact.account and exec_id not in listed
             ]
-        self._missing[fact.venue, fact.symbol] = found
+        self._missing[fact.venue, fact.symbol] = found[-KEPT:]
 
     def explaining(self, venue: str, differences: Iterable[BalanceCorrected]) -> list[Busted]:
         """The reversals that make exactly these differences, and are then no more missing; none when they do not."""

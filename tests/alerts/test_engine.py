@@ -1,5 +1,6 @@
 """The rules at work: each speaks once, when its case says so; facts, notices, silences, restarts."""
 
+from array import array
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gambit.alerts.case import Kept
 from gambit.alerts.catalogue import BUILT_IN
 from gambit.alerts.engine import CASES_MAX, Engine, UnknownAlert
-from gambit.alerts.measuring import quantile
+from gambit.alerts.measuring import Point, quantile
 from gambit.alerts.rule import SECOND_NS, Measure, Rule, Watch, inert, scope_text, worded
 from gambit.commands import Notify
 from gambit.events import read, written
@@ -306,3 +307,14 @@ def test_numbers_are_worded_with_their_unit() -> None:
         rule = Rule(rule_id="x", severity="low", message="{value}", unit=unit)  # type: ignore[arg-type]
         assert worded(rule, {}, value) == text
     assert worded(Rule(rule_id="x", severity="low", message="{value}"), {}, float(Decimal("295"))) == "295"
+
+
+def test_an_earlier_reading_comes_back_as_it_was() -> None:
+    """Of counters one number a scope, of histograms all buckets; before the first there is none."""
+    scopes = (("okx",), ("kraken",))
+    assert Point(1, scopes, array("d", [1, 2])).by_scope() == {("okx",): [1.0], ("kraken",): [2.0]}
+    assert Point(1, scopes, array("d", range(6))).by_scope() == {
+        ("okx",): [0.0, 1.0, 2.0],
+        ("kraken",): [3.0, 4.0, 5.0],
+    }
+    assert Point(1, (), array("d")).by_scope() == {}
