@@ -54,6 +54,11 @@ class Child:
         """Whether a line of its log begins like this."""
         return any(str(line.get("event", "")).startswith(text) for line in self.lines)
 
+    def complaints(self) -> list[str]:
+        """The warnings and errors of its log, as far as it is kept."""
+        found = (line for line in self.lines if line.get("level") in ("warning", "error", "critical"))
+        return [" ".join(f"{name}={text}" for name, text in line.items() if name != "ts") for line in found]
+
     async def until_ready(self) -> None:
         """Wait for its word. Raises Broken."""
         ended = self.process

@@ -74,7 +74,7 @@ async def traded(there: Site, dear: str = DEAR) -> None:
 async def ended_well(bench: Bench, child: Child) -> None:
     """SIGTERM, exit code 0."""
     code = await child.end()
-    bench.need(code == 0, f"I12: ended with {code}: {child.said[-200:]}")
+    bench.need(code == 0, f"I12: ended with {code}: {child.said[-200:]} {child.complaints()[-3:]}")
 
 
 @drill("F92", None)

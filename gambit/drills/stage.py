@@ -25,6 +25,7 @@ SHIFT_BPS: Final = 60.0
 EPISODE_MS: Final = 900
 SETTLE_SEC: Final = 45.0
 COMPARISONS: Final = 60
+FOUND_SEC: Final = 3.0  # an opportunity of a second of the exchanges' time
 BOUNDS: Final = ("count", "for_ms", "skip", "probability")
 PLACE: Final = {"action": "place"}
 QUERY: Final = {"action": "query"}
@@ -185,9 +186,14 @@ class Stage(Bench):
         self.need(ground.daemon.parts.switch.state == "ACTIVE", f"I24: {ground.daemon.parts.switch.kept.reason}")
         self.count(ticks=witness.ticks)
         witness.ticks = 0
-        ends_ns = ground.now_ns() + 2_500_000_000
-        self.shift(next(iter(ground.exchanges)), 90.0, 1000)
-        await until(lambda: ground.raised, why="a real opportunity is found")
+        ends_ns = 0
+        for _ in range(3):  # a second of theirs is short for a process without a processor
+            ends_ns = ground.now_ns() + 2_500_000_000
+            self.shift(next(iter(ground.exchanges)), 90.0, 1000)
+            with suppress(Broken):
+                await until(lambda: ground.raised, FOUND_SEC)
+                break
+        self.need(ground.raised, "I08: a real opportunity is not found")
         board = ground.daemon.parts.readings.board
         await until(lambda: ground.now_ns() > ends_ns and not board.open, why="it is over again")
         ground.raised.clear()
