@@ -41,10 +41,11 @@ async def asked(daemon: Daemon, method: str, **params: Any) -> Any:
     return await asyncio.to_thread(client.call, path, method, params, 10.0)
 
 
-async def of_okx(daemon: Daemon, **params: Any) -> list[Any]:
-    """The alerts that this venue is down; on a busy machine others may be for a moment."""
-    rows = await asked(daemon, "alerts", rule_id="venue_down", **params)
-    return [row for row in rows if row["scope"] == "venue:okx"]
+async def of_okx(daemon: Daemon, alert_id: str = "") -> list[Any]:
+    """The alert that this venue is down: the open one, or this one. On a busy machine others may be for a moment, and
+    this one at the start."""
+    rows = await asked(daemon, "alerts", rule_id="venue_down", open_only=not alert_id)
+    return [row for row in rows if row["scope"] == "venue:okx" and alert_id in ("", row["alert_id"])]
 
 
 async def test_an_alert_from_fault_to_journal_store_and_action(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ async def test_an_alert_from_fault_to_journal_store_and_action(tmp_path: Path) -
             cut_off(server, "okx", 3_600_000)
             cases = alerting.engine._cases
             await until(lambda: any(key == "venue:okx" and one.raised for key, one in cases["venue_down"].items()))
-            [row] = await of_okx(daemon, open_only=True)
+            [row] = await of_okx(daemon)
             assert (row["severity"], row["acked_by"]) == ("high", "")
             await until(lambda: daemon.parts.switch.state == "REDUCING")
             assert [one["rule_id"] for one in await asked(daemon, "alerts", rule_id="reducing")] == ["reducing"]
@@ -67,7 +68,7 @@ async def test_an_alert_from_fault_to_journal_store_and_action(tmp_path: Path) -
 
             await asked(daemon, "alert.ack", alert_id=row["alert_id"])
             made = await asked(daemon, "alert.silence", scope="venue:okx", for_sec=60, reason="known")
-            [row] = await of_okx(daemon)
+            [row] = await of_okx(daemon, row["alert_id"])
             assert row["is_silenced"]
             assert row["acked_by"].startswith("user ")
             with pytest.raises(client.ControlError, match="still holds"):
@@ -81,20 +82,20 @@ async def test_an_alert_from_fault_to_journal_store_and_action(tmp_path: Path) -
             await until(lambda: daemon.parts.keeping.store.lag == 0)
             copy = await daemon.parts.keeping.snapshot(0.0)
             kept = "SELECT alert_id FROM alerts WHERE rule_id = 'venue_down' AND scope = 'venue:okx'"
-            assert rows_of(copy["path"], kept) == [(row["alert_id"],)]
+            assert rows_of(copy["path"], kept).count((row["alert_id"],)) == 1
             done = rows_of(copy["path"], "SELECT action FROM audit_log ORDER BY seq")
             assert [action for (action,) in done] == ["trading state REDUCING", "alert.ack", "alert.silence",
                                                       "alert.resolve"]  # fmt: skip
         server.world.exchanges["okx"].clear()
         async with running(config) as (daemon, _):
             alerting = alerting_of(daemon)
-            [again] = await of_okx(daemon)
+            [again] = await of_okx(daemon, row["alert_id"])
             assert again["alert_id"] == row["alert_id"]
             assert again["is_silenced"]
             for case in alerting.engine._cases["venue_down"].values():
                 case.held_until_ns = 0  # not the half minute a restart is given
             await until(lambda: not alerting.engine.firing("venue_down"))
-            [over] = [one for one in await of_okx(daemon) if one["alert_id"] == row["alert_id"]]
+            [over] = await of_okx(daemon, row["alert_id"])
             assert over["resolved_ns"] is not None
 
 
