@@ -439,7 +439,7 @@ class Desk:
                 self._note(fact)
                 self._adopt(lost_orders(fact.fills, self.standing, self.rules), conditions)
                 self.inquiry.heard(fact)
-                self.vanished.heard(fact, self.standing.state.orders.values())
+                self.vanished.heard(fact, self.standing.lately(is_thorough=fact.venue in self.suspicions))
                 for fill in fact.fills:
                     self._take_fill(fill, is_history=True)
                 self._follow(after_fills(fact, self.standing))

@@ -252,6 +252,7 @@ def _max_venue(case: Case) -> GateVerdict:
 
 def _max_in_flight(case: Case) -> GateVerdict:
     total = case.exposure[0] + sum((case.value(leg) for leg in case.plan.legs), ZERO)
+    total += sum((order.qty * order.price for order in case.held.foreign), ZERO)
     limit = case.limits.max_in_flight_notional
     return _verdict("max_in_flight", total <= limit, total, limit)
 

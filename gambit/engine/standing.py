@@ -15,6 +15,7 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Context, Decimal
+from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -59,6 +60,7 @@ FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
 
 
 FORGET_AT_ONCE: Final = 4  # episodes that one fact packs away at most: market data must not wait for many
+PACKED_LATELY: Final = 256  # packed episodes that are looked through at once: market data must not wait for many
 PLANS_COUNTED: Final = 10_000  # times of plans that are kept per symbol: the largest limit of a day's
 
 
@@ -197,6 +199,13 @@ class Standing:
         yield from self.state.orders.values()
         for episode in self.archive.newest():
             yield from episode.orders
+
+    def lately(self, *, is_thorough: bool) -> Iterator[Order]:
+        """Those at hand, the latest last; when something is amiss before them those of the last packed episodes."""
+        if is_thorough:
+            for episode in reversed(list(islice(self.archive.newest(), PACKED_LATELY))):
+                yield from episode.orders
+        yield from self.state.orders.values()
 
     def every_trade(self) -> Iterator[Trade]:
         """All episodes, in the same order."""

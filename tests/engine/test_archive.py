@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from gambit.engine.archive import FOREIGN, PAGE, Archive, Episode
-from gambit.engine.limits import SECOND_NS
+from gambit.engine.limits import HOUR_NS, SECOND_NS
 from gambit.engine.standing import Keep, Standing
 from gambit.events.orders import (
+    BalanceRead,
     Busted,
     ExecutionDisputed,
     Filled,
@@ -97,6 +98,40 @@ def test_a_packed_execution_can_be_taken_back() -> None:
     assert talk.desk.standing.state.holdings.balance(buy.venue, "BTC") == held - fills[0].qty
     assert talk.facts(PlanReopened)[-1].cause == "bust"
     talk.replayed()
+
+
+def test_a_packed_execution_that_vanished_is_taken_back() -> None:
+    """F32: nobody says so, but the venue's list lacks it and its balances are off by just that: position, result and
+    balances are as if it had never been, and what that leaves open is closed."""
+    talk, buy, _sell, fills = packed_one()
+    holdings = talk.desk.standing.state.holdings
+    free = {asset: holdings.balance(buy.venue, asset) for asset in ("USDT", "BTC")}
+    free["USDT"] += fills[0].qty * fills[0].price
+    free["BTC"] -= fills[0].qty
+    count = len(placed(talk.said))
+    for query_id in (50_000, 50_001, 50_002):
+        listed = FillsRead(
+            venue=buy.venue, symbol=SYMBOL, query_id=query_id, asked_ns=talk.now_ns,
+            since_ns=talk.now_ns - HOUR_NS, fills=(fill_of_the_other(talk, buy),),
+        )  # fmt: skip
+        talk.tell(listed)
+        talk.wait(6 * SECOND_NS)
+        talk.tell(BalanceRead(venue=buy.venue, query_id=query_id, asked_ns=talk.now_ns, free=free, locked={}))
+    assert [bust.exec_id for bust in talk.facts(Busted)] == [fills[0].exec_id]
+    assert {asset: holdings.balance(buy.venue, asset) for asset in free} == free
+    assert holdings.positions[SYMBOL].qty == -fills[0].qty
+    [hedge] = placed(talk.said)[count:]
+    assert (hedge.purpose, hedge.side, hedge.qty) == ("compensation", "buy", fills[0].qty)
+    talk.tell(fill(hedge, "h", str(hedge.qty)))
+    assert talk.facts(PlanClosed)[-1].end == "flat"
+    assert holdings.positions[SYMBOL].qty == 0
+    assert holdings.audit() == []
+    talk.replayed()
+
+
+def fill_of_the_other(talk: Talk, buy: OrderIntended) -> Filled:
+    """The execution of the second episode on the venue of the first one's buy."""
+    return next(each for each in talk.facts(Filled) if each.venue == buy.venue and each.key != buy.key)
 
 
 def test_another_content_of_a_packed_execution_is_disputed() -> None:

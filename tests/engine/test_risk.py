@@ -90,6 +90,9 @@ def positioned(qty: str) -> Held:
     return own
 
 
+PARKED = ForeignOrderSeen(
+    venue="c", symbol="ETH-USDT", side="buy", qty=D(190), price=D(10), venue_order_id="v8", is_open=True
+)
 FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), price=D("100.1"), venue_order_id="v9")
 
 
@@ -127,6 +130,7 @@ FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), pric
         (["max_venue_notional"], {"limits": replace(LIMITS, max_venue_notional=D(3000)), "live": [in_doubt()]}),
         (["max_in_flight"], {"limits": replace(LIMITS, max_in_flight_notional=D(4000))}),
         (["max_in_flight"], {"limits": replace(LIMITS, max_in_flight_notional=D(5900)), "live": [in_doubt()]}),
+        (["max_in_flight"], {"limits": replace(LIMITS, max_in_flight_notional=D(5900)), "foreign": [PARKED]}),
         (["position_limit"], {"limits": replace(LIMITS, position_limit_bps=D(10))}),
         (["trades_per_day"], {"planned_ns": {SYMBOL: [NOW_NS - DAY_NS + 1 + i for i in range(50)]}}),
         ([], {"planned_ns": {SYMBOL: [NOW_NS - DAY_NS + 1 + i for i in range(49)]}}),
