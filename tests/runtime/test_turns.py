@@ -30,6 +30,12 @@ KEY = "gb0000000000000001"
 SEC = 1_000_000_000
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is no reason to believe that a request has arrived."""
+    monkeypatch.setattr(turns, "REACH_SEC", 3600.0)
+
+
 class Venue(Net):
     """Kraken, where the last request of those under way arrives first, unless it is `held` by its name."""
 
