@@ -32,4 +32,6 @@ def _parts(daemon: Daemon) -> Iterator[Component]:
     failed = parts.keeping.journal.failed
     yield Component("journal", "down" if failed else "up", str(failed or ""))
     wrong = parts.soundness.reasons
-    yield from (Component(name, "degraded" if name in wrong else "up", wrong.get(name, "")) for name in RECORDS)
+    for name in RECORDS:
+        if name != "recording" or parts.recorder is not None:
+            yield Component(name, "degraded" if name in wrong else "up", wrong.get(name, ""))
