@@ -12,7 +12,7 @@ from tests.simulation.simloop import SECOND, Deadlock, SimLoop
 from tests.simulation.tape import Tape
 
 SEEDS = range(14)
-CORPUS = [73]  # seeds that once found something
+CORPUS = [73, 143, 380]  # seeds that once found something
 ENOUGH = 12  # seeds in which a planted bug has to show
 POWER = range(27, 42, 3)  # some with durability "power"
 
