@@ -18,7 +18,13 @@ from tests.e2e.journals import Entry, entries
 from tests.e2e.live import SYMBOLS, config_for, exchanges, running, until
 
 CALM = Scenario(symbols=SYMBOLS, dislocations_per_s=0.0)
-SETTINGS = ("risk.trades_per_hour = 0", "risk.trades_per_day = 0", "risk.duplicate_window_ms = 0")
+SETTINGS = (
+    "risk.trades_per_hour = 0",
+    "risk.trades_per_day = 0",
+    "risk.duplicate_window_ms = 0",
+    "risk.max_price_move_bps = 100",  # a price on its way is traded at once
+    "engine.max_notional = 1000",  # a leg that a busy machine left naked is no reason of its own to halt
+)
 LOSING = ("risk.daily_loss_limit_pct = 0.00001", "execution.paper_slippage_bps = 80", "engine.max_slippage_bps = 90")
 BUDGET = ('alerts.budget_action = "halt"', 'alerts.rules = [{rule="budget_spent", for_sec=2}]')
 
