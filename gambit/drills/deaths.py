@@ -182,7 +182,7 @@ async def _process_loses_its_window(bench: Bench, there: Site, power: Power) -> 
     whole = list(_records(there))
     cut = await power.cut(child)
     kept = list(_records(there))
-    behind_ns = whole[-1].ts_ns - kept[-1].ts_ns if len(kept) < len(whole) else 0
+    behind_ns = whole[-1].ts_ns - whole[len(kept)].ts_ns if len(kept) < len(whole) else 0
     most_ns = WINDOW_NS + 2 * cut.longest_sync_ns + SLACK_NS
     bench.need(behind_ns <= most_ns, f"I12: {behind_ns / 1e6:.1f} ms are lost, the window is {most_ns / 1e6:.1f} ms")
     bench.count(process_lost_records=len(whole) - len(kept))

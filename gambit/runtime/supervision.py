@@ -13,16 +13,19 @@ class Supervisor:
         self.on_death = on_death
         self.tasks: dict[str, asyncio.Task[Any]] = {}
         self.deaths = 0
+        self._is_stopping = False
 
     def start(self, name: str, work: Coroutine[Any, Any, object], *, may_end: bool = False) -> asyncio.Task[Any]:
-        """Run `work` as a task of this name; with `may_end`, returning is no death. Raises ValueError for a name that
-        is taken."""
+        """Run `work` as a task of this name; with `may_end`, returning is no death. Once all are being stopped it does
+        not begin any more. Raises ValueError for a name that is taken."""
         if name in self.tasks:
             work.close()
             raise ValueError(f"a task named {name} runs already")
         task = asyncio.get_running_loop().create_task(work, name=name)
         self.tasks[name] = task
         task.add_done_callback(lambda done: self._ended(name, done, may_end))
+        if self._is_stopping:
+            task.cancel()
         return task
 
     def _ended(self, name: str, task: asyncio.Task[Any], may_end: bool) -> None:
@@ -35,8 +38,9 @@ class Supervisor:
             self.on_death(name, error)
 
     async def stop(self) -> None:
-        """Cancel all and wait for their ends."""
-        tasks = list(self.tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel all and wait for their ends, and for what they start meanwhile."""
+        self._is_stopping = True
+        while tasks := list(self.tasks.values()):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

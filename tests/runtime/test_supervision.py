@@ -55,3 +55,24 @@ async def test_names_are_used_once() -> None:
     with pytest.raises(ValueError, match="a task named a runs already"):
         supervisor.start("a", asyncio.sleep(10))
     await supervisor.stop()
+
+
+async def test_what_begins_while_all_are_stopped_does_not_run() -> None:
+    """A task's end may start another one, which would find everything closed."""
+    supervisor = Supervisor(lambda *_: None)
+    begun: list[str] = []
+
+    async def late() -> None:
+        begun.append("late")
+
+    async def run() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            supervisor.start("late", late())
+            await asyncio.sleep(0)
+
+    supervisor.start("a", run())
+    await asyncio.sleep(0)
+    await supervisor.stop()
+    assert (begun, supervisor.tasks) == ([], {})
