@@ -87,6 +87,10 @@ class Conditions(Protocol):
         """What is known of a symbol on a venue."""
         ...
 
+    def followed(self, venue: str) -> Sequence[str]:
+        """The symbols whose books are followed at a venue: what an order of ours may have been of."""
+        ...
+
     def marks(self) -> Mapping[str, Decimal]:
         """Price of each asset in the currency of account."""
         ...

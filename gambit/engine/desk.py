@@ -175,7 +175,7 @@ class Desk:
         `is_routine` goes back to the last answer and some way before it, instead of to LOOK_BACK_NS ago."""
         with localcontext(EXACT):
             self._begin(now_ns)
-            for symbol in self._markets(venue, conditions):
+            for symbol in self.inquiry.markets(venue, self.standing, conditions):
                 since_ns = now_ns - LOOK_BACK_NS
                 read_ns = self.inquiry.read_ns(venue, symbol) if is_routine else None
                 if read_ns is not None:
@@ -508,7 +508,7 @@ class Desk:
         if not differences:
             return
         deltas = {one.asset: one.delta for one in differences}
-        symbols = self._markets(fact.venue, conditions)
+        symbols = self.inquiry.markets(fact.venue, self.standing, conditions)
         is_proven = suspicion is not None and suspicion.deltas == deltas
         if suspicion is None or not is_proven:
             suspicion = Suspicion(deltas, fact.asked_ns)
@@ -531,10 +531,6 @@ class Desk:
             mark = conditions.marks().get(corrected.asset)
             if mark is None or abs(corrected.delta) * mark > self.limits.max_balance_difference:
                 self._halt(text)
-
-    def _markets(self, venue: str, conditions: Conditions) -> list[str]:
-        """What was ever traded and is listed at a venue: nobody can ask it about anything else."""
-        return [symbol for symbol in self.standing.state.symbols if conditions.instrument(venue, symbol) is not None]
 
     def _foreign(self, fact: ForeignOrderSeen, conditions: Conditions) -> None:
         """An order on the account that the venue told of unasked, or in its list of open and recent ones."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gambit.commands import Command, QueryBalances, QueryFills, QueryOrder
+from gambit.engine.conditions import Conditions
 from gambit.engine.limits import MINUTE_NS, Execution
 from gambit.engine.order import Order, Status
 from gambit.engine.standing import Standing
@@ -57,6 +58,15 @@ class Inquiry:
     def read_ns(self, venue: str, symbol: str) -> int | None:
         """When the executions of a market were last asked for and listed; None: not in this life."""
         return self._read_ns.get((venue, symbol))
+
+    def markets(self, venue: str, standing: Standing, conditions: Conditions) -> list[str]:
+        """What was ever traded and is listed at a venue: nobody can ask it about anything else. In a life that is not
+        the first once what may have been traded too: the power may have taken a symbol's first order."""
+        symbols = dict.fromkeys(standing.state.symbols)
+        if standing.state.epoch > 1:
+            followed = conditions.followed(venue)
+            symbols |= dict.fromkeys(one for one in followed if (venue, one) not in self._read_ns)
+        return [symbol for symbol in symbols if conditions.instrument(venue, symbol) is not None]
 
     def has_read(self, venue: str, symbols: Iterable[str], since_ns: int) -> bool:
         """Whether the executions of all these markets were listed after a time."""

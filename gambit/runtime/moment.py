@@ -87,6 +87,10 @@ class Moment:
         state = self._market.venues.get(venue)
         return state.catalog.by_symbol.get(symbol) if state is not None else None
 
+    def followed(self, venue: str) -> Sequence[str]:
+        """The symbols whose books are followed at a venue."""
+        return [listing.symbol for listing in self._market.listings if listing.venue == venue]
+
     def _read(self, index: int) -> BookView | None:
         if index not in self._books:
             self._books[index] = self._view(index, LEVELS)

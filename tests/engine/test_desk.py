@@ -796,6 +796,27 @@ def test_reconciling_asks_for_everything() -> None:
     assert isinstance(commands[1], QueryBalances)
 
 
+def test_a_later_life_asks_once_what_was_traded_that_it_does_not_know() -> None:
+    """F94: the power may have taken a symbol's first order. Nothing is lost before the first life."""
+    talk = Talk()
+    assert kinds(talk.hear(talk.desk.reconcile("a", talk.here, talk.now_ns))) == ["QueryBalances"]
+    talk.begin(2)
+    talk.now_ns += SECOND_NS
+    [asked, _] = talk.hear(talk.desk.reconcile("a", talk.here, talk.now_ns, is_routine=True))
+    assert (asked.venue, asked.symbol) == ("a", SYMBOL)
+    key = client_order_id(RULES.key_prefix, 1, 7, "lost")
+    lost = Filled(
+        key=key, venue="a", symbol=SYMBOL, side="buy", exec_id="l1", qty=D(5), price=D(100), fee=D(0), fee_asset="USDT"
+    )
+    told = FillsRead(venue="a", symbol=SYMBOL, query_id=1, asked_ns=talk.now_ns, since_ns=0, fills=(lost,))
+    talk.tell(told)
+    assert talk.notices().count("order_adopted") == 1
+    other = Talk()
+    other.begin(2)
+    other.tell(FillsRead(venue="a", symbol=SYMBOL, query_id=1, asked_ns=other.now_ns, since_ns=0, fills=()))
+    assert kinds(other.hear(other.desk.reconcile("a", other.here, other.now_ns))) == ["QueryBalances"]
+
+
 def test_a_journal_that_was_tampered_with_is_refused() -> None:
     """A move that the facts do not make, or one that is missing, stops the replay by name."""
     talk = Talk()

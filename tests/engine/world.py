@@ -47,6 +47,9 @@ class World:
     def instrument(self, venue: str, symbol: str) -> Instrument | None:
         return self.instruments.get((venue, symbol))
 
+    def followed(self, venue: str) -> Sequence[str]:
+        return [symbol for name, symbol in self.by_name if name == venue]
+
     def marks(self) -> Mapping[str, Decimal]:
         return self.prices
 

@@ -130,6 +130,9 @@ class Shell:
     def instrument(self, venue: str, symbol: str) -> Instrument | None:
         return INSTRUMENTS[self.exchanges[venue].tick] if symbol == SYMBOL else None
 
+    def followed(self, venue: str) -> Sequence[str]:
+        return [SYMBOL]
+
     def marks(self) -> Mapping[str, Decimal]:
         return {"USDT": D(1), "BTC": self.fair}
 
