@@ -1,6 +1,7 @@
 """Feeds against a scripted exchange on loopback: real sockets; time runs as fast as a test wants it to."""
 
 import asyncio
+from contextlib import suppress
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
@@ -122,7 +123,7 @@ async def test_a_message_beyond_all_measure_ends_the_connection(exchange: Exchan
     """It is not even read; the next connection works (F71)."""
     setup = Setup(exchange)
     await setup.synced()
-    with pytest.raises(ConnectionError):
+    with suppress(ConnectionError):  # or all of it is in the socket before the other side lets go
         await exchange.sockets[0].send_str("x" * (17 * 1024 * 1024))
     (down,) = await setup.watcher.until(FeedDown, 1)
     assert "size" in down.reason
