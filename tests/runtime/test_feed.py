@@ -1,9 +1,9 @@
 """Feeds against a scripted exchange on loopback: real sockets; time runs as fast as a test wants it to."""
 
 import asyncio
-from contextlib import suppress
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
