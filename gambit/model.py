@@ -27,6 +27,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     code: int | None = None  # the venue's number of the market, where orders over a line name it by that
     price_decimals: int | None = None  # of a checksum's text
     qty_decimals: int | None = None
+    delivered_as: str = ""  # the spelling under which its books come, where they come under another's only
 
 
 class DepthSnapshot(msgspec.Struct, frozen=True):

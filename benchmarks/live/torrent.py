@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.live.__main__ import CONTEXT
 from benchmarks.live.endurance import Sample, clean, table
 from benchmarks.live.processes import daemon, exchanges, scraped, status_of, usage, write_config
-from benchmarks.live.sender import framed, shake_hands
+from benchmarks.live.sender import Clear, framed, shake_hands
 from benchmarks.report import machine
 from gambit.sim.capture import Scene, scene_records
 from gambit.sim.wire import WireOptions
@@ -178,7 +178,7 @@ def _opened(listener: socket.socket, opening: bytes) -> socket.socket:
         client, _ = listener.accept()
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):
-            shake_hands(client)
+            shake_hands(Clear(client))
             if client.recv(65536):  # it asks for its books
                 client.sendall(_at_present(opening))
                 return client

@@ -274,6 +274,11 @@ class Market:
             return str(instrument.spelling)
         return None if catalog.has_list else next(iter(catalog.spellings(symbol)), None)
 
+    def delivered_as(self, venue: str, symbol: str) -> str:
+        """The spelling under which the books of a symbol come, where they come under another's only; else empty."""
+        instrument = self.venue(venue).catalog.by_symbol.get(symbol)
+        return "" if instrument is None else str(instrument.delivered_as)
+
     def find(self, venue: str, symbol: str) -> int | None:
         """The market of a symbol; None when nothing was ever heard of it."""
         return self._index_of.get(Listing(venue, symbol))

@@ -140,9 +140,14 @@ class Feed:
         """Lines for the books that are wanted and listed."""
         market, settings = self.feeds.market, self.settings
         spelled = {symbol: market.spelling(self.name, symbol) for symbol in settings.symbols}
+        for symbol, spelling in spelled.items():
+            other = market.delivered_as(self.name, symbol)
+            if spelling is None:
+                self.feeds.warn(f"{self.name} does not list {symbol}; it is left out there")
+            elif other:
+                self.feeds.warn(f"{self.name} delivers {symbol} as {other} only: ask for that; it is left out there")
+                spelled[symbol] = None
         self.missing = tuple(symbol for symbol, spelling in spelled.items() if spelling is None)
-        for symbol in self.missing:
-            self.feeds.warn(f"{self.name} does not list {symbol}; it is left out there")
         known = [spelling for spelling in spelled.values() if spelling is not None]
         markets = {spelling: market.index(self.name, spelling) for spelling in dict.fromkeys(known)}
         for k, shard in enumerate(in_chunks(list(markets), self.venue.live.books_a_connection)):

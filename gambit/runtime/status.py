@@ -35,7 +35,7 @@ class FeedStatus:
     connections_up: int
     books: int
     books_synced: int
-    missing: tuple[str, ...]  # symbols that the venue does not list
+    missing: tuple[str, ...]  # symbols that the venue does not list, or delivers under another name only
     frames: int
     last_frame_age_sec: float | None
     lag_p50_ns: int | None  # receive time minus exchange time, the clocks' offset taken out where it is known

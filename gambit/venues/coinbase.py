@@ -137,6 +137,7 @@ class Coinbase(Venue):
                 lot=exact(row.get("base_increment")),
                 min_qty=exact(row.get("base_min_size")),
                 min_notional=exact(row.get("quote_min_size")),
+                delivered_as=_twin(row),
             )
             for row in load_rows(data, "products")
             if text(row, "product_type") in ("SPOT", "") and two_parts(text(row, "product_id"), "-")
@@ -199,3 +200,10 @@ class Coinbase(Venue):
         if code in ("INTERNAL", "UNAVAILABLE"):
             return Failure(VENDOR, words, code, execution_unknown=True)
         return Failure(PERMANENT, (text(details, "message") or words)[:TEXT_MAX], code)
+
+
+def _twin(row: Mapping[str, object]) -> str:
+    """The product whose name is on all books of this one: a -USDC product has those of its -USD twin (coinbase.md 1).
+    USDT-USDC and EURC-USDC have no twin, and no alias."""
+    alias = text(row, "alias")
+    return alias if alias != text(row, "product_id") and two_parts(alias, "-") else ""

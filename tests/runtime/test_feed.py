@@ -80,6 +80,18 @@ async def test_what_a_venue_does_not_list_is_left_out(exchange: Exchange) -> Non
     await setup.stop()
 
 
+async def test_what_comes_under_another_name_is_left_out(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product without books of its own would be asked for for ever: it is said as what they come."""
+    setup = Setup(exchange, symbols=("BTC-USDT", "ETH-USDT"))
+    twins = {"BTC-USDT": "", "ETH-USDT": "ETH-USD"}
+    monkeypatch.setattr(setup.market, "delivered_as", lambda _venue, symbol: twins[symbol])
+    await setup.feeds.start()
+    await setup.watcher.until(BookSynced, 1)
+    assert setup.said == ["okx delivers ETH-USDT as ETH-USD only: ask for that; it is left out there"]
+    assert (setup.status().missing, setup.status().books) == (("ETH-USDT",), 1)
+    await setup.stop()
+
+
 # ---- connections that go wrong ----
 
 

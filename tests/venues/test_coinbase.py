@@ -33,6 +33,16 @@ def test_spellings() -> None:
     assert [coinbase.symbol(text) for text in ("AAA-BBB", "BIT-28JUL23-CDE", "AAA")] == ["AAA-BBB", None, None]
 
 
+def test_a_product_with_another_ones_books() -> None:
+    """A -USDC product says as what its books come; one of its own, and the pairs of two stablecoins, say nothing."""
+    entry = '{"product_id":"%s","alias":%s,"product_type":"SPOT"}'
+    rows = [("BTC-USDC", '"BTC-USD"'), ("BTC-USD", '""'), ("USDT-USDC", '""'), ("A-B", '"A-B"'), ("C-D", "null")]
+    body = '{"products":[' + ",".join(entry % row for row in rows) + "]}"
+    found = VENUES["coinbase"].instruments(LIST, body.encode())
+    assert found is not None
+    assert [each.delivered_as for each in found] == ["BTC-USD", "", "", "", ""]
+
+
 def test_instruments() -> None:
     """Spot products only."""
     entry = (
