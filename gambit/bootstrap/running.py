@@ -26,6 +26,7 @@ from gambit.runtime.process import (
     Garbage,
     InstanceLock,
     forbid_core_dumps,
+    give_memory_back,
     keep_clear,
     pin,
     prepare_state_dir,
@@ -71,6 +72,7 @@ async def run_daemon(
     tracing = None
     try:
         forbid_core_dumps()
+        give_memory_back()
         raise_file_limit()
         options = dataclasses.replace(options, sink=logs.sink, redactor=redactor)
         note = logs.logger().info if quiet else logs.logger().warning  # a demonstration's own key is not worth keeping

@@ -10,7 +10,7 @@ from gambit.commands import plan_id
 from gambit.engine.conditions import BookView, Conditions
 from gambit.engine.funnel import REASON_OF_GATE, RISK
 from gambit.engine.limits import Execution, Limits
-from gambit.engine.plan import BPS, ZERO, NoPlan, Opportunity, Plan
+from gambit.engine.plan import BPS, ZERO, NoPlan, Opportunity, Plan, fees_of
 from gambit.engine.risk import Approved, Held, Refused, check
 from gambit.engine.standing import Standing
 from gambit.events.orders import PlanApproved, PlanMade, PlannedLeg, PlanRefused, PlanStopped
@@ -111,6 +111,7 @@ def _again(made: PlanMade, rules: Execution, conditions: Conditions, now_ns: int
         recv_ns=now_ns,
         ttl_ns=rules.plan_ttl_ns,
         net_bps=made.expected_profit * BPS / made.total_quote,
+        fees_bps=fees_of(made.legs, made.total_quote),
     )
     return Plan(
         opportunity=opportunity,

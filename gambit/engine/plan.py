@@ -44,6 +44,7 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
     recv_ns: int
     ttl_ns: int
     net_bps: Decimal
+    fees_bps: Decimal = ZERO  # what net_bps leaves out of the spread for fees
     is_degraded: bool = False
     data_quality: str = "ok"
     confidence: Decimal | None = None  # of directional signals
@@ -51,6 +52,8 @@ class Opportunity(msgspec.Struct, frozen=True, kw_only=True):
 
 def of_signal(signal: Mapping[str, Any]) -> Opportunity:
     """The opportunity of an arb.signal as the engine words it. Raises KeyError for an incomplete one."""
+    net_bps = Decimal(str(signal["net_bps"]))
+    gross_bps = (Decimal(str(signal["sell_vwap"])) / Decimal(str(signal["buy_vwap"])) - ONE) * BPS
     return Opportunity(
         opp_id=signal["opp_id"],
         raw_signal_id=signal["raw_signal_id"],
@@ -61,7 +64,8 @@ def of_signal(signal: Mapping[str, Any]) -> Opportunity:
         venue_sell=signal["venue_sell"],
         recv_ns=signal["recv_ns"],
         ttl_ns=int(Decimal(str(signal["ttl_sec"])) * 1_000_000_000),
-        net_bps=Decimal(str(signal["net_bps"])),
+        net_bps=net_bps,
+        fees_bps=gross_bps - net_bps,
         is_degraded=bool(signal.get("degraded")),
         data_quality=signal.get("data_quality", "ok"),
     )
@@ -84,6 +88,16 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def net_bps(self) -> Decimal:
         """Expected profit of what is bought."""
         return self.expected_profit * BPS / self.total_quote
+
+    @property
+    def fees_bps(self) -> Decimal:
+        """What net_bps leaves out for fees."""
+        return fees_of(self.legs, self.total_quote)
+
+
+def fees_of(legs: Iterable[PlannedLeg], total_quote: Decimal) -> Decimal:
+    """What legs cost in fees, of what is bought."""
+    return sum((leg.qty * leg.average_price * leg.fee_bps for leg in legs), ZERO) / total_quote
 
 
 Step = tuple[Decimal, str, Level, "Source"]  # worth of the price after fees, venue, level, where it is

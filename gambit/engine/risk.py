@@ -181,7 +181,8 @@ def _data_quality(case: Case) -> GateVerdict:
 
 
 def _price_move(case: Case) -> GateVerdict:
-    move = case.plan.opportunity.net_bps - case.plan.net_bps
+    seen, plan = case.plan.opportunity, case.plan  # fees apart: those that a venue tells may be others than signalled
+    move = seen.net_bps + seen.fees_bps - plan.net_bps - plan.fees_bps
     return _verdict("price_move", move <= case.limits.max_price_move_bps, move, case.limits.max_price_move_bps)
 
 

@@ -246,6 +246,7 @@ class AccountPort:
         """Send what a turn wants sent, unless `gate` says why not when it is about to leave; the turn's facts, with
         those that are known at once."""
         facts: list[Fact] = list(turn.facts)
+        self.fees.saw(facts)
         for request in turn.requests:
             if isinstance(request, Frame):
                 facts += self._send_frame(request)

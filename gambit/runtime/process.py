@@ -23,6 +23,7 @@ RETRY_SEC: Final = 0.02
 YOUNG_MAX: Final = 20_000  # objects since the last collection that make a young one worth its time
 FULL_NS: Final = 600 * 1_000_000_000
 PR_SET_DUMPABLE: Final = 4
+ALLOCATOR: Final = {-8: 2, -3: 128 << 10, -1: 128 << 10}  # malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -144,6 +145,16 @@ def forbid_core_dumps() -> None:
     """Keys in memory never reach a disk: no core dumps, and no other process of this user may read our memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def give_memory_back() -> None:
+    """Have what is freed go back to the system: glibc by itself keeps an arena for each thread, and lets its thresholds
+    grow up to 32 MB with what is freed once (mallopt(3)). Call it before there are threads. Nothing where there is
+    another allocator."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for setting, value in ALLOCATOR.items():
+            mallopt(setting, value)
 
 
 def raise_file_limit() -> int:

@@ -221,9 +221,10 @@ def test_a_signal_is_read() -> None:
     signal = {
         "opp_id": "o", "raw_signal_id": "r", "symbol": SYMBOL, "symbol_buy": SYMBOL, "symbol_sell": SYMBOL,
         "venue_buy": "a", "venue_sell": "b", "recv_ns": 5, "ttl_sec": 2.5, "net_bps": 12.25, "degraded": True,
-        "data_quality": "ok",
+        "data_quality": "ok", "buy_vwap": "100", "sell_vwap": "100.32",
     }  # fmt: skip
     read = of_signal(signal)
     assert (read.ttl_ns, read.net_bps, read.is_degraded) == (2_500_000_000, D("12.25"), True)
+    assert read.fees_bps == D("19.75")
     with pytest.raises(KeyError):
         of_signal({"opp_id": "o"})

@@ -121,6 +121,8 @@ FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), pric
         (["data_quality"], {"of": plan(data_quality="outlier")}),
         (["price_move"], {"of": plan(net_bps=D(200))}),
         ([], {"of": plan(net_bps=D(100))}),
+        ([], {"of": plan(with_venue(taker_fee_bps=D(40)))}),
+        (["price_move"], {"of": plan(with_venue(taker_fee_bps=D(0)), net_bps=D(200))}),
         (["min_liquidity"], {"limits": replace(LIMITS, min_liquidity=D(4100))}),
         (["min_order"], {"limits": replace(LIMITS, min_order_quote=D(2001))}),
         (["max_order_notional"], {"limits": replace(LIMITS, max_order_notional=D(2000))}),

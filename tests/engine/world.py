@@ -114,6 +114,7 @@ def opportunity(**changes: Any) -> Opportunity:
         "recv_ns": NOW_NS,
         "ttl_ns": 10_000_000_000,
         "net_bps": D(180),
+        "fees_bps": D(20),
     } | changes
     return Opportunity(**fields)
 

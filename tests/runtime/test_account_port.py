@@ -9,7 +9,7 @@ import pytest
 
 from gambit.commands import CancelOrder, PlaceOrder, QueryBalances
 from gambit.events import Fact
-from gambit.events.orders import CancelRejected, Rejected, Unsent
+from gambit.events.orders import CancelRejected, Filled, Rejected, Unsent
 from gambit.model import Category
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.ear import Ear
@@ -267,6 +267,49 @@ async def test_a_venue_that_does_not_tell_its_fees_is_not_held_for_that() -> Non
     assert tier.learn(Turn(fault=refusal()), now_ns) == Decimal("5.5")
     assert not tier.is_asked(now_ns + EVERY_NS - 1)
     assert tier.is_asked(now_ns + EVERY_NS)
+
+
+def executed(fee: str, asset: str, price: str = "200") -> Filled:
+    """Half a BTC."""
+    return Filled(
+        key="gb1", venue="bybit", symbol="BTC-USDT", side="buy", exec_id="1", qty=Decimal("0.5"), price=Decimal(price),
+        fee=Decimal(fee), fee_asset=asset,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("fact", "is_asked"), [
+    (executed("0.055", "USDT"), False),
+    (executed("0.0604", "USDT"), True),
+    (executed("0.00027", "BTC"), False),
+    (executed("0.0006", "BTC"), True),
+    (executed("9", "BNB"), False),
+    (executed("-0.01", "USDT"), False),
+    (executed("1", "USDT", price="0"), False),
+    (refusal(), False),
+])  # fmt: skip
+def test_an_execution_that_cost_more_than_the_tier_asks_for_it_anew(fact: object, *, is_asked: bool) -> None:
+    """At once, and not within 10 s of the last question, whatever is charged; 5.5 bps were told (F73)."""
+    tier, now_ns = FeeTier("bybit", lambda _text: None), 100 * SEC
+    told = Turn(told=[FeeRates(spelling="BTCUSDT", maker=Decimal("0.0001"), taker=Decimal("0.00055"))])
+    tier.saw([executed("50", "USDT")])  # nothing was told yet
+    assert tier.is_asked(now_ns)
+    tier.learn(told, now_ns)
+    tier.saw([executed("0.05", "USDT"), fact])
+    assert not tier.is_asked(now_ns + 10 * SEC - 1)
+    assert tier.is_asked(now_ns + 10 * SEC) == is_asked
+    if is_asked:
+        tier.learn(told, now_ns + 11 * SEC)
+        assert not tier.is_asked(now_ns + 21 * SEC)
+
+
+async def test_a_port_asks_for_its_fees_when_the_stream_tells_of_a_dear_execution() -> None:
+    """What passes through the port is seen."""
+    case = Case(has_entry=False)
+    case.answered("fees", Turn(told=[FeeRates(spelling="BTCUSDT", maker=Decimal(0), taker=Decimal("0.0001"))]))
+    ear, _wire = case.line(is_entry=False)
+    case.account.next = Turn(facts=[executed("1", "USDT")])
+    case.port.heard(ear, b"frame", 1)
+    assert case.port.fees.is_asked(0)
 
 
 @pytest.mark.parametrize(("rights", "wants_bound", "text"), [

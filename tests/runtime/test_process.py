@@ -138,6 +138,24 @@ def test_a_holder_without_a_number_is_a_holder(tmp_path: Path) -> None:
 # --- the operating system -------------------------------------------------------------------------------------------
 
 
+def test_freed_memory_goes_back() -> None:
+    """Big blocks, and a small one behind them that stays: the allocator by itself keeps what they had (here in KB)."""
+    code = """
+        import sys
+        from gambit.runtime import process
+        if sys.argv[1] == "bounded":
+            process.give_memory_back()
+        b"x" * len(sys.argv) * (1 << 20)
+        blocks = [b"x" * (1 << 20) for _ in range(40)]
+        kept = [b"y" * 5000 for _ in range(500)]
+        del blocks
+        with open("/proc/self/status") as status:
+            print(next(line.split()[1] for line in status if line.startswith("VmRSS")))
+    """
+    usual, bounded = (int(child(code, how).communicate(timeout=60)[0]) for how in ("usual", "bounded"))
+    assert bounded < usual - 20_000
+
+
 def test_limits_and_core_dumps() -> None:
     """In a process of its own: no core dumps, all the descriptors there may be, a core that no other thread uses."""
     code = """
