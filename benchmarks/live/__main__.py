@@ -63,7 +63,8 @@ def _own_cores(parser: argparse.ArgumentParser) -> Sequence[int]:
 def _schedules(frames: int) -> list[tuple[str, Schedule]]:
     return [
         ("paced, a frame every ms", Schedule(1, 1000, 500, frames)),
-        ("bursts of 50 every 50 ms", Schedule(50, 50_000, 500, frames)),
+        ("bursts of 50 every 50 ms, each in one write", Schedule(50, 50_000, 500, frames)),
+        ("bursts of 50 every 50 ms, a write for each frame", Schedule(50, 50_000, 500, frames, apart=True)),
     ]
 
 

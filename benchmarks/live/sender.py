@@ -25,12 +25,14 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`burst` frames in one write every `every_us` microseconds, `count` frames in all after `warm` ones."""
+    """`burst` frames every `every_us` microseconds, `count` frames in all after `warm` ones; a burst is one write, or
+    `apart` a write for each frame, one right after the other."""
 
     burst: int
     every_us: int
     warm: int
     count: int
+    apart: bool = False
 
 
 def go_ahead_on(cpu: int | None) -> None:
@@ -63,16 +65,19 @@ def send(
     packed = [framed(text) for text in frames[: schedule.warm + schedule.count]]
     due = time.perf_counter_ns() + 50_000_000
     for start in range(0, len(packed), schedule.burst):
-        block = client.sealed(b"".join(packed[start : start + schedule.burst]))
+        burst = packed[start : start + schedule.burst]
+        writes = [client.sealed(text) for text in (burst if schedule.apart else [b"".join(burst)])]
         if cpu is not None:
             time.sleep(max(0, due - SPIN_NS - time.perf_counter_ns()) / 1e9)
         while time.perf_counter_ns() < due:
             pass
-        now = time.perf_counter_ns()
-        plain.sendall(block)
-        for i in range(start, min(start + schedule.burst, len(packed))):
-            sent[i] = now
-        due = max(due + schedule.every_us * 1000, now)
+        begun, of_a_write = time.perf_counter_ns(), len(burst) // len(writes)
+        for k, data in enumerate(writes):
+            now = time.perf_counter_ns()
+            plain.sendall(data)
+            first = start + k * of_a_write
+            sent[first : first + of_a_write] = array("q", [now]) * of_a_write
+        due = max(due + schedule.every_us * 1000, begun)
     tell.send_bytes(sent.tobytes())
     tell.recv()  # the contestant has read all
     plain.close()

@@ -124,19 +124,19 @@ cdef class Pairs:
         m.venue = venue
         m.rule = rule
         m.is_bbo = is_bbo
-        m.leg.fee = fee
         m.group = group
         self.markets[self.n_markets] = m
         self.n_markets += 1
-        self.set_rules(m.index, contract, lot, least)
+        self.set_rules(m.index, fee, contract, lot, least)
         m.slot = group_add(&self.groups[group], m.index)
         if m.slot < 0:
             raise MemoryError
         return m.index
 
-    def set_rules(self, int market, contract, lot, least):
-        """Contract value, lot step and least quantity of a market in 1e-18 units (0 unknown)."""
+    def set_rules(self, int market, double fee, contract, lot, least):
+        """A taker's fee, a fraction; contract value, lot step and least quantity in 1e-18 units (0 unknown)."""
         cdef Market* m = self.market(market)
+        m.leg.fee = fee
         m.leg.contract = wide(contract)
         m.leg.lot = wide(lot)
         m.leg.least = wide(least)

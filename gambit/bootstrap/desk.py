@@ -173,6 +173,7 @@ def live_ports(
             guard=guard,
             dead_man_sec=config.execution.dead_man_sec,
             doubt_rules=partial(feeds.doubt_rules, venue),
+            on_fee=partial(feeds.learn_fee, venue),
             bury=ledger.dead_letter,
         )
     feeds.on_learned = partial(_learned, market, ports)

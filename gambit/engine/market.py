@@ -8,6 +8,7 @@ Replay and daemon use this one class, so that they agree by construction.
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from gambit._core.hot import Hot
@@ -25,6 +26,8 @@ DEAD_LETTER_BYTES_KEPT = 64 * 1024 * 1024
 BY_SYMBOL = 0  # index of the relation "same symbol"
 SKIP = -2
 FEEDS_BOOK, FEEDS_BBO = 1, 2
+TAKER_FEE = "gambit:taker_fee_bps"  # stands for an address where an account's fee was told: recorded like any answer
+FEE_BPS_MAX = 1000
 CONNECTION_RULE, SEQUENCE = 4, 0
 
 
@@ -142,9 +145,12 @@ class Market:
     # ---- beside the streams ----
 
     def on_http(self, venue: str, url: str, data: bytes, recv_ns: int) -> None:
-        """A REST answer: an instrument list, a depth snapshot, or something else, which is ignored."""
+        """A REST answer: an instrument list, a depth snapshot, a fee, or something else, which is ignored."""
         self.hot.tick_clock(recv_ns)
         state = self.venue(venue)
+        if url == TAKER_FEE:
+            self._charge(state, data)
+            return
         try:
             instruments = state.language.instruments(url, data)
         except ValueError as error:
@@ -162,6 +168,20 @@ class Market:
             return
         if snapshot is not None:
             self._join(state, snapshot)
+
+    def _charge(self, state: VenueState, data: bytes) -> None:
+        """What a taker pays from now on, in bps (formulas.md, "fees")."""
+        try:
+            fee = float(Decimal(data.decode()) / 10_000)
+            if not abs(fee) * 10_000 <= FEE_BPS_MAX:
+                raise ValueError(f"not within {FEE_BPS_MAX} bps")
+        except (ValueError, ArithmeticError) as error:
+            self._bury(f"taker fee: {error}", state, "http", data)
+            return
+        state.taker_fee = fee
+        for market, listing in enumerate(self.listings):
+            if listing.venue == state.name:
+                self._set_rules(state, market)
 
     def _bad_snapshot(self, state: VenueState, error: ValueError, data: bytes) -> None:
         market = self._snapshot_market(state, getattr(error, "spelling", None))
@@ -247,7 +267,7 @@ class Market:
             contract = state.language.default_contract_size(symbol)
         lot = instrument.lot if instrument else None
         least = instrument.min_qty if instrument else None
-        self.pairs.set_rules(market, units(contract), units(lot), units(least))
+        self.pairs.set_rules(market, state.taker_fee, units(contract), units(lot), units(least))
         price_decimals = instrument.price_decimals if instrument else None
         qty_decimals = instrument.qty_decimals if instrument else None
         self.pairs.set_precision(

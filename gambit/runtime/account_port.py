@@ -115,6 +115,7 @@ class AccountPort:
         guard: Guard | None = None,
         dead_man_sec: int = 0,
         doubt_rules: Callable[[], None] = lambda: None,
+        on_fee: Callable[[Decimal], None] = lambda _taker_bps: None,
         bury: Callable[[DeadLetter], None] = lambda _letter: None,
     ) -> None:
         self.account, self.gateway, self._on_held = account, gateway, on_held
@@ -131,6 +132,7 @@ class AccountPort:
         self.dead_man = DeadMan(self.name, dead_man_sec, warn)
         self.fees = FeeTier(self.name, warn)
         self.taker_fee_bps: Decimal | None = None  # not told yet
+        self._on_fee = on_fee
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._released = asyncio.Event()
         self._has_entry = account.language.entry() is not None
@@ -355,9 +357,14 @@ class AccountPort:
             if request.asked.what == "cancel_all_after":
                 self.dead_man.learn(turn)
             elif request.asked.what == "fees":
-                self.taker_fee_bps = self.fees.learn(turn, self._clock.mono_ns())
+                self._learn_fee(turn)
         if self._is_silent and self._stream is not None and any(isinstance(fact, OrderFound) for fact in turn.facts):
             self._stream.end("it did not tell of an order that the venue has")  # a logon can end in silence (F80)
+
+    def _learn_fee(self, turn: Turn) -> None:
+        was, self.taker_fee_bps = self.taker_fee_bps, self.fees.learn(turn, self._clock.mono_ns())
+        if self.taker_fee_bps is not None and self.taker_fee_bps != was:
+            self._on_fee(self.taker_fee_bps)
 
     # ---- lines ----
 

@@ -9,12 +9,13 @@ import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gambit.engine.market import Market
+from gambit.engine.market import TAKER_FEE, Market
 from gambit.runtime.backoff import SEC, Attempts
 from gambit.runtime.breaker import Circuit
 from gambit.runtime.clock import Clock
@@ -411,6 +412,13 @@ class Feeds:
         """The way to a venue's REST interface, for orders too: one budget. Raises StopIteration for a venue
         without one."""
         return next(feed.gateway for feed in self.feeds if isinstance(feed, Feed) and feed.name == venue)
+
+    def learn_fee(self, venue: str, taker_bps: Decimal) -> None:
+        """What an account pays a venue: from now on opportunities are reckoned with it, in a replay too."""
+        now_ns, said = self.clock.now_ns(), str(taker_bps).encode()
+        self.observer.fetched(venue, TAKER_FEE, said, now_ns)
+        self.market.on_http(venue, TAKER_FEE, said, now_ns)
+        self.pulse()
 
     def doubt_rules(self, venue: str) -> None:
         """See Feed."""

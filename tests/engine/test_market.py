@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gambit.engine.market import DEAD_LETTERS_KEPT, REASONS_KEPT, Market
+from gambit.engine.market import DEAD_LETTERS_KEPT, REASONS_KEPT, TAKER_FEE, Market
 from gambit.engine.params import EngineParams, GroupParams, VenueParams
 from gambit.model import DeadLetter, VenueNotice
 from gambit.venues import VENUES
@@ -79,6 +79,28 @@ def test_an_opportunity_by_hand() -> None:
     assert found["score"] == pytest.approx(0.5 * 1 + 0.3 * 100 / 100_000 + 0.2)
     assert (found["seq_buy"], found["seq_sell"]) == (10, 7)
     assert (found["book_age_buy_ns"], found["book_age_sell_ns"]) == (400 * MS, 0)
+
+
+@pytest.mark.parametrize("at_ms", [900, 1100])
+def test_a_fee_that_an_account_was_told_counts_from_then_on(at_ms: int) -> None:
+    """It stands in a record like any answer: the venue's books pay it, those to come and those that are there already,
+    and no other venue's."""
+    run = driver()
+    fee = http("okx", at_ms, TAKER_FEE, 12.5)
+    run.take(*sorted([okx_book(1000, 99, 100), fee], key=lambda record: int(record["ts"])))
+    (found,) = run.take(bybit_book(1400, 101, 102, u=7))
+    assert (found["spread_bps"], found["net_bps"]) == (pytest.approx(100), pytest.approx(100 - 12.5))
+    assert run.market.dead_letter_counts == {}
+
+
+@pytest.mark.parametrize("said", ["", "much", "1001", "-1001", "NaN", "Infinity"])
+def test_a_fee_that_is_none_changes_nothing(said: str) -> None:
+    """It is a dead letter."""
+    run = driver()
+    run.take(okx_book(1000, 99, 100), {**http("okx", 1100, TAKER_FEE, ""), "data": said})
+    (found,) = run.take(bybit_book(1400, 101, 102, u=7))
+    assert found["net_bps"] == pytest.approx(100)
+    assert [letter.raw for letter in run.market.dead_letters] == [said.encode()]
 
 
 def test_an_episode_is_raised_again_and_ends() -> None:

@@ -302,14 +302,30 @@ def test_an_execution_that_cost_more_than_the_tier_asks_for_it_anew(fact: object
         assert not tier.is_asked(now_ns + 21 * SEC)
 
 
+def rates(taker: str) -> Turn:
+    """A venue's answer about its fees."""
+    return Turn(told=[FeeRates(spelling="BTCUSDT", maker=Decimal(0), taker=Decimal(taker))])
+
+
+async def test_a_fee_is_told_on_when_it_is_another() -> None:
+    """Once each time; an answer that does not say changes nothing."""
+    case, heard = Case(has_entry=False), []
+    case.port._on_fee = heard.append  # type: ignore[assignment]
+    for turn in (Turn(), rates("0.0001"), rates("0.0001"), Turn(), rates("0.0002")):
+        case.port._learn_fee(turn)
+    assert heard == [Decimal(1), Decimal(2)]
+    assert case.port.taker_fee_bps == 2
+
+
 async def test_a_port_asks_for_its_fees_when_the_stream_tells_of_a_dear_execution() -> None:
     """What passes through the port is seen."""
     case = Case(has_entry=False)
-    case.answered("fees", Turn(told=[FeeRates(spelling="BTCUSDT", maker=Decimal(0), taker=Decimal("0.0001"))]))
+    case.port._learn_fee(rates("0.0001"))
     ear, _wire = case.line(is_entry=False)
-    case.account.next = Turn(facts=[executed("1", "USDT")])
-    case.port.heard(ear, b"frame", 1)
-    assert case.port.fees.is_asked(0)
+    for fee, is_asked in (("0.01", False), ("1", True)):
+        case.account.next = Turn(facts=[executed(fee, "USDT")])
+        case.port.heard(ear, b"frame", 1)
+        assert case.port.fees.is_asked(0) == is_asked
 
 
 @pytest.mark.parametrize(("rights", "wants_bound", "text"), [
