@@ -252,7 +252,7 @@ def raised(number: int) -> dict[str, object]:
     return {
         "event": "raised", "opp_id": f"o{number}", "raw_signal_id": f"r{number}", "symbol": "BTC-USDT",
         "symbol_buy": "BTC-USDT", "symbol_sell": "BTC-USDT", "venue_buy": "a", "venue_sell": "b", "recv_ns": number,
-        "ttl_sec": 1, "net_bps": 5,
+        "ttl_sec": 1, "net_bps": 5, "buy_vwap": 100, "sell_vwap": 100.05,
     }  # fmt: skip
 
 

@@ -333,7 +333,7 @@ class Household(Shell):
             "event": "raised", "opp_id": seen.opp_id, "raw_signal_id": seen.raw_signal_id, "symbol": seen.symbol,
             "symbol_buy": seen.symbol_buy, "symbol_sell": seen.symbol_sell, "venue_buy": seen.venue_buy,
             "venue_sell": seen.venue_sell, "recv_ns": int(seen.recv_ns), "ttl_sec": seen.ttl_ns // SECOND,
-            "net_bps": seen.net_bps,
+            "net_bps": seen.net_bps, "buy_vwap": 1, "sell_vwap": 1 + (seen.net_bps + seen.fees_bps) / 10_000,
         }  # fmt: skip
         self.inside(self.the_dealing.on_signal, event)
 
