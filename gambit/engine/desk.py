@@ -43,7 +43,7 @@ from gambit.engine.reconciliation import (
     named,
     nonsense,
 )
-from gambit.engine.risk import Approved, Held, check
+from gambit.engine.risk import Approved, Held, check, is_loss_limit
 from gambit.engine.standing import EXACT, Standing
 from gambit.engine.sweep import sweeps
 from gambit.engine.trade import Phase, Surroundings, Trade, deadline_ns, next_facts
@@ -192,8 +192,10 @@ class Desk:
         with localcontext(EXACT):
             self._begin(now_ns)
             made = self._waiting(plan).made
-            held = self.held(conditions)
-            self._note(second_thoughts(made, by, held, self.limits, self.rules, conditions, now_ns))
+            verdict = second_thoughts(made, by, self.held(conditions), self.limits, self.rules, conditions, now_ns)
+            self._note(verdict)
+            if is_loss_limit(verdict.gates):
+                self._halt("the daily loss limit is reached")
             self._conclude(conditions)
             return self._end()
 

@@ -83,6 +83,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     latency_ns: int  # of the slowest venue
     made_ns: int
     expires_ns: int
+    pair_bps: Decimal | None = None  # what the opportunity's own two books would give, where this is a wider route
 
     @property
     def net_bps(self) -> Decimal:
@@ -93,6 +94,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def fees_bps(self) -> Decimal:
         """What net_bps leaves out for fees."""
         return fees_of(self.legs, self.total_quote)
+
+    @property
+    def gross_bps(self) -> Decimal:
+        """What prices alone give of what is bought."""
+        return self.net_bps + self.fees_bps
 
 
 def fees_of(legs: Iterable[PlannedLeg], total_quote: Decimal) -> Decimal:
@@ -168,7 +174,10 @@ def build(opportunity: Opportunity, conditions: Conditions, rules: Execution, no
     if is_short and rules.max_legs > 2:
         wide = _all_sources(opportunity, found[0].book.mid or ZERO, conditions, rules)
         if {(source.book.venue, source.side) for source in wide} - {(s.book.venue, s.side) for s in found}:
-            routes.append(plan_of(opportunity, fit(wide, rules), rules, now_ns))
+            route = plan_of(opportunity, fit(wide, rules), rules, now_ns)
+            if isinstance(best, Plan) and isinstance(route, Plan):
+                route = msgspec.structs.replace(route, pair_bps=best.gross_bps)
+            routes.append(route)
     return select(routes, rules)
 
 

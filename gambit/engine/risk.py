@@ -7,7 +7,7 @@ Rules that hold here (R5):
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
@@ -67,7 +67,12 @@ class Refused:
     @property
     def is_loss_limit(self) -> bool:
         """Whether the daily loss is reached, which halts trading."""
-        return any(verdict.gate == "daily_loss" and not verdict.ok for verdict in self.gates)
+        return is_loss_limit(self.gates)
+
+
+def is_loss_limit(gates: Iterable[GateVerdict]) -> bool:
+    """Whether the daily loss is reached, which halts trading."""
+    return any(verdict.gate == "daily_loss" and not verdict.ok for verdict in gates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,11 @@ class Case:
     def value(self, leg: PlannedLeg) -> Decimal:
         """A leg's notional in the currency of account; without a mark at par."""
         return leg.qty * leg.price * self.held.marks.get(leg.quote, ONE)
+
+    def foreign_value(self, order: ForeignOrderSeen) -> Decimal:
+        """The same of an order that is not ours; of a market that is not followed at par."""
+        quote = order.symbol.partition("-")[2].partition("-")[0]
+        return order.qty * order.price * self.held.marks.get(quote, ONE)
 
 
 def check(plan: Plan, held: Held, limits: Limits, conditions: Conditions, now_ns: int) -> Approved | Refused:
@@ -181,8 +191,10 @@ def _data_quality(case: Case) -> GateVerdict:
 
 
 def _price_move(case: Case) -> GateVerdict:
-    seen, plan = case.plan.opportunity, case.plan  # fees apart: those that a venue tells may be others than signalled
-    move = seen.net_bps + seen.fees_bps - plan.net_bps - plan.fees_bps
+    """Prices of the signal's own pair then and now. Fees apart, for those that a venue tells may be others than
+    signalled; and what more venues add is worth less by nature, which is no move."""
+    seen, plan = case.plan.opportunity, case.plan
+    move = seen.net_bps + seen.fees_bps - (plan.gross_bps if plan.pair_bps is None else plan.pair_bps)
     return _verdict("price_move", move <= case.limits.max_price_move_bps, move, case.limits.max_price_move_bps)
 
 
@@ -203,7 +215,14 @@ def _depth(case: Case, leg: PlannedLeg) -> Decimal:
 
 
 def _under_collateral(case: Case) -> GateVerdict:
+    """What is owned less what orders may still take, of others on the account too: the venue holds that back."""
     taken = reserved(case.held.live)
+    for order in case.held.foreign:
+        base, _, quote = order.symbol.partition("-")
+        if quote and "-" not in quote:  # of contracts and of markets that are not followed nobody knows what they take
+            asset, amount = (quote, order.qty * order.price) if order.side == "buy" else (base, order.qty)
+            name = f"{order.venue}|{asset}"
+            taken[name] = taken.get(name, ZERO) + amount
     wanted: dict[str, Decimal] = {}
     for leg in case.plan.legs:
         fee = ONE + max(leg.fee_bps, ZERO) / BPS
@@ -237,7 +256,7 @@ def _scoped(case: Case, gate: str, scope: Callable[[PlannedLeg], str], limit: De
         parts[name] = parts.get(name, ZERO) + case.value(leg)
     for order in case.held.foreign:
         for name in (f"symbol:{order.symbol}", f"venue:{order.venue}"):
-            parts[name] = parts.get(name, ZERO) + order.qty * order.price
+            parts[name] = parts.get(name, ZERO) + case.foreign_value(order)
     most = max(parts[name] for name in names)
     return _verdict(gate, most <= limit, most, limit)
 
@@ -253,7 +272,7 @@ def _max_venue(case: Case) -> GateVerdict:
 
 def _max_in_flight(case: Case) -> GateVerdict:
     total = case.exposure[0] + sum((case.value(leg) for leg in case.plan.legs), ZERO)
-    total += sum((order.qty * order.price for order in case.held.foreign), ZERO)
+    total += sum((case.foreign_value(order) for order in case.held.foreign), ZERO)
     limit = case.limits.max_in_flight_notional
     return _verdict("max_in_flight", total <= limit, total, limit)
 

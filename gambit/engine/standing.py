@@ -55,7 +55,7 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 5  # of the state and of the rules that lead to it; goes into every digest
+VERSION: Final = 6  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
 
 
@@ -526,6 +526,7 @@ class Standing:
         del now_ns
         if fact.epoch > self.state.epoch:
             self.state.epoch, self.state.plan_number = fact.epoch, 0
+            self.state.foreign.clear()  # those that are still there are listed before any order leaves
         yield from ()
 
     def _stated(self, fact: OrderMoved, now_ns: int) -> Iterator[OrderMoved]:

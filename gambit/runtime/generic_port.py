@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from gambit.commands import CancelOrder, Command, PlaceOrder, QueryBalances, QueryFills, QueryOrder
 from gambit.events import Fact
 from gambit.events.operation import AccountHeld
@@ -20,6 +22,7 @@ from gambit.events.orders import (
     Expired,
     Filled,
     FillsRead,
+    ForeignOrderSeen,
     OrderFound,
     OrderIntended,
     OrderMissing,
@@ -103,6 +106,7 @@ class GenericPort:
         self._executions: dict[str, set[str]] = {}  # told, by our key
         self._tasks = 0
         self._listed_ns: int | None = None
+        self._open: dict[str, ForeignOrderSeen] = {}  # as listed last, by the venue's id
 
     # ---- the port ----
 
@@ -335,17 +339,19 @@ class GenericPort:
 
     async def _list_open(self) -> None:
         """Of every market, for some exchanges list them by market only."""
-        facts: list[Fact] = []
+        found: dict[str, ForeignOrderSeen] = {}
         try:
             for symbol, spelling in self._spellings.items():
                 for row in await self._call("open_orders", self.client.fetch_open_orders(spelling)):
                     seen = Seen(row).foreign(self.name, symbol)
                     if seen is not None:
-                        facts.append(seen)
+                        found[seen.venue_order_id] = seen
         except Failed as failed:
             self._warn(f"{self.name}: the open orders are not known: {failed}")
             return
-        self._deliver(facts)
+        gone = [one for venue_id, one in self._open.items() if venue_id not in found]
+        self._open = found
+        self._deliver([*found.values(), *(msgspec.structs.replace(one, is_open=False) for one in gone)])
         if "open_orders" in self.admission.unknown:
             self.admission.unknown.discard("open_orders")
             self._reconcile()

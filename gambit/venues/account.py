@@ -134,6 +134,8 @@ class Account:
         self._placings: dict[tuple[str, Side, TimeInForce], Placing] = {}
         self._known: dict[str, Known] = {}
         self._keys: dict[str, str] = {}  # the venue's id -> ours
+        self._open: dict[str, ForeignOrderSeen] = {}  # told as open, by the venue's id
+        self._unlisted: set[str] = set()  # those of them that were told before the list was asked for, not seen since
         self._nonce = 0
         self._offset_ns = offset_ns
 
@@ -196,8 +198,9 @@ class Account:
         return turn
 
     def open_orders(self, now_ns: int) -> Turn:
-        """Asks for all open orders; each comes as ForeignOrderSeen, and the desk knows its own among them."""
-        turn = Turn()
+        """Asks for all open orders; each comes as ForeignOrderSeen, and the desk knows its own among them. So does the
+        end of each that was told before and is not listed any more."""
+        turn, self._unlisted = Turn(), set(self._open)
         self._wait(self.language.open_orders(None, self._stamp(now_ns)), Job(None, asked_ns=now_ns), turn)
         return turn
 
@@ -297,6 +300,10 @@ class Account:
             self._wait(self._next(asked, answer.page, now_ns), job, turn)
         elif answer.fault is None and isinstance(job.command, QueryFills | QueryBalances):
             turn.facts.append(self._whole(job.command, job))
+        elif answer.fault is None and asked.what == "open_orders":
+            gone = [self._open.pop(venue_id) for venue_id in sorted(self._unlisted) if venue_id in self._open]
+            turn.facts += [msgspec.structs.replace(one, is_open=False) for one in gone]
+            self._unlisted.clear()
         elif answer.fault is not None and job.cancels:
             turn.facts.append(self._not_cancelled(asked.client_id, answer.fault.code, _words(answer.fault)))
         self._tell(reports, asked, job, turn, now_ns)
@@ -537,13 +544,17 @@ class Account:
         if not state.spelling or state.side is None:
             turn.told.append(StreamLost(f"news of {state.venue_id}, an order that was never told"))
             return
-        turn.facts.append(
-            ForeignOrderSeen(
-                venue=self.language.name, symbol=self._symbol(state.spelling), side=state.side,
-                qty=state.qty or state.cum_qty or ZERO, price=state.price or ZERO, venue_order_id=state.venue_id,
-                client_id=state.client_id, is_open=FOUND_AS.get(state.status) == "open", account=self.account,
-            )
+        seen = ForeignOrderSeen(
+            venue=self.language.name, symbol=self._symbol(state.spelling), side=state.side,
+            qty=state.qty or state.cum_qty or ZERO, price=state.price or ZERO, venue_order_id=state.venue_id,
+            client_id=state.client_id, is_open=FOUND_AS.get(state.status) == "open", account=self.account,
         )  # fmt: skip
+        turn.facts.append(seen)
+        self._unlisted.discard(state.venue_id)
+        if seen.is_open:
+            self._open[state.venue_id] = seen
+        else:
+            self._open.pop(state.venue_id, None)
 
     def _rejected(self, key: str, fault: Fault) -> Rejected:
         return Rejected(

@@ -714,6 +714,33 @@ def test_an_approved_plan_is_priced_again() -> None:
     assert talk.desk.standing.state.funnel.ended == {"lost_race": 2}
 
 
+def test_an_approval_at_the_daily_loss_limit_halts() -> None:
+    """The limit is reached while a plan waits: whoever approves it then learns so, and nothing else goes either."""
+    talk = Talk(rules=replace(RULES, approval="manual"))
+    talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))
+    plan = talk.facts(PlanMade)[-1].plan_id
+    loss = Filled(
+        key="", venue="a", symbol=SYMBOL, side="buy", exec_id="f1", qty=D(1), price=D(100), fee=D(40_000),
+        fee_asset="USDT",
+    )  # fmt: skip
+    talk.tell(loss)
+    assert talk.desk.standing.state.trading.state is Trading.ACTIVE
+    assert not placed(talk.hear(talk.desk.approve(plan, "op", talk.here, talk.now_ns)))
+    assert talk.facts(PlanStopped)[-1].reason == "risk:daily_loss"
+    trading = talk.desk.standing.state.trading
+    assert (trading.state, trading.reason) == (Trading.HALTED, "the daily loss limit is reached")
+
+
+def test_a_new_life_counts_no_foreign_order_before_it_is_listed() -> None:
+    """It may have ended while nobody listened, and nothing would ever say so."""
+    talk = Talk()
+    talk.tell(ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), price=D(101), venue_order_id="v1"))
+    assert talk.desk.held(talk.here).foreign
+    talk.desk = talk.replayed()
+    talk.begin(2)
+    assert not talk.desk.held(talk.here).foreign
+
+
 def test_a_venue_that_overcharges_is_not_traded_on() -> None:
     """Fees charged beside fees modelled: past the drift the venue halts."""
     talk = Talk(limits=replace(QUICK, fee_drift_fills=2))
@@ -845,7 +872,7 @@ def test_snapshots_are_the_state() -> None:
     talk.tell(fill(buy, "b1", "20"), fill(sell, "s1", "20"))
     assert talk.facts(PlanClosed)[-1].end == "flat"
     other = back.snapshot()
-    other.state = other.state.replace(b'"version":5', b'"version":9')
+    other.state = other.state.replace(b'"version":6', b'"version":9')
     with pytest.raises(ValueError, match="version 9"):
         Standing.restored(other)
 

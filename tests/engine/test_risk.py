@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -15,7 +15,7 @@ from gambit.events.operation import TradingStateChanged
 from gambit.events.orders import ForeignOrderSeen, OutcomeUnknown, ScopeHalted, Sent
 from tests.engine.orders import order
 from tests.engine.test_holdings import fill
-from tests.engine.world import LIMITS, NOW_NS, SYMBOL, D, World, held, levels, plan, world
+from tests.engine.world import LIMITS, NOW_NS, RULES, SYMBOL, D, World, held, levels, plan, world
 
 GATE_NAMES = [
     "stale", "kill_switch", "venue_health", "skew", "data_quality", "price_move", "min_liquidity", "under_collateral",
@@ -172,6 +172,61 @@ def test_gates_of_money() -> None:
     verdict = check(plan(), lost("30001"), replace(LIMITS, daily_loss_limit_bps=D(500)), plain, NOW_NS)
     assert isinstance(verdict, Refused)
     assert (failed(verdict), verdict.is_loss_limit) == (["daily_loss"], True)
+
+
+def bought(qty: int, price: str, venue: str = "a", symbol: str = SYMBOL, side: Literal["buy", "sell"] = "buy") -> Any:
+    """An open order that is not ours."""
+    return ForeignOrderSeen(
+        venue=venue, symbol=symbol, side=side, qty=D(qty), price=D(price), venue_order_id="v7", is_open=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("foreign", "expected"),
+    [
+        (bought(979, "100"), []),
+        (bought(980, "100"), ["under_collateral"]),
+        (bought(980, "100", venue="c"), []),
+        (bought(980, "100", symbol="BTC-USDT-PERP"), []),
+        (bought(980, "100", symbol="XBTUSDT"), []),
+        (bought(980, "103", venue="b", side="sell"), []),
+        (bought(981, "103", venue="b", side="sell"), ["under_collateral"]),
+    ],
+)
+def test_what_foreign_orders_hold_back_is_no_collateral(foreign: ForeignOrderSeen, expected: list[str]) -> None:
+    """100 000 USDT on a and 1000 BTC on b are owned, just over 2000 and just under 20 are wanted: the venue lets no
+    order take what another one's may still take."""
+    limits = replace(LIMITS, max_symbol_notional=D(10**6), max_venue_notional=D(10**6), max_in_flight_notional=D(10**6),
+                     position_limit_bps=D(10_000))  # fmt: skip
+    assert failed(check(plan(), held(foreign=[foreign]), limits, world(), NOW_NS)) == expected
+
+
+def test_foreign_orders_count_in_the_currency_of_account() -> None:
+    """40 ETH at half a BTC of 100 are 2000, not 20."""
+    foreign = bought(40, "0.5", venue="b", symbol="ETH-BTC")
+    for limits, expected in (
+        (replace(LIMITS, max_in_flight_notional=D(6000)), ["max_in_flight"]),
+        (replace(LIMITS, max_in_flight_notional=D(6100)), []),
+        (replace(LIMITS, max_venue_notional=D(4000)), ["max_venue_notional"]),
+        (replace(LIMITS, max_venue_notional=D(4100)), []),
+    ):
+        assert judged(limits=limits, foreign=[foreign]) == expected
+
+
+def test_more_venues_are_no_move_of_the_price() -> None:
+    """What a third venue adds earns less than what the signal's own two give; it counts as moved only when they did."""
+    here = world()
+    here.put("a", levels(("99.9", "200")), levels(("100", "30"), ("101", "500")))
+    here.put("b", levels(("102", "30"), ("101.9", "60")), levels(("102.1", "200")))
+    here.put("c", levels(("101.3", "40")), levels(("101.4", "40")))
+    made = plan(here, replace(RULES, max_notional=D(8000)), net_bps=D(182))
+    assert [leg.venue for leg in made.legs] == ["a", "c", "b"]
+    assert made.opportunity.net_bps - made.net_bps > 80
+    assert failed(check(made, held(), LIMITS, here, NOW_NS)) == []
+    here.put("b", levels(("101.85", "100")), levels(("102.1", "200")))
+    moved = plan(here, replace(RULES, max_notional=D(8000)), net_bps=D(182))
+    assert len(moved.legs) == 3
+    assert failed(check(moved, held(), LIMITS, here, NOW_NS)) == ["price_move"]
 
 
 def test_nothing_owned_is_no_loss() -> None:

@@ -19,6 +19,7 @@ from gambit.events.orders import (
     Expired,
     Filled,
     FillsRead,
+    ForeignOrderSeen,
     OrderFound,
     OrderIntended,
     OrderMissing,
@@ -178,6 +179,28 @@ async def until_either(case: Case, key: str) -> Any:
     """An order that fills nothing ends expired or cancelled, as its exchange calls it."""
     await until(lambda: {Expired, Cancelled} & set(case.kinds(key)))
     return next(f for f in case.facts if isinstance(f, Expired | Cancelled) and f.key == key)
+
+
+async def test_an_open_order_that_is_not_listed_any_more_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no stream that would say so; it is told once."""
+    monkeypatch.setattr(generic_port, "LISTED_NS", 0)
+    async with account("binance") as case:
+        key = case.buy(Decimal(30_000), tif="gtc")
+        acked = await case.told(Acked, key)
+
+        def seen() -> list[bool]:
+            facts = (fact for fact in case.facts if isinstance(fact, ForeignOrderSeen))
+            return [fact.is_open for fact in facts if fact.client_id == key]
+
+        async def listed(*expected: bool) -> None:
+            case.port.on_time(cast(Any, None), 0)
+            await until(lambda: seen() == [*expected])
+
+        await listed(True)
+        await listed(True, True)
+        case.do(CancelOrder(venue="binance", symbol=SYMBOL, key=key, venue_order_id=acked.venue_order_id))
+        await case.told(Cancelled, key)
+        await listed(True, True, False)
 
 
 @pytest.mark.parametrize("applied", [True, False])

@@ -302,6 +302,24 @@ def test_open_orders_and_foreign_ones() -> None:
     assert not gone.facts[0].is_open
 
 
+def test_a_foreign_order_that_is_not_listed_any_more_ended() -> None:
+    """Its end was said while nobody listened: the next whole list tells of it. One that was told while the list was on
+    its way is not in it and goes on."""
+    found = at_binance()
+    listed = binance.ORDER | {"status": "NEW", "orderId": 77}
+    read(found, only(found.open_orders(NOW_NS)), [listed])
+    missed = only(found.open_orders(NOW_NS))
+    assert read(found, missed, {"code": -1000, "msg": "?"}, status=500).facts == []
+    again = found.open_orders(NOW_NS)
+    found.hear(found.language.stream(), binance.event(c="web_1", x="NEW", X="NEW").encode(), LATER_NS)
+    (gone,) = (fact for fact in read(found, only(again), []).facts if isinstance(fact, ForeignOrderSeen))
+    assert (gone.venue_order_id, gone.is_open) == (str(listed["orderId"]), False)
+    (late,) = (fact for fact in read(found, only(found.open_orders(NOW_NS)), []).facts)
+    assert isinstance(late, ForeignOrderSeen)
+    assert (late.venue_order_id, late.is_open) == (binance.BIG, False)
+    assert read(found, only(found.open_orders(NOW_NS)), []).facts == []
+
+
 def test_news_of_an_order_that_was_never_told_are_a_loss() -> None:
     """No market and no side are made up for it."""
     found = at_kraken()
