@@ -34,6 +34,7 @@ def gambit(*words: object, env: dict[str, str] | None = None) -> subprocess.Comp
     words = tuple(str(word) for word in words)
     done = subprocess.run(
         [*COMMAND, *words],
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         errors="replace",
@@ -428,6 +429,39 @@ def test_doctor_finds_this_machine_fit() -> None:
     answer = json.loads(gambit("doctor", "--json").stdout)
     assert answer["ok"] is True
     assert {"python", "compiled kernels"} <= {check["name"] for check in answer["checks"]}
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_standard_stream_is_nothing_and_no_defect(closed: str, tmp_path: Path) -> None:
+    """What is opened later does not get its number, and a child has one too."""
+    seen = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "config", "show"],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_SEC, env=ENVIRONMENT, check=False,
+    )  # fmt: skip
+    assert (seen.returncode, seen.stderr) == (0, b"")
+    assert bool(seen.stdout) == (">&-" not in closed.replace("2>&-", ""))
+    told = tmp_path / "told"
+    probe = (
+        "import subprocess, sys; from gambit.cli.streams import open_closed; open_closed();"
+        "kept = open(sys.argv[1], 'w');"
+        "asked = 'import sys; sys.exit(None in (sys.stdin, sys.stdout, sys.stderr))';"
+        "child = subprocess.run([sys.executable, '-c', asked]);"
+        "print(kept.fileno(), child.returncode, file=kept)"
+    )
+    subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-c", probe, str(told)],
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_SEC, env=ENVIRONMENT, check=True,
+    )  # fmt: skip
+    number, child = told.read_text().split()
+    assert (int(number) > 2, child) == (True, "0")
+
+
+def test_a_password_is_not_asked_for_without_a_terminal(tmp_path: Path) -> None:
+    """It says how to give it, instead of a warning of Python's and `interrupted`."""
+    for words in (("add", "ann@desk"), ("passwd", "ann@desk")):
+        done = gambit("user", *words, "--set", f"daemon.state_dir={tmp_path}")
+        assert (done.returncode, "--password-stdin" in done.stderr) == (2, True)
+        assert "Warning" not in done.stderr
 
 
 def test_a_defect_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """`gambit top`: a live view in the terminal, in a process of its own."""
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -8,6 +10,7 @@ from gambit.cli.daemon import ask, place_of_running
 from gambit.cli.options import Failure, with_config
 
 LACKING = "gambit: `gambit top` needs the extra tui: pip install 'gambit[tui]'; `gambit status --watch` does without"
+NO_SCREEN = "gambit: `gambit top` draws on a terminal; `gambit status --watch` writes lines"
 
 
 @click.command("top")
@@ -27,4 +30,6 @@ def top(config_path: Path | None, overrides: tuple[str, ...]) -> None:
         raise Failure(LACKING) from error
     from gambit.surface.watcher import Watcher
 
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":  # it draws on stderr
+        raise Failure(NO_SCREEN)
     Top(Watcher(place.socket)).run()

@@ -73,6 +73,8 @@ def _password(from_stdin: bool) -> str:
     """Typed twice, or one line of the standard input."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")
+    if not sys.stdin.isatty():
+        raise click.UsageError("password: no terminal to ask on; --password-stdin reads it from the standard input")
     text: str = click.prompt("password", hide_input=True, confirmation_prompt=True)
     return text
 

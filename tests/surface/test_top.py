@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from textual.widgets import DataTable, Static
 
-from gambit.cli.top import LACKING
+from gambit.cli.top import LACKING, NO_SCREEN
 from gambit.surface.control import ControlServer, Method
 from gambit.surface.methods import TOPICS, bind
 from gambit.surface.rpc import Refused
@@ -260,3 +260,13 @@ async def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeyp
     assert (done.returncode, "a defect in gambit" in done.stderr) == (1, True)
     monkeypatch.undo()
     await server.close()
+
+
+async def test_without_a_terminal_it_draws_nothing(tmp_path: Path) -> None:
+    """Into a file or a pipe it would write for ever what nobody can read, and hear no key."""
+    tmp_path.chmod(0o700)
+    server = ControlServer(tmp_path / "gambit.sock", bind(fake_daemon.FakeDaemon().handlers()), topics=TOPICS)
+    await server.start()
+    done = await asyncio.to_thread(gambit, tmp_path, "top")
+    await server.close()
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{NO_SCREEN}\n")
