@@ -13,6 +13,7 @@ import msgspec
 
 from gambit.events import read
 from gambit.events.alerts import ALERT_KINDS, AlertFact, AlertRaised
+from gambit.events.records import Follower
 from gambit.journal import JournalError, JournalFailed
 from gambit.notify.channels import Channel, NotDelivered
 from gambit.notify.outbox import Left, Outbox, Route
@@ -24,26 +25,6 @@ BATCH: Final = 1024
 FIRST_NEWS_NS: Final = 24 * 3600 * 1_000_000_000  # older news is no news: after a long stop it is not told any more
 CLOSE_SEC: Final = 3.0
 KEEP_SEC: Final = 30.0  # the cursor is moved on at least this often, so that a start has little to read
-
-
-class Record(Protocol):
-    """A journal record."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def ts_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-
-
-class Follower(Protocol):
-    """A reader of the journal."""
-
-    def read(self, limit: int) -> Sequence[Record]: ...
-    def close(self) -> None: ...
 
 
 class Journal(Protocol):

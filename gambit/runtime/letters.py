@@ -12,9 +12,9 @@ import duckdb
 
 from gambit.events import read
 from gambit.events.feed import DeadLettered, DeadLettersPurged
+from gambit.events.records import Follower
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.private_letters import TOPIC
-from gambit.runtime.records import Follower
 from gambit.store import StoreError
 
 WAITING = "SELECT letter_id FROM dead_letters WHERE purged_at IS NULL ORDER BY letter_id"

@@ -17,8 +17,8 @@ import msgspec
 
 from gambit.engine.standing import EXACT, STATE_KINDS, ReplayDiffers, Standing
 from gambit.events import KNOWN_KINDS, read
+from gambit.events.records import Follower, Record
 from gambit.journal.checkpoint import KIND as CHECKPOINT
-from gambit.runtime.records import Follower, Record
 from gambit.runtime.snapshots import Found
 
 SEC: Final = 1_000_000_000

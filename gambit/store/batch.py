@@ -10,7 +10,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from gambit.store.records import Record
+from gambit.events.records import Record
 
 ROWS: Final = 1024  # more are taken in turns; rows that no record fills have the number 0 and no kind
 

@@ -15,10 +15,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from gambit.events.records import Record
 from gambit.store.batch import ROWS, Batch
 from gambit.store.problem import StoreDamaged, judged
 from gambit.store.projection import KEEP_WHOLE, SCHEMA_VERSION, statements
-from gambit.store.records import Record
 
 _CHECKPOINT_MB: Final = 16  # WAL size at which DuckDB folds it into the file
 _COPY_BYTES: Final = 1 << 22

@@ -1,33 +1,17 @@
 """What the store needs of a journal; it knows no journal of its own."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-
-class Record(Protocol):
-    """One thing that happened."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def ts_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
+from gambit.events import records
 
 
-class Follower(Protocol):
+class Follower(records.Follower, Protocol):
     """Reads records in order; `seq` and `hash` are of the last one it gave."""
 
     @property
     def seq(self) -> int: ...
     @property
     def hash(self) -> bytes: ...
-    @property
-    def lag(self) -> int: ...
-    def read(self, limit: int) -> Sequence[Record]: ...
-    def close(self) -> None: ...
 
 
 class Ledger(Protocol):

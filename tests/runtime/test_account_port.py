@@ -1,21 +1,20 @@
 """The way to one account: which line takes orders, and when the stream counts as up."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
 
 import pytest
 
 from gambit.commands import CancelOrder, PlaceOrder, QueryBalances
-from gambit.events import Fact
 from gambit.events.orders import CancelRejected, Filled, Rejected, Unsent
 from gambit.model import Category
-from gambit.runtime.account_port import AccountPort
 from gambit.runtime.ear import Ear
 from gambit.runtime.fee_tier import EVERY_NS, SEC, FeeTier
 from gambit.venues.account import Account, Turn
 from gambit.venues.orders import Asked, Fault, FeeRates, KeyRights, Line, Means, StreamFault, StreamReady, What
+from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net, answer
 
 LINE = cast(Line, object())
@@ -90,7 +89,6 @@ class Case:
         self.account = Told(has_entry)
         self.compared = 0
         self.said: list[str] = []
-        net = Net(answer(200))
 
         def start(_name: str, work: Coroutine[Any, Any, object]) -> None:
             work.close()
@@ -98,12 +96,10 @@ class Case:
         def reconcile() -> None:
             self.compared += 1
 
-        deliver: Callable[[Any], None] = list[Fact]
-        self.port = AccountPort(
-            cast(Account, self.account), net.gateway("bybit"), cast(Any, None), net, "ws://x",
-            deliver=deliver, reconcile=reconcile, start=start, why_not=lambda _command: None,
-            on_defect=lambda what, error: self.said.append(f"{what}: {error}"), random=lambda: 0.0,
-            warn=self.said.append, on_held=lambda fact: self.said.append(f"{fact.cause}: {fact.reason}"),
+        self.port = port_of(
+            cast(Account, self.account), Net(answer(200)), Tasks(), reconcile=reconcile, start=start,
+            on_defect=lambda what, error: self.said.append(f"{what}: {error}"), warn=self.said.append,
+            on_held=lambda fact: self.said.append(f"{fact.cause}: {fact.reason}"),
         )  # fmt: skip
 
     def line(self, *, is_entry: bool) -> tuple[Ear, Wire]:

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
@@ -11,13 +11,14 @@ from gambit.commands import CancelOrder, PlaceOrder
 from gambit.events import Fact
 from gambit.events.orders import Acked, CancelRejected, OutcomeUnknown, Sent, Unsent
 from gambit.model import Instrument
-from gambit.runtime.account_port import PREPARED_NS, AccountPort
+from gambit.runtime.account_port import PREPARED_NS
 from gambit.runtime.http import HttpAnswer, HttpError
 from gambit.runtime.http_line import HttpLine
 from gambit.venues.account import Account
 from gambit.venues.coinbase_orders import CoinbaseOrders
 from gambit.venues.orders import Asked, Frame, Keys, Lane
 from tests.engine.orders import intent
+from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net, answer
 
 MARKET = Instrument(
@@ -52,29 +53,18 @@ class Case:
         self.net = Net(answer(200, b"{}"))
         self.warm = Warm()
         self.told: list[Fact] = []
-        self.tasks: list[asyncio.Task[object]] = []
+        self.tasks = Tasks()
         self.language = CoinbaseOrders(KEYS)
 
-        def start(_name: str, work: Coroutine[Any, Any, object]) -> None:
-            self.tasks.append(asyncio.create_task(work))
-
-        def fail(_what: str, error: BaseException) -> None:
-            raise error
-
-        self.port = AccountPort(
-            Account(self.language, [MARKET], prefix="gb"), self.net.gateway("coinbase"), cast(Any, None), self.net,
-            "ws://x", deliver=self.told.extend, reconcile=lambda: None, start=start, why_not=lambda _command: why_not,
-            on_defect=fail, random=lambda: 0.0, warn=lambda _text: None, lines=[cast(HttpLine, self.warm)],
-            symbols=["BTC-USDT"],
+        self.port = port_of(
+            Account(self.language, [MARKET], prefix="gb"), self.net, self.tasks, deliver=self.told.extend,
+            why_not=lambda _command: why_not, lines=[cast(HttpLine, self.warm)], symbols=["BTC-USDT"],
         )  # fmt: skip
 
     def create(self) -> list[Fact]:
         """Send an order."""
         order = intent(key=KEY, venue="coinbase", qty=Decimal(1))
         return list(self.port.send(PlaceOrder(order), self.net.now_ns()))
-
-    async def done(self) -> None:
-        await asyncio.gather(*self.tasks)
 
 
 async def test_a_create_leaves_within_the_call() -> None:
@@ -85,7 +75,7 @@ async def test_a_create_leaves_within_the_call() -> None:
     assert (method, path, json.loads(body)["client_order_id"]) == ("POST", "/api/v3/brokerage/orders", KEY)
     said = {"success": True, "success_response": {"order_id": "v1", "client_order_id": KEY}}
     case.warm.answer.set_result(HttpAnswer(200, {}, json.dumps(said).encode()))
-    await case.done()
+    await case.tasks.done()
     assert case.told == [Acked(key=KEY, venue="coinbase", venue_order_id="v1")]
     assert (case.net.sent, case.port.gateway.calls, case.port.gateway._busy) == ([], 1, 0)
 
@@ -95,7 +85,7 @@ async def test_a_create_without_an_answer_is_in_doubt() -> None:
     case = Case()
     case.create()
     case.warm.answer.set_exception(HttpError("the connection was lost", sent=True))
-    await case.done()
+    await case.tasks.done()
     [doubt] = case.told
     assert isinstance(doubt, OutcomeUnknown)
     assert (doubt.during, case.warm.is_cut, case.port.gateway._busy) == ("create", True, 0)
@@ -113,7 +103,7 @@ async def test_it_goes_the_usual_way_where_no_connection_is_free_or_the_budget_i
     case = Case()
     case.warm.is_free = False
     assert case.create() == []
-    await case.done()
+    await case.tasks.done()
     assert len(case.net.sent) == 1
     case = Case()
     for _ in range(100):
@@ -122,7 +112,7 @@ async def test_it_goes_the_usual_way_where_no_connection_is_free_or_the_budget_i
     for _ in range(100):
         case.port.allowance.take(create, case.net.now_ns())
     assert case.create() == []
-    await case.done()
+    await case.tasks.done()
     assert (case.warm.sent, case.net.sent) == ([], [])
     assert case.told == [Unsent(key=KEY, venue="coinbase", reason="the rate budget is used up")]
 
@@ -134,7 +124,7 @@ async def test_a_cancel_takes_the_warm_connection_too() -> None:
     assert case.port.send(cancel, case.net.now_ns()) == []
     assert case.warm.sent == [("POST", "/api/v3/brokerage/orders/batch_cancel", b'{"order_ids":["v1"]}')]
     case.warm.answer.set_result(HttpAnswer(401, {}, b"Unauthorized"))
-    await case.done()
+    await case.tasks.done()
     assert [type(fact) for fact in case.told] == [CancelRejected]
 
 

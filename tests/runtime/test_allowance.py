@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any, cast
 
@@ -13,7 +12,6 @@ from gambit.commands import CancelOrder, PlaceOrder
 from gambit.events import Fact
 from gambit.events.orders import Sent, Unsent
 from gambit.model import Category, Instrument
-from gambit.runtime.account_port import AccountPort
 from gambit.runtime.allowance import Allowance
 from gambit.runtime.budget import SEC
 from gambit.runtime.ear import Ear
@@ -26,6 +24,7 @@ from gambit.venues.orders import Asked, Fault, Frame, Keys, Lane, Line, OrderLan
 from gambit.venues.refusals import binance_fault, coinbase_fault, okx_fault
 from gambit.venues.usage import binance_frame, binance_headers, bybit_headers
 from tests.engine.orders import intent
+from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net, answer
 
 KEYS = Keys(key="k", secret="s" * 32, passphrase="p")
@@ -70,7 +69,7 @@ class Case:
         self.venue, self.net, self.wire = venue, Net(answer(200)), Wire()
         self.language = language_of(venue)
         self.told: list[Fact] = []
-        self.tasks: list[asyncio.Task[Any]] = []
+        self.tasks = Tasks()
         self.doubts = 0
         base, quote = "BTC", "USDT"
         market = Instrument(
@@ -83,18 +82,11 @@ class Case:
             code=1,
         )
 
-        def start(_name: str, work: Coroutine[Any, Any, object]) -> None:
-            self.tasks.append(asyncio.get_running_loop().create_task(work))
-
         def doubt() -> None:
             self.doubts += 1
 
-        self.port = AccountPort(
-            Account(self.language, [market], prefix="gb"), self.net.gateway(venue), cast(Any, None), self.net, "ws://x",
-            deliver=self.told.extend, reconcile=lambda: None, start=start, why_not=lambda _command: None,
-            on_defect=lambda what, error: self.told.append(cast(Any, (what, error))), random=lambda: 0.0,
-            warn=lambda _text: None, doubt_rules=doubt,
-        )  # fmt: skip
+        account = Account(self.language, [market], prefix="gb")
+        self.port = port_of(account, self.net, self.tasks, deliver=self.told.extend, doubt_rules=doubt)
         line = self.language.entry() or self.language.stream()
         self.ear = Ear(self.port, cast(Line, line), is_entry=self.language.entry() is not None)
         self.ear.on_open(cast(Any, self.wire))

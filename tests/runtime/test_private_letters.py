@@ -1,8 +1,6 @@
 """What an account's venue said that nobody could read is kept, without secrets, and makes the account be asked."""
 
-import asyncio
 import base64
-from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any, cast
 
@@ -12,7 +10,6 @@ from gambit.commands import QueryBalances
 from gambit.events import read
 from gambit.events.feed import DeadLettered
 from gambit.model import DeadLetter, Instrument
-from gambit.runtime.account_port import AccountPort
 from gambit.runtime.ear import Ear
 from gambit.runtime.ledger import Ledger
 from gambit.runtime.letters import Letters
@@ -21,6 +18,7 @@ from gambit.venues.account import Account
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.okx_orders import OkxOrders
 from gambit.venues.orders import Keys, OrderLanguage
+from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net, answer
 from tests.runtime.test_ledger import Clock, Journal
 
@@ -35,30 +33,19 @@ class Case:
         self.net = Net(answer(200, body))
         self.letters: list[DeadLetter] = []
         self.compared = 0
-        self.tasks: list[asyncio.Task[object]] = []
+        self.tasks = Tasks()
         spelling = SYMBOL[language.name]
         market = Instrument(
             symbol="BTC-USDT", spelling=spelling, base="BTC", quote="USDT", tick=Decimal("0.1"), lot=Decimal("0.001")
         )
 
-        def start(_name: str, work: Coroutine[Any, Any, object]) -> None:
-            self.tasks.append(asyncio.create_task(work))
-
-        def fail(_what: str, error: BaseException) -> None:
-            raise error
-
         def reconcile() -> None:
             self.compared += 1
 
-        self.port = AccountPort(
-            Account(language, [market], prefix="gb"), self.net.gateway(language.name), cast(Any, None), self.net,
-            "ws://x", deliver=lambda _facts: None, reconcile=reconcile, start=start, why_not=lambda _command: None,
-            on_defect=fail, random=lambda: 0.0, warn=lambda _text: None, bury=self.letters.append,
-            redact=lambda data: data.replace(b"the-phrase", b"***"),
+        self.port = port_of(
+            Account(language, [market], prefix="gb"), self.net, self.tasks, reconcile=reconcile,
+            bury=self.letters.append, redact=lambda data: data.replace(b"the-phrase", b"***"),
         )  # fmt: skip
-
-    async def done(self) -> None:
-        await asyncio.gather(*self.tasks)
 
 
 async def test_a_frame_that_nobody_can_read_is_kept_and_the_account_is_asked() -> None:
@@ -77,7 +64,7 @@ async def test_a_frame_that_nobody_can_read_is_kept_and_the_account_is_asked() -
     case.port.on_time(cast(Any, None), case.net.now_ns())
     case.port.on_time(cast(Any, None), case.net.now_ns())
     assert case.compared == 1
-    await case.done()
+    await case.tasks.done()
 
 
 async def test_a_half_readable_frame_is_kept_whole() -> None:
@@ -95,7 +82,7 @@ async def test_an_answer_that_nobody_can_read_is_kept() -> None:
     """With what was asked; the desk asks again by itself."""
     case = Case(OkxOrders(KEYS, {"BTC-USDT": 1}), b'{"code":"0","data":[{"details":7}]}')
     assert case.port.send(QueryBalances(venue="okx", query_id="q"), case.net.now_ns()) == []
-    await case.done()
+    await case.tasks.done()
     [letter] = case.letters
     assert (letter.conn, letter.raw, letter.topic) == ("http balances", b'{"code":"0","data":[{"details":7}]}', TOPIC)
 

@@ -1,8 +1,7 @@
 """Questions to a venue that takes few: each once, the awaited ones first, worded when they leave (F86)."""
 
-import asyncio
 import base64
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 from urllib.parse import parse_qs
@@ -16,13 +15,13 @@ from gambit.engine.limits import Execution
 from gambit.events import Fact
 from gambit.events.orders import OrderFound, OrderMissing
 from gambit.model import Instrument
-from gambit.runtime.account_port import AccountPort
 from gambit.runtime.budget import SEC
 from gambit.runtime.http import HttpAnswer
 from gambit.runtime.questions import Questions
 from gambit.venues.account import Account
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.orders import Keys
+from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net, answer
 
 MARKET = Instrument(
@@ -112,27 +111,15 @@ class Case:
     """A port at Kraken on virtual time."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.net, self.told, self.tasks = Exchange(), list[Fact](), list[asyncio.Task[Any]]()
+        self.net, self.told, self.tasks = Exchange(), list[Fact](), Tasks()
         language = KrakenOrders(Keys(key="k", secret=base64.b64encode(b"s").decode()), ["BTC/USD"])
-
-        def start(_name: str, work: Coroutine[Any, Any, object]) -> None:
-            self.tasks.append(asyncio.get_running_loop().create_task(work))
 
         async def sleep(seconds: float) -> None:
             self.net.now += int(seconds * SEC) + 1
 
         monkeypatch.setattr("gambit.runtime.account_port.asyncio.sleep", sleep)
-        self.port = AccountPort(
-            Account(language, [MARKET], prefix="gb"), self.net.gateway("kraken"), cast(Any, None), self.net, "ws://x",
-            deliver=self.told.extend, reconcile=lambda: None, start=start, why_not=lambda _command: None,
-            on_defect=lambda what, error: self.told.append(cast(Any, (what, error))), random=lambda: 0.0,
-            warn=lambda _text: None,
-        )  # fmt: skip
-
-    async def done(self) -> None:
-        """Until nothing is under way."""
-        while any(not task.done() for task in self.tasks):
-            await asyncio.gather(*self.tasks)
+        account = Account(language, [MARKET], prefix="gb")
+        self.port = port_of(account, self.net, self.tasks, deliver=self.told.extend)
 
 
 async def test_an_outage_that_leaves_orders_in_doubt_is_answered_within_the_counter(
@@ -143,26 +130,26 @@ async def test_an_outage_that_leaves_orders_in_doubt_is_answered_within_the_coun
     case = Case(monkeypatch)
     for spent in range(6):  # what connecting took
         case.port.send(fills(spent), case.net.now)
-        await case.done()
+        await case.tasks.done()
     case.net.asked.clear()
     case.told.clear()
     for again in range(1, 9):
         for number in range(1, 7):
             case.port.send(order(number, f"V{number}", query_id=again * 10 + number), case.net.now)
         case.port.send(fills(5, is_awaited=True, query_id=again * 10), case.net.now)
-    await case.done()
+    await case.tasks.done()
     assert [name for name, _ in case.net.asked] == ["QueryOrders", "TradesHistory"]
     found = {fact.key: fact for fact in case.told if isinstance(fact, OrderFound)}
     assert {fact.query_id for fact in found.values()} == {81, 82, 83, 84, 85, 86}
     assert sorted(found) == [KEY.format(number) for number in range(1, 7)]
     for again in range(40):
         case.port.send(QueryBalances(venue="kraken", query_id=again), case.net.now)
-        await case.done()
+        await case.tasks.done()
     assert case.net.most <= 15
     waited_ns = case.net.now
     case.port.send(order(7, "V7"), case.net.now)
     case.port.send(fills(5, is_awaited=True), case.net.now)
-    await case.done()
+    await case.tasks.done()
     assert case.net.now == waited_ns  # however much is compared: there is room for what an order waits for
 
 
@@ -173,7 +160,7 @@ async def test_one_that_is_missing_among_several_is_absent_and_the_others_are_fo
     case = Case(monkeypatch)
     for each in (order(1, "V1", 11), order(2, "GONE", 12), order(3, "V3", 13)):
         case.port.send(each, case.net.now)
-    await case.done()
+    await case.tasks.done()
     assert len(case.net.asked) == 1
     found = [(fact.key[-7], fact.query_id) for fact in case.told if isinstance(fact, OrderFound | OrderMissing)]
     assert found == [("1", 11), ("2", 12), ("3", 13)]

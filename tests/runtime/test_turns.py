@@ -2,9 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -15,12 +15,12 @@ from gambit.events import Fact
 from gambit.events.orders import BalanceRead, CancelRejected, Rejected
 from gambit.model import Instrument
 from gambit.runtime import turns
-from gambit.runtime.account_port import AccountPort
 from gambit.runtime.http import HttpAnswer
 from gambit.venues.account import Account
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.orders import Keys
 from tests.engine.orders import intent
+from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net
 
 MARKET = Instrument(
@@ -74,18 +74,11 @@ class Case:
     """A port at that venue, without lines: everything goes over HTTP."""
 
     def __init__(self) -> None:
-        self.net, self.told, self.tasks = Venue(), list[Fact](), list[asyncio.Task[Any]]()
+        self.net, self.told, self.tasks = Venue(), list[Fact](), Tasks()
         language = KrakenOrders(Keys(key="k", secret=base64.b64encode(b"s").decode()), ["BTC/USD"])
 
-        def start(_name: str, work: Coroutine[Any, Any, object]) -> None:
-            self.tasks.append(asyncio.get_running_loop().create_task(work))
-
-        self.port = AccountPort(
-            Account(language, [MARKET], prefix="gb"), self.net.gateway("kraken"), cast(Any, None), self.net, "ws://x",
-            deliver=self.told.extend, reconcile=lambda: None, start=start, why_not=lambda _command: None,
-            on_defect=lambda what, error: self.told.append(cast(Any, (what, error))), random=lambda: 0.0,
-            warn=lambda _text: None,
-        )  # fmt: skip
+        account = Account(language, [MARKET], prefix="gb")
+        self.port = port_of(account, self.net, self.tasks, deliver=self.told.extend)
 
     def ask(self) -> None:
         """A question that is routine."""
@@ -94,12 +87,6 @@ class Case:
     def cancel(self) -> None:
         """An order's end is asked for."""
         self.port.send(CancelOrder(venue="kraken", symbol="BTC-USD", key=KEY, venue_order_id=""), self.net.now)
-
-    async def done(self) -> None:
-        """Until nothing is under way."""
-        async with asyncio.timeout(20):
-            while waiting := [task for task in self.tasks if not task.done()]:
-                await asyncio.gather(*waiting)
 
     async def until(self, what: Callable[[], object]) -> None:
         """Until something is so."""
@@ -114,7 +101,7 @@ async def test_what_is_asked_at_once_arrives_in_the_order_of_its_nonces() -> Non
     case.port.release()
     case.port._deliver(case.port._ask_unknown())
     case.ask()
-    await case.done()
+    await case.tasks.done()
     assert (case.net.refused, len(case.net.arrived)) == ([], 3)
     assert [type(fact) for fact in case.told] == [BalanceRead]
     assert "open_orders" not in case.port.admission.unknown
@@ -129,7 +116,7 @@ async def test_a_cancel_waits_for_no_reading_and_the_reading_is_asked_again_at_o
     case.cancel()
     await case.until(lambda: [name for name, _ in case.net.arrived] == ["CancelOrder"])
     case.net.held["BalanceEx"].set()
-    await case.done()
+    await case.tasks.done()
     assert case.net.left == ["BalanceEx", "CancelOrder", "BalanceEx"]
     assert (case.net.refused, [name for name, _ in case.net.arrived]) == (["BalanceEx"], ["CancelOrder", "BalanceEx"])
     assert [type(fact) for fact in case.told] == [BalanceRead]
@@ -144,7 +131,7 @@ async def test_cancels_arrive_one_after_the_other_and_before_what_waits() -> Non
         case.ask()
     await case.until(lambda: "CancelOrder" in case.net.left)
     case.net.held["CancelOrder"].set()
-    await case.done()
+    await case.tasks.done()
     names = [name for name, _ in case.net.arrived]
     assert (case.net.refused, names) == ([], [*["CancelOrder"] * 3, *["BalanceEx"] * (len(names) - 3)])
     assert CancelRejected not in map(type, case.told)
@@ -156,12 +143,12 @@ async def test_it_is_asked_again_once_and_a_create_never() -> None:
     case.net.refuses_all = True
     case.ask()
     case.cancel()
-    await case.done()
+    await case.tasks.done()
     assert sorted(case.net.refused) == ["BalanceEx", "BalanceEx", "CancelOrder", "CancelOrder"]
     assert [type(fact) for fact in case.told] == [CancelRejected]
     assert case.port.admission.held is None
     case.port.send(PlaceOrder(intent(key=KEY, venue="kraken", symbol="BTC-USD", qty=Decimal(1))), case.net.now)
-    await case.done()
+    await case.tasks.done()
     assert case.net.left.count("AddOrder") == 1
     assert isinstance(case.told[-1], Rejected)
 
@@ -176,7 +163,7 @@ async def test_who_is_not_answered_holds_nobody_up_for_long(monkeypatch: pytest.
     await case.until(lambda: [name for name, _ in case.net.arrived] == ["BalanceEx"])
     assert case.net.left == ["CancelOrder", "BalanceEx"]
     case.net.held["CancelOrder"].set()
-    await case.done()
+    await case.tasks.done()
     assert case.net.refused == ["CancelOrder"]
     assert [name for name, _ in case.net.arrived] == ["BalanceEx", "CancelOrder"]
 
