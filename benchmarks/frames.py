@@ -50,10 +50,6 @@ class Stream:
     recv_ns: tuple[int, ...]
     books: tuple[Book, ...]
 
-    def frames_of(self, venue: int) -> list[bytes]:
-        """The frames of one venue, in order."""
-        return [frame for frame, k in zip(self.frames, self.venue_of, strict=True) if k == venue]
-
 
 def make_stream(kind: str, venues: int | Sequence[str], count: int, *, seed: int = 1, combined: bool = True) -> Stream:
     """A stream of `count` frames of N venues, or of venues with the dialects named.

@@ -138,7 +138,6 @@ RULES: Final[Mapping[str, Rule]] = {
     "subscribe": Rule(Scope.MARKET_READ, is_local=True),
     "unsubscribe": Rule(Scope.MARKET_READ, is_local=True),
 }
-SCOPE_OF: Final[Mapping[str, Scope]] = {name: rule.scope for name, rule in RULES.items()}
 
 # What each channel of the WebSocket asks for; all of them.
 SCOPES_OF_CHANNEL: Final[Mapping[str, frozenset[Scope]]] = {

@@ -6,7 +6,7 @@ A window keeps at most POINTS earlier readings, so that six hours cost as much a
 import bisect
 from array import array
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from gambit.alerts.rule import SECOND_NS, Measure
@@ -214,8 +214,3 @@ def quantile(share: float, bounds: Sequence[float], counts: Sequence[float]) -> 
             return low + (bounds[at] - low) * (rank - below) / count
         below += count
     return bounds[-1]
-
-
-def read_all(readers: Sequence[Reader], now_ns: int) -> list[Mapping[Labels, float]]:
-    """Each reader's numbers."""
-    return [reader.read(now_ns) for reader in readers]

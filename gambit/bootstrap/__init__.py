@@ -69,6 +69,7 @@ from gambit.surface.control import ControlServer, Handler, Method
 from gambit.surface.methods import TOPICS, bind
 from gambit.surface.metrics import Registry
 from gambit.surface.scrape import ScrapeServer
+from gambit.surface.views import Reloaded
 from gambit.surface.vitals import Vitals
 from gambit.vault import Redactor, Vault
 from gambit.venues.decode import decode
@@ -109,9 +110,9 @@ class _Hot:
 
 
 def build(
-    config: Config, clock: Clock, log: Log, options: Options, *, reload: Callable[[], dict[str, Any]] = dict
+    config: Config, clock: Clock, log: Log, options: Options, *, reload: Callable[[], Reloaded] = Reloaded
 ) -> Daemon:
-    """A daemon, ready to run on the running loop; its journal is open and proved. `reload` answers `gambit reload`.
+    """A daemon, ready to run on the running loop; its journal is open and proved. `reload` answers that method.
     Raises JournalError, FeedError, RecorderError, OSError."""
     registry = Registry(METRICS)
     recorder = _recorder(config, clock, log, options)

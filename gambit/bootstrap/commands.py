@@ -18,11 +18,11 @@ from gambit.surface.control import Caller, Handler
 from gambit.surface.methods import Backup, Books, DeadLetterIds, Opportunities, Reason, Snapshot, Stop
 from gambit.surface.metrics import Registry
 from gambit.surface.rpc import Nothing, Refused
-from gambit.surface.views import StateChange, Stopping
+from gambit.surface.views import Reloaded, StateChange, Stopping
 
 
 def handlers(
-    daemon: Callable[[], Daemon], registry: Registry, letters: Letters, reload: Callable[[], dict[str, Any]]
+    daemon: Callable[[], Daemon], registry: Registry, letters: Letters, reload: Callable[[], Reloaded]
 ) -> dict[str, Handler]:
     """By method name; `daemon` is asked at each call, for it is built after its servers."""
 
@@ -43,7 +43,7 @@ def handlers(
         daemon().stop(f"stop by {caller.by}")
         return Stopping(pid=daemon().parts.started.pid)
 
-    def read_again(_params: Nothing, caller: Caller) -> dict[str, Any]:
+    def read_again(_params: Nothing, caller: Caller) -> Reloaded:
         audit(daemon(), caller, "reload", "")
         try:
             return reload()

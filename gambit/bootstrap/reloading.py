@@ -13,6 +13,7 @@ import msgspec
 from gambit.config import Config, ConfigError
 from gambit.runtime.daemon import Log
 from gambit.runtime.logs import Logs
+from gambit.surface.views import Reloaded
 
 Change = Callable[[Config], None]
 
@@ -31,8 +32,8 @@ class Reloading:
         """`section.key` may change at any time; `change` puts a configuration's value in force."""
         self._changes[key] = change
 
-    def reload(self) -> dict[str, Any]:
-        """Read again and apply; as gambit.surface.views.Reloaded. Raises ValueError with every problem."""
+    def reload(self) -> Reloaded:
+        """Read again and apply. Raises ValueError with every problem."""
         try:
             fresh = self._load()
         except ConfigError as error:
@@ -46,7 +47,7 @@ class Reloading:
             self._changes[key](fresh)
             self.config = _with(self.config, key, fresh)
         self._log.info("the configuration was reloaded", changed=list(changed), needs_restart=list(needs_restart))
-        return {"changed": changed, "needs_restart": needs_restart}
+        return Reloaded(changed=changed, needs_restart=needs_restart)
 
 
 def _with(config: Config, key: str, fresh: Config) -> Config:

@@ -57,7 +57,7 @@ async def run_daemon(
 ) -> int:
     """Run a daemon until a signal or the control socket ends it; `quiet` logs only what somebody has to look at.
 
-    `load` reads the configuration again for SIGHUP and `gambit reload`; without it nothing can change.
+    `load` reads the configuration again for SIGHUP and the method `reload`; without it nothing can change.
     Raises ProcessError, JournalError, FeedError, VaultError, CredentialError, OSError when it cannot start.
     """
     state_dir = Path(config.daemon.state_dir)

@@ -28,7 +28,3 @@ class SystemClock:
 
     def mono_ns(self) -> int:
         return time.monotonic_ns()
-
-    def drift_ns(self) -> int:
-        """How far the wall clock has moved against this one since the start; an operator's warning."""
-        return time.time_ns() - self.now_ns()

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import msgspec
 
@@ -128,8 +128,3 @@ class Exchanges:
                 await process.wait()
         if self._reader is not None:
             await self._reader
-
-
-def venue_settings(exchanges: Sequence[Exchange]) -> dict[str, dict[str, Any]]:
-    """The addresses as `[venues.*]` settings."""
-    return {e.venue: {"ws_url": e.ws, "rest_url": e.rest} for e in exchanges}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -249,8 +249,3 @@ async def _until_gone(request: web.Request) -> None:
     """Wait until the client gives up."""
     while request.transport is not None and not request.transport.is_closing():
         await asyncio.sleep(0.05)
-
-
-def account_lines(server: Server, accounts: Sequence[str]) -> list[dict[str, str]]:
-    """The keys of several accounts on every venue."""
-    return [{"account": name} | server.entry(venue, name) for venue in server.world.exchanges for name in accounts]

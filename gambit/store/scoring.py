@@ -45,14 +45,6 @@ def cells(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def weeks(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
-    """(ISO week, signals published in it), newest first. Raises duckdb.Error."""
-    return connection.execute(
-        f"SELECT strftime(created_at, '{WEEK}') AS week, count(*) FROM arbitrage_opportunity "
-        "GROUP BY week ORDER BY week DESC"
-    ).fetchall()
-
-
 def samples(connection: duckdb.DuckDBPyConnection, week: str) -> list[Row]:
     """The signals of a week that are kept for review, each with its outcome as far as it is known, oldest first.
     Raises duckdb.Error."""

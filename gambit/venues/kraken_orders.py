@@ -81,7 +81,6 @@ FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 NS_A_MS: Final = 1_000_000
 REFUSAL_BYTES: Final = 1000  # a refusal by its nonce is shorter; long answers are read once only
 NS_A_SEC: Final = 1_000_000_000
-TRADES_A_PAGE: Final = 50
 DEADLINE_MS: Final = range(500, 60_001)
 # Assets that HTTP spells with a letter in front; newer ones have none (ZETA is ZETA).
 OLD_ASSETS: Final = {
@@ -92,8 +91,7 @@ OLD_ASSETS: Final = {
 _OLD_NAMES: Final = {name: old for old, name in OLD_ASSETS.items()}
 _REST_NAMES: Final = {name: rest for rest, name in REST_ASSETS.items()}
 TIFS: Final[Mapping[Terms, str]] = {"gtc": "GTC", "ioc": "IOC", "fok": "FOK", "post_only": "GTC"}
-# What a cancel adds to a market's counter, by the order's age in seconds.
-CANCEL_COSTS: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))
+CANCEL_UNITS: Final = 8  # what a cancel within 5 s adds to a market's counter; a later one adds less (kraken.md)
 TIERS: Final = {"starter": (15, 0.33, 60, 1.0), "intermediate": (20, 0.5, 125, 2.34), "pro": (20, 1.0, 180, 3.75)}
 
 
@@ -123,7 +121,7 @@ class KrakenOrders(OrderLanguage):
                 lanes=(Lane.CREATE,),
                 of="market",
                 decays=True,
-                cancel_units=CANCEL_COSTS[0][1],
+                cancel_units=CANCEL_UNITS,
             ),
         )
 
@@ -467,8 +465,3 @@ def rest_names(spelling: str) -> list[str]:
         {_REST_NAMES.get(part, part), _OLD_NAMES.get(part, part), part} for part in spelling.partition("/")[::2]
     )
     return sorted(one + other for one in base for other in quote)
-
-
-def cancel_cost(age_ns: int) -> int:
-    """What cancelling an order of this age adds to its market's counter: a quick cancel costs eight creates."""
-    return next((cost for seconds, cost in CANCEL_COSTS if age_ns < seconds * NS_A_SEC), 0)

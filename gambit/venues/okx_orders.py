@@ -79,7 +79,6 @@ from gambit.venues.reading import (
     told_by,
     unnamed,
     unreadable,
-    whole,
     whole_or,
 )
 from gambit.venues.refusals import http_fault, okx_fault, shown
@@ -534,16 +533,3 @@ def order_state(row: Row) -> OrderState:
         cause=cause,
         text=text_of(row, "cancelSource"),
     )
-
-
-def instrument_codes(body: bytes) -> dict[str, int]:
-    """instIdCode by spelling from an answer of public/instruments; markets without one are left out. Codes of the demo
-    differ from the real ones. Raises Malformed."""
-    message = loaded(body)
-    if message is None:
-        raise Malformed("the instrument list is no JSON object")
-    return {
-        needed_text(row, "instId"): whole(row, "instIdCode")
-        for row in rows(message, "data")
-        if row.get("instIdCode") not in (None, "")
-    }

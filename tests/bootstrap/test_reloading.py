@@ -8,6 +8,7 @@ import pytest
 from gambit.bootstrap.reloading import Reloading, differences
 from gambit.config.loading import load
 from gambit.drills.ground import Lines
+from gambit.surface.views import Reloaded
 
 
 class Logs:
@@ -29,10 +30,10 @@ def test_what_can_change_does_and_the_rest_is_named(tmp_path: Path) -> None:
     path.write_text('[daemon]\nlog_level = "info"\n[engine]\nmin_spread_bps = 15\n')
     found, logs, _ = reloading(path)
     path.write_text('[daemon]\nlog_level = "debug"\n[engine]\nmin_spread_bps = 20\n[venues.okx]\n')
-    expected = {"changed": ("daemon.log_level",), "needs_restart": ("engine.min_spread_bps", "venues.okx")}
-    assert found.reload() == expected
+    waiting = ("engine.min_spread_bps", "venues.okx")
+    assert found.reload() == Reloaded(changed=("daemon.log_level",), needs_restart=waiting)
     assert logs.level == "debug"
-    assert found.reload() == {**expected, "changed": ()}
+    assert found.reload() == Reloaded(needs_restart=waiting)
 
 
 def test_what_a_part_can_change_is_put_in_force(tmp_path: Path) -> None:
@@ -43,8 +44,8 @@ def test_what_a_part_can_change_is_put_in_force(tmp_path: Path) -> None:
     put: list[bool] = []
     found.can_change("daemon.busy_poll", lambda fresh: put.append(fresh.daemon.busy_poll))
     path.write_text("[daemon]\nbusy_poll = true\ndisk_low_mb = 7\n")
-    assert found.reload() == {"changed": ("daemon.busy_poll",), "needs_restart": ("daemon.disk_low_mb",)}
-    assert found.reload() == {"changed": (), "needs_restart": ("daemon.disk_low_mb",)}
+    assert found.reload() == Reloaded(changed=("daemon.busy_poll",), needs_restart=("daemon.disk_low_mb",))
+    assert found.reload() == Reloaded(needs_restart=("daemon.disk_low_mb",))
     assert put == [True]
     assert found.config.daemon.busy_poll
 

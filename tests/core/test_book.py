@@ -109,7 +109,6 @@ class Walk:
         self.rng = rng
         self.places = rng.choice((0, 1, 2, 5, 8))
         self.touch = rng.choice((300, 50_000, 6_400_000))  # ticks
-        self.tick_max = 0
         self.reach = rng.choice((20, 500, 10_000))  # ticks a level may lie behind the touch
 
     def price(self, side: int) -> str:

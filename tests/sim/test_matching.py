@@ -9,7 +9,6 @@ from gambit.sim.market import SECOND_NS, Temper
 from gambit.sim.matching import Execution, MatchingBook, Order, State
 
 NOW = 1_750_000_000 * SECOND_NS
-MID = 6_400_000.0
 
 
 def book(seed=1, depth=20):

@@ -47,7 +47,6 @@ class Listed:
 
     intent: OrderIntended
     venue_order_id: str
-    accepted_ns: int
     invisible_until_ns: int = 0
     filled_qty: Decimal = ZERO
     state: FoundAs = "open"
@@ -174,7 +173,7 @@ class Exchange:
         if key in self.orders and self.orders[key].state == "open":
             return [Rejected(key=key, venue=self.name, code="duplicate")]
         self._serial += 1
-        listed = Listed(intent, f"{self.name}{self._serial}", now_ns)
+        listed = Listed(intent, f"{self.name}{self._serial}")
         if self.tape.fault("reject"):
             listed.state = "rejected"
             self.orders[key] = listed

@@ -62,11 +62,6 @@ def header(request: RestRequest, name: str) -> str:
     return dict(request.headers)[name]
 
 
-def is_careful(reports: Sequence[Report], whole: Sequence[Report]) -> bool:
-    """Whether reports of a damaged message say nothing that the whole one does not."""
-    return all(isinstance(report, Garbled) or report in whole for report in reports)
-
-
 def read_cut(language: OrderLanguage, about: Asked, body: str, status: int = 200) -> None:
     """Every beginning of an answer leaves an order call unclear and any other call failed."""
     for end in range(len(body.encode())):

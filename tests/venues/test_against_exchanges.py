@@ -36,7 +36,7 @@ from gambit.venues.bybit_orders import BybitOrders
 from gambit.venues.coinbase_orders import CoinbaseOrders
 from gambit.venues.key_rights import objection
 from gambit.venues.kraken_orders import KrakenOrders
-from gambit.venues.okx_orders import OkxOrders, instrument_codes
+from gambit.venues.okx_orders import OkxOrders
 from gambit.venues.orders import (
     Fault,
     Frame,
@@ -92,7 +92,7 @@ class Place:
         listed = self.talk.ask("GET", path, query).body.encode()
         instruments = VENUES[venue].instruments(call.path, listed) or []
         (self.instrument,) = (each for each in instruments if each.symbol == self.symbol)
-        codes = instrument_codes(listed) if venue == "okx" else {}
+        codes = {each.spelling: each.code for each in instruments if each.code is not None}
         known = self.talk.exchange.accounts["demo"].credentials
         keys = Keys(key=known.key, secret=known.secret, passphrase=known.passphrase)
         self.account = Account(language(venue, keys, self.instrument, codes), [self.instrument], prefix="gb")

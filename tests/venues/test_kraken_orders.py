@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gambit.venues.kraken_line import KNOWN_MAX, KrakenLine
-from gambit.venues.kraken_orders import KrakenOrders, asset, cancel_cost
+from gambit.venues.kraken_orders import KrakenOrders, asset
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -399,12 +399,6 @@ def test_names() -> None:
     assert [LANGUAGE.spelling(name) for name in ("XBTUSD", "XXBTZUSD", "SOLUSD", "EURUSD")] == [
         "BTC/USD", "BTC/USD", "SOL/USD", "EURUSD"
     ]  # fmt: skip
-
-
-def test_a_quick_cancel_is_dear() -> None:
-    """Eight creates within five seconds, nothing after five minutes."""
-    ages = (0, 4.999, 5, 14.9, 44, 89, 299, 300)
-    assert [cancel_cost(int(age * 1e9)) for age in ages] == [8, 8, 6, 5, 4, 2, 1, 0]
 
 
 def test_opening() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gambit.venues import VENUES
 from gambit.venues.accounts import order_language
-from gambit.venues.okx_orders import OkxOrders, instrument_codes
+from gambit.venues.okx_orders import OkxOrders
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -32,7 +32,6 @@ from gambit.venues.orders import (
     Traded,
     Unclear,
 )
-from gambit.venues.reading import Malformed
 from tests.venues import naive_orders as naive
 from tests.venues.orderly import (
     AT,
@@ -139,24 +138,20 @@ def test_templates_are_the_naive_bytes(
 
 
 def test_the_line_names_markets_by_code() -> None:
-    """Without a code the line takes no orders; codes come from the instrument list and may come later."""
+    """Without a code the line takes no orders; codes may come later."""
     codes: dict[str, int] = {}
     language = OkxOrders(KEYS, codes)
     placing = language.placing(MARKET, "buy", "ioc")
     for attempt in (lambda: placing.frame(ID, D(1), D(1), AT), lambda: language.cancel_frame(MARKET, REF, AT)):
         with pytest.raises(NoSuchWay, match="okx BTC-USDT: no instIdCode"):
             attempt()
-    rows = [{"instId": "BTC-USDT", "instIdCode": 7}, {"instId": "NEW-USDT", "instIdCode": None}]
-    codes.update(instrument_codes(envelope(*rows).encode()))
-    assert codes == {"BTC-USDT": 7}
+    codes["BTC-USDT"] = 7
     data = placing.frame(ID, D(1), D(1), AT).data
     assert json.loads(data)["args"][0]["instIdCode"] == 7
     assert b'instId"' not in data
     assert json.loads(language.cancel_frame(MARKET, REF, AT).data) == {
         "id": str(AT.nonce), "op": "cancel-order", "args": [{"instIdCode": 7, "clOrdId": ID}]
     }  # fmt: skip
-    with pytest.raises(Malformed):
-        instrument_codes(b"[")
 
 
 @pytest.mark.parametrize(
