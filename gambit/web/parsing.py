@@ -26,7 +26,8 @@ def path_of(request: web.BaseRequest) -> str | None:
 
 
 async def body_of(request: web.BaseRequest) -> bytes:
-    """The body's bytes. Raises Problem: 413 before more than the limit is read, 408 when it does not come."""
+    """The body's bytes. Raises Problem: 413 before more than the limit is read, 408 when it does not come, 400 when it
+    is framed wrongly or its sender left (whom nobody can tell so any more; it is counted as theirs)."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(415, "encoding", "Content-Encoding: bodies are taken as they are")
     if (request.content_length or 0) > BODY_BYTES_MAX:
@@ -44,6 +45,8 @@ async def body_of(request: web.BaseRequest) -> bytes:
         raise Problem(
             400, "framing", "the body is not framed as HTTP has it", headers={"Connection": "close"}
         ) from error
+    except OSError as error:
+        raise Problem(400, "framing", "the connection ended before the body did") from error
     return bytes(found)
 
 
