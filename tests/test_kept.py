@@ -185,12 +185,47 @@ def test_a_limit_leaves_no_thread_behind() -> None:
         assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("",), "SQL holds no statement"),
+        ((";", "--json"), "SQL holds no statement"),
+        (("/* nothing */", "--csv"), "SQL holds no statement"),
+        (("SELECT '\udcff'",), "it is not UTF-8 text"),
+        (("SELECT 1", "--timeout", "nan"), "nan is no number"),
+        (("SELECT 1", "--timeout", "inf"), "inf is not in the range"),
+        (("SELECT 1", "--memory", "99999999999"), "is not in the range"),
+        (("SELECT 1", "--max-age", "inf"), "is no duration"),
+    ],
+)
+def test_what_is_no_query_is_a_usage_error(at_rest: Path, words: tuple[str, ...], what: str) -> None:
+    """One line that says what is wrong; nothing runs, least of all without its limits."""
+    ran = Ran(at_rest, "query", *words)
+    assert ran.code == 2
+    assert what in ran.text
+
+
+def test_query_json_is_json(at_rest: Path) -> None:
+    """No number that JSON does not know, and no column lost to another of its name."""
+    sql = "SELECT 'nan'::double AS a, '-inf'::float AS a, [1.5, 'inf'::double] AS a_2, 2 AS a"
+    told = json.loads(Ran(at_rest, "query", sql, "--json").text, parse_constant=pytest.fail)
+    assert told == {"a": "nan", "a_2": "-inf", "a_2_2": [1.5, "inf"], "a_3": 2}
+
+
 def test_query_reads_exported_days(at_rest: Path) -> None:
     """Days that have left the database are a view beside its table."""
     exported = Ran(at_rest, "export", "--table", "arbitrage_opportunity", "-o", at_rest / "exports")
     assert exported.text.split() == [f"{at_rest}/exports/arbitrage_opportunity/day=2026-05-28/rows.parquet"]
     ran = Ran(at_rest, "query", "SELECT count(*) AS n FROM arbitrage_opportunity_archive", "--json")
     assert ran.json == {"n": RECORDS - 4}
+
+
+@pytest.mark.parametrize("day", ["", "2026-13-45", "2026-02-30T00:00:00Z", "yesterday"])
+def test_export_since_a_day_that_is_none(at_rest: Path, tmp_path: Path, day: str) -> None:
+    """It is refused; it was compared as text, and nothing or too much was exported without a word."""
+    ran = Ran(at_rest, "export", "--table", "arbitrage_opportunity", "--since", day, "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert "is no day such as 2026-05-28" in ran.text
 
 
 def test_export_writes_days(state_dir: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """`gambit export`, `gambit backup` and `gambit restore`: what leaves the state directory, and what comes back."""
 
 import re
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,11 @@ BACKUP_TIMEOUT_SEC = 3600.0
 
 def day_of(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
     """`YYYY-MM-DD`, the day of an RFC 3339 time, or None."""
-    if text is None or re.match(r"\d{4}-\d\d-\d\d(T|$)", text):
-        return text and text[:10]
+    if text is None:
+        return None
+    if re.match(r"\d{4}-\d\d-\d\d(T|$)", text):
+        with suppress(ValueError):
+            return date.fromisoformat(text[:10]).isoformat()
     raise click.BadParameter(f"{text!r} is no day such as 2026-05-28", ctx, param)
 
 

@@ -36,7 +36,7 @@ def dead_letters() -> None:
 @with_json
 @click.option("--venue", metavar="V", help="Only of this venue.")
 @click.option("--topic", metavar="T", help="Only what would have become this, such as market.normalized.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="How many at most.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many at most.")
 def list_letters(
     config_path: Path | None,
     overrides: tuple[str, ...],

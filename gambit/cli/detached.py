@@ -15,7 +15,7 @@ import click
 
 from gambit.cli import interrupts
 from gambit.cli.daemon import NoDaemon, Place, place_of, place_of_running
-from gambit.cli.options import Failure, with_config, with_json
+from gambit.cli.options import Failure, finite, with_config, with_json
 
 LOG_NAME = "gambit.log"
 LOG_BYTES_MAX = 64 << 20  # a longer one is put aside at the next start
@@ -26,8 +26,8 @@ NOW_SEC = 5.0
 TERM_SEC = 5.0
 
 with_timeout = click.option(
-    "--timeout", "timeout_sec", type=click.FloatRange(min=0.1), default=READY_SEC, show_default=True,
-    metavar="SECONDS", help="How long the start may take.",
+    "--timeout", "timeout_sec", type=click.FloatRange(0.1, 86_400.0), callback=finite, default=READY_SEC,
+    show_default=True, metavar="SECONDS", help="How long the start may take.",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Options that several commands share, and how a configuration is loaded for a command."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from gambit.config import Loaded, Problem
 
 UNITS_SEC = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+SECONDS_MAX = 36_500 * UNITS_SEC["d"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,6 +76,14 @@ def seconds_of(ctx: click.Context, param: click.Parameter, text: str | None) -> 
     if text is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", text.strip())
-    if found is None:
+    seconds = float(found[1]) * UNITS_SEC[found[2] or "s"] if found else math.inf
+    if seconds > SECONDS_MAX:
         raise click.BadParameter(f"{text!r} is not a duration such as 30s, 10m or 2h", ctx, param)
-    return float(found[1]) * UNITS_SEC[found[2] or "s"]
+    return seconds
+
+
+def finite(ctx: click.Context, param: click.Parameter, number: float | None) -> float | None:
+    """A click callback: refuse nan, which no range refuses."""
+    if number is not None and math.isnan(number):
+        raise click.BadParameter("nan is no number", ctx, param)
+    return number

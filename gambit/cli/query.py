@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import click
 
 from gambit.cli import interrupts
 from gambit.cli.daemon import config_of_kept
-from gambit.cli.options import Failure, with_config
+from gambit.cli.options import Failure, finite, with_config
 from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
@@ -22,10 +23,21 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 1000
 TABLE_ROWS_MAX = 10_000  # aligning needs all rows; --csv and --json stream
+SECONDS_MAX = 86_400.0
+MEMORY_MB_MAX = 1 << 20
+
+
+def statement(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    """SQL that DuckDB can be given: it takes UTF-8 alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("it is not UTF-8 text", ctx, param) from error
+    return text
 
 
 @click.command("query")
-@click.argument("sql", metavar="SQL")
+@click.argument("sql", metavar="SQL", callback=statement)
 @with_config
 @click.option(
     "--max-age",
@@ -35,8 +47,17 @@ TABLE_ROWS_MAX = 10_000  # aligning needs all rows; --csv and --json stream
     callback=lambda ctx, param, text: seconds_of(ctx, param, text),
     help="How old the copy of the database may be.",
 )
-@click.option("--timeout", type=click.FloatRange(0.001), default=60.0, show_default=True, help="Seconds it may run.")
-@click.option("--memory", type=click.IntRange(16), default=1024, show_default=True, help="MiB it may use.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.001, SECONDS_MAX),
+    callback=finite,
+    default=60.0,
+    show_default=True,
+    help="Seconds it may run.",
+)
+@click.option(
+    "--memory", type=click.IntRange(16, MEMORY_MB_MAX), default=1024, show_default=True, help="MiB it may use."
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON, an object a line.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 def query(
@@ -65,14 +86,14 @@ def query(
 
 
 def seconds_of(ctx: click.Context, param: click.Parameter, text: str) -> float:
-    """`5s`, `500ms`, `2m` or plain seconds."""
+    """`5s`, `500ms`, `2m` or plain seconds, at most a day."""
     for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("", 1.0)):
         if text.endswith(unit):
             try:
                 seconds = float(text.removesuffix(unit)) * factor
             except ValueError:
                 continue
-            if seconds >= 0:
+            if 0 <= seconds <= SECONDS_MAX:
                 return seconds
     raise click.BadParameter(f"{text!r} is no duration such as 5s, 500ms or 2m", ctx, param)
 
@@ -118,10 +139,14 @@ def socket_of(config: "Config") -> Path:
     return control_socket(config.daemon.control_socket, folder_of(config))
 
 
-def print_rows(result: "DuckDBPyConnection", form: str | None) -> None:
-    """Print what a statement gave: JSON lines, CSV, or aligned columns."""
+def print_rows(result: "DuckDBPyConnection | None", form: str | None) -> None:
+    """Print what a statement gave: JSON lines, CSV, or aligned columns. Raises UsageError where there was none, of
+    which DuckDB has no result."""
+    if result is None:
+        raise click.UsageError("SQL holds no statement")
     names = [column[0] for column in result.description or []]
     if form == "json":
+        names = distinct(names)
         for row in rows_of(result):
             click.echo(json.dumps(dict(zip(names, map(plain, row), strict=True))))
     elif form == "csv":
@@ -136,6 +161,18 @@ def print_rows(result: "DuckDBPyConnection", form: str | None) -> None:
             click.echo(f"gambit: only the first {TABLE_ROWS_MAX} rows; --csv and --json give all", err=True)
 
 
+def distinct(names: list[str]) -> list[str]:
+    """The names with _2, _3, ... behind one that came before: an object has a key once, and no column is lost."""
+    found: list[str] = []
+    for name in names:
+        free, number = name, 1
+        while free in found:
+            number += 1
+            free = f"{name}_{number}"
+        found.append(free)
+    return found
+
+
 def rows_of(result: "DuckDBPyConnection") -> Iterator[tuple[Any, ...]]:
     """All rows, some at a time."""
     while rows := result.fetchmany(ROWS_AT_ONCE):
@@ -143,11 +180,14 @@ def rows_of(result: "DuckDBPyConnection") -> Iterator[tuple[Any, ...]]:
 
 
 def plain(cell: Any) -> Any:
-    """A value as JSON has it: numbers stay numbers, decimals and times become text."""
+    """A value as JSON has it: numbers stay numbers, decimals and times become text, as do nan and inf, which JSON does
+    not know."""
     if isinstance(cell, dict):
         return {str(key): plain(value) for key, value in cell.items()}
     if isinstance(cell, list | tuple):
         return [plain(value) for value in cell]
+    if isinstance(cell, float) and not math.isfinite(cell):
+        return text(cell)
     return cell if cell is None or isinstance(cell, bool | int | float | str) else text(cell)
 
 

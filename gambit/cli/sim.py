@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gambit.cli.options import Failure
+from gambit.cli.options import Failure, finite
 
 if TYPE_CHECKING:
     from gambit.sim.world import Scenario, World
@@ -45,6 +45,7 @@ GARBAGE_MAX = 50_000  # objects made before a collection looks at the young ones
 @click.option(
     "--rate",
     type=click.FloatRange(0.1, 1000.0),
+    callback=finite,
     help="Changes of each book per second; else the scenario's, usually 10.",
 )
 @click.option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gambit.cli.options import load_config, with_config, with_json
+from gambit.cli.options import finite, load_config, with_config, with_json
 from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def list_venues(others: bool, as_json: bool) -> None:
     "--for",
     "seconds",
     type=click.FloatRange(0.1, 300),
+    callback=finite,
     default=10.0,
     show_default=True,
     help="Longest time to wait until all books are synced, in seconds.",
