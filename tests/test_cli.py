@@ -405,6 +405,25 @@ def test_two_demonstrations_do_not_want_the_same_port() -> None:
         assert _port("127.0.0.1", port, fourth) == port
 
 
+def test_a_demonstration_on_ipv6_has_the_port_it_was_told() -> None:
+    """It was tried with a socket of IPv4, which refuses such an address, and another port taken without a word."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as trial:
+            port = trial.getsockname()[1]
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with ExitStack() as held:
+        assert _port("::1", port, held) == port
+
+
+def test_a_demonstration_without_exchanges_says_so(tmp_path: Path) -> None:
+    """Before it starts anything; it asked for keys of nobody."""
+    off = [word for name in VENUES for word in ("--set", f"venues.{name}.enabled=false")]
+    done = gambit("demo", *off, "--set", f"daemon.state_dir={tmp_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "enable one of binance" in done.stderr
+
+
 def test_venues_list() -> None:
     """Every venue of this version is listed, for people and for programs."""
     names = {

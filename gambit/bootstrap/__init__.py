@@ -485,8 +485,7 @@ class _Scrape:
 
     def address(self) -> str:
         """Where it listens, as a URL; empty before it does."""
-        host, port = self._server.address
-        return f"http://{host}:{port}/metrics" if port else ""
+        return self._server.url
 
 
 def _recorder(config: Config, clock: Clock, log: Log, options: Options) -> Recorder | None:

@@ -85,6 +85,8 @@ def demo(
     plans.
     """
     loaded = load_config(config_path, overrides, embedded=() if config_path else SETTINGS)
+    if not simulated(loaded.config):
+        raise click.UsageError(f"the configuration switches every exchange off: enable one of {', '.join(VENUES)}")
     show = _Show(Paint.for_stdout(), as_json=as_json)
     return run_loop(partial(_main, in_mode(loaded.config, on_paper), seconds, seed, show))
 
@@ -95,7 +97,7 @@ async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show
     from gambit.runtime.exchanges import Exchanges
     from gambit.venues.orders import Keys
 
-    venues = [name for name in VENUES if name not in config.venues or config.venues[name].enabled]
+    venues = simulated(config)
     symbols = config.symbols or ("BTC-USDT", "ETH-USDT")
     show.starting(venues, seed)
     async with Exchanges(venues, symbols, seed, os.environ) as exchanges:
@@ -107,6 +109,11 @@ async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show
         with ExitStack() as held:
             live = pointed(config, exchanges, symbols, held)
             return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
+
+
+def simulated(config: "Config") -> list[str]:
+    """The exchanges to start: all that the configuration does not switch off."""
+    return [name for name in VENUES if name not in config.venues or config.venues[name].enabled]
 
 
 def in_mode(config: "Config", on_paper: bool) -> "Config":
@@ -147,7 +154,7 @@ def _port(host: str, port: int, held: ExitStack) -> int:
     claim = held.enter_context(socket.socket(socket.AF_UNIX))
     try:
         claim.bind(f"\0gambit-demo-{port}")  # a name in no folder: gone with the process
-        with socket.socket() as trial:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((host, port))
     except OSError:

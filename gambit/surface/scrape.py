@@ -5,6 +5,7 @@ the text is rendered once a second only.
 """
 
 import asyncio
+import errno
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
@@ -42,8 +43,16 @@ class ScrapeServer:
         self._text = b""
         self._rendered_sec = float("-inf")
 
+    @property
+    def url(self) -> str:
+        """Of /metrics; empty before it listens."""
+        host, port = self.address
+        named = f"[{host}]" if ":" in host else host
+        return f"http://{named}:{port}/metrics" if port else ""
+
     async def start(self, host: str, port: int) -> None:
-        """Listen; port 0 takes a free one, `address` says which. Raises OSError when the address cannot be had."""
+        """Listen; port 0 takes a free one, `address` says which. Raises OSError, which
+        names the settings, when the address cannot be had."""
         app = web.Application()
         app.router.add_get("/metrics", self._guarded(self._metrics))
         app.router.add_get("/health", self._guarded(self._health))
@@ -53,9 +62,12 @@ class ScrapeServer:
         loop = asyncio.get_running_loop()
         try:
             self._server = await loop.create_server(self._protocol, host, port)
-        except OSError:
+        except OSError as error:
             await runner.cleanup()
-            raise
+            is_taken = error.errno == errno.EADDRINUSE
+            hint = "; is another gambit running? `metrics.port = 0` takes a free one" if is_taken else ""
+            told = f"metrics.host {host}, metrics.port {port}: {error.strerror or error}{hint}"
+            raise OSError(error.errno, told) from error
         self._runner = runner
         taken = self._server.sockets[0].getsockname()
         self.address = (str(taken[0]), int(taken[1]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import socket
 import urllib.parse
@@ -148,9 +149,23 @@ async def test_a_taken_port_is_said_so() -> None:
     """Two endpoints cannot share an address."""
     async with serving(Daemon()) as server:
         other = ScrapeServer(Daemon().registry, health=list, ready=list)
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=r"metrics\.port \d+: .*in use.*another gambit") as taken:
             await other.start(*server.address)
+        assert taken.value.errno == errno.EADDRINUSE
+        with pytest.raises(OSError, match=r"metrics\.host no host, ") as unknown:
+            await other.start("no host", 0)
+        assert "another gambit" not in str(unknown.value)
         await other.close()
+
+
+def test_its_address_is_a_url() -> None:
+    """Also with IPv6, whose colons would be taken for a port's."""
+    server = ScrapeServer(Daemon().registry, health=list, ready=list)
+    assert server.url == ""
+    server.address = ("127.0.0.1", 9464)
+    assert server.url == "http://127.0.0.1:9464/metrics"
+    server.address = ("::1", 9464)
+    assert server.url == "http://[::1]:9464/metrics"
 
 
 @pytest.mark.skipif(PROMETHEUS is None, reason="Prometheus is absent: apt-get install prometheus")
