@@ -20,7 +20,7 @@ from typing import Final
 import msgspec
 
 from gambit.commands import Command, Notify, PlaceOrder, key_parts
-from gambit.engine.admission import latency_ns_of, plan_made, refused, second_thoughts, unplanned
+from gambit.engine.admission import judged, latency_ns_of, plan_made, refused, second_thoughts, unplanned
 from gambit.engine.answers import cancelling, during, may_answer, unknown
 from gambit.engine.conditions import Conditions
 from gambit.engine.funnel import reason_of_stop
@@ -43,7 +43,7 @@ from gambit.engine.reconciliation import (
     named,
     nonsense,
 )
-from gambit.engine.risk import Approved, Held, check, is_loss_limit
+from gambit.engine.risk import Approved, Held, is_loss_limit
 from gambit.engine.standing import EXACT, Standing
 from gambit.engine.sweep import sweeps
 from gambit.engine.trade import Phase, Surroundings, Trade, deadline_ns, next_facts
@@ -384,7 +384,7 @@ class Desk:
         if isinstance(made, NoPlan):
             self._refuse(opportunity, unplanned(opportunity, made), conditions)
             return
-        verdict = check(made, self.held(conditions), self.limits, conditions, self._now_ns)
+        verdict = judged(made, self.held(conditions), self.limits, self.rules, conditions, self._now_ns)
         if isinstance(verdict, Approved):
             self._note(plan_made(verdict, self.standing, self.rules))
             self._wait_for(opportunity, conditions)

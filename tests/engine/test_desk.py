@@ -714,6 +714,22 @@ def test_an_approved_plan_is_priced_again() -> None:
     assert talk.desk.standing.state.funnel.ended == {"lost_race": 2}
 
 
+def test_a_third_venue_that_may_not_trade_along_costs_nobody_the_trade() -> None:
+    """The gates refuse the wider route for its sake; the two venues of the signal trade what they have."""
+
+    def venues(**about_c: Any) -> list[str]:
+        here = world()
+        here.put("a", levels(("99.9", "200")), levels(("100", "30"), ("101", "500")))
+        here.put("b", levels(("102", "30"), ("101.9", "60")), levels(("102.1", "200")))
+        here.put("c", levels(("101.3", "40")), levels(("101.4", "40")), **about_c)
+        talk = Talk(here, rules=replace(RULES, max_notional=D(8000)))
+        talk.hear(talk.desk.consider(opportunity(net_bps=D(182)), talk.here, talk.now_ns))
+        return [leg.venue for made in talk.facts(PlanMade) for leg in made.legs]
+
+    assert venues() == ["a", "c", "b"]
+    assert venues(updated_ns=1) == ["a", "b"]
+
+
 def test_an_approval_at_the_daily_loss_limit_halts() -> None:
     """The limit is reached while a plan waits: whoever approves it then learns so, and nothing else goes either."""
     talk = Talk(rules=replace(RULES, approval="manual"))
