@@ -84,9 +84,10 @@ class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
     runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
     hears what went wrong on our side, `on_held` that no order goes there any more. `redact` takes known secrets out of
-    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again, `bury` takes what
-    could not be read. Without a `guard` that is up no create leaves, unless the venue's own switch (`dead_man_sec`, 0:
-    none) stands. Give it to the supervisor with run()."""
+    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again, `on_fee` hears
+    what the account pays as a taker (bps) whenever that is another, `bury` takes what could not be read.
+    Without a `guard` that is up no create leaves, unless the venue's own switch (`dead_man_sec`, 0: none) stands. Give
+    it to the supervisor with run()."""
 
     deadline_ns: int | None = None
 

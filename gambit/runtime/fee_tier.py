@@ -1,4 +1,4 @@
-"""What a venue takes from an account, as it says itself: plans in live mode reckon with it (formulas.md, "fees").
+"""What a venue takes from an account, as it says itself: live, engine and plans reckon with it (formulas.md, "fees").
 
 Asked once the account is up, of the first market traded there, every hour, for the tier follows the volume, and as soon
 as an execution was charged more (reliability.md F73); until the answer is there, and where the venue does not give one,

@@ -115,7 +115,8 @@ async def cut(account: Account, daemon: Process, file: Path, chance: random.Rand
 
 
 async def ended(account: Account, folder: Path, where: tuple[str, str]) -> Ended:
-    """The next life's end of it: flat by the ledgers, with nothing live; or halted with an alarm."""
+    """The next life's end of it: flat by the ledgers, with nothing live; or halted with an alarm. It is looked at again
+    and again: daemon and exchanges are processes of their own, and no one event says that both sides are there."""
     begun = time.perf_counter()
     path = folder / "state" / "gambit.sock"
     while True:

@@ -111,7 +111,8 @@ async def test_the_intent_is_safe_before_the_order_leaves(tmp_path: Path, durabi
 
 
 async def spread(sim: armed.Sim, venue: str) -> None:
-    """The venue is dear for a moment: until it has an order of ours, or the moment is over."""
+    """The venue is dear for a moment: until it has an order of ours, or the moment is over. Its ledger is in another
+    process, which tells only who asks."""
     await sim.shift(venue, SYMBOL, 60.0, SPREAD_MS)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(1.5 * SPREAD_MS / 1000):

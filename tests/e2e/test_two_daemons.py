@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 
 from gambit.bootstrap import Options
@@ -39,11 +40,14 @@ def keys_at(server: Server) -> list[str]:
     ]
 
 
-async def spread(server: Server, venue: str, is_enough: Callable[[], bool]) -> None:
-    """One venue is dear for a moment; until that was enough, or the moment is over."""
-    server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), SPREAD_MS)
-    with contextlib.suppress(TimeoutError):
-        await until(is_enough, 2 * SPREAD_MS / 1000)
+async def dear_in_turn(server: Server, what: Callable[[], bool]) -> None:
+    """The venues are dear one after the other, each for a moment, until what() is true or each has had many turns."""
+    for venue in islice(cycle(server.world.exchanges), EPISODES):
+        if what():
+            return
+        server.world.shift(venue, SYMBOL, 60.0, server._now_ns(), SPREAD_MS)
+        with contextlib.suppress(TimeoutError):
+            await until(what, 2 * SPREAD_MS / 1000)
 
 
 async def test_the_later_epoch_alone_trades(tmp_path: Path) -> None:
@@ -58,11 +62,7 @@ async def test_the_later_epoch_alone_trades(tmp_path: Path) -> None:
         async with running(early, options) as (first, _), running(late, options) as (second, _):
             await armed(server, first)
             await armed(server, second)
-            venues = list(server.world.exchanges)
-            for k in range(EPISODES):
-                if first.parts.switch.state == "HALTED":
-                    break
-                await spread(server, venues[k % len(venues)], lambda: first.parts.switch.state == "HALTED")
+            await dear_in_turn(server, lambda: first.parts.switch.state == "HALTED")
             await until(lambda: first.parts.switch.state == "HALTED", PATIENCE_SEC)
             assert first.parts.switch.kept.reason == (
                 "another daemon trades on this account: an order of epoch 2, ours is 1"
@@ -71,10 +71,7 @@ async def test_the_later_epoch_alone_trades(tmp_path: Path) -> None:
             assert first.parts.dealing.desk.standing.state.epoch == 1
             await until(lambda: first.parts.dealing.desk.is_flat and second.parts.dealing.desk.is_flat, PATIENCE_SEC)
             before = keys_at(server)
-            for k in range(EPISODES):
-                if len(keys_at(server)) > len(before):
-                    break
-                await spread(server, venues[k % len(venues)], lambda: len(keys_at(server)) > len(before))
+            await dear_in_turn(server, lambda: len(keys_at(server)) > len(before))
             fresh = [key for key in keys_at(server) if key not in before]
             assert fresh
             assert {key[2:6] for key in fresh} == {"0002"}

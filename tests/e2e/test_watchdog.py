@@ -147,7 +147,7 @@ async def start(server: Server, state: Path) -> Process:
 
 
 async def up(daemon: Process, state: Path) -> None:
-    """Wait until every account takes orders."""
+    """Wait until every account takes orders; ready comes before that, and nothing else is told to the outside."""
     async with asyncio.timeout(PATIENCE_SEC):
         while True:
             assert daemon.returncode is None, (await daemon.stderr.read()).decode() if daemon.stderr else ""
