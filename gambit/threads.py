@@ -10,12 +10,15 @@ T = TypeVar("T")
 
 async def to_its_end(work: Awaitable[T]) -> T:
     """Await `work` whole. A caller who is cancelled meanwhile waits for its end and is cancelled then: what he holds
-    (a lock, a file's name) is free for the next one only when nothing of his goes on behind."""
+    (a lock, a file's name) is free for the next one only when nothing of his goes on behind. An error of the work is
+    then the cause of his cancellation."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         await _ended(task)
+        if not task.cancelled():
+            cancelled.__cause__ = task.exception()  # nobody else fetches it, and the loop would call it unhandled
         raise
 
 

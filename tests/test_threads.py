@@ -1,6 +1,7 @@
 """Work in threads is never left half done."""
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -37,8 +38,10 @@ async def test_results_and_errors_come_through() -> None:
 
 
 async def test_an_error_of_abandoned_work_is_the_callers_end_all_the_same() -> None:
-    """Whoever cancels sees a cancelled task, and nobody a warning about an error that was not fetched."""
+    """Whoever cancels sees a cancelled task, whose cause the error is; the loop has none to complain of."""
     may_end = asyncio.Event()
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: complaints.append(told["message"]))
 
     async def work() -> None:
         await may_end.wait()
@@ -49,5 +52,10 @@ async def test_an_error_of_abandoned_work_is_the_callers_end_all_the_same() -> N
     caller.cancel()
     await asyncio.sleep(0)
     may_end.set()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError) as ended:
         await caller
+    assert isinstance(ended.value.__cause__, ValueError)
+    del caller, ended
+    await asyncio.sleep(0)  # the loop lets go of it,
+    gc.collect()  # and that is when it would complain
+    assert complaints == []
