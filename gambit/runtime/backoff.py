@@ -35,25 +35,24 @@ class Backoff:
 
 
 class Attempts:
-    """At most `most` tries within any `window_sec`; whoever comes too early is told how long to wait."""
+    """At most `most` tries within any `window_sec`, and likewise for each further (most, seconds) of `also`; whoever
+    comes too early is told how long to wait."""
 
-    def __init__(self, most: int, window_sec: float) -> None:
-        if most < 1:
+    def __init__(self, most: int, window_sec: float, *also: tuple[int, float]) -> None:
+        self.limits = [(count, int(seconds * SEC)) for count, seconds in ((most, window_sec), *also)]
+        if min(count for count, _ in self.limits) < 1:
             raise ValueError(f"{most} attempts are none")
-        self.most = most
-        self.window_ns = int(window_sec * SEC)
-        self.times: deque[int] = deque()
+        self.times: deque[int] = deque(maxlen=max(count for count, _ in self.limits))
 
     def wait_ns(self, now_ns: int) -> int:
         """How long until the next try is allowed; 0 for now."""
-        while self.times and self.times[0] + self.window_ns <= now_ns:
-            self.times.popleft()
-        if len(self.times) < self.most:
-            return 0
-        return self.times[0] + self.window_ns - now_ns
+        tried = len(self.times)
+        ends = [self.times[-count] + window_ns for count, window_ns in self.limits if tried >= count]
+        return max(0, *(end - now_ns for end in ends)) if ends else 0
 
     def take(self, now_ns: int) -> None:
         """A try is made. Raises RuntimeError when none is allowed."""
         if self.wait_ns(now_ns):
-            raise RuntimeError(f"more than {self.most} attempts in {self.window_ns / SEC:g} s")
+            told = " or ".join(f"{count} attempts in {window_ns / SEC:g} s" for count, window_ns in self.limits)
+            raise RuntimeError(f"more than {told}")
         self.times.append(now_ns)

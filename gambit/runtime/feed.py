@@ -72,9 +72,11 @@ class Feed:
         """Fetch the venue's instrument list. Without one, spellings and rules go by the last one that was kept, else by
         what is known otherwise."""
         spellings = [spelling for line in self.lines for spelling in line.spellings]
-        call = self.venue.rules_call(spellings) if spellings else self.venue.instruments_call()
-        try:
-            answer = await self.gateway.fetch(call, patience_sec=LEARN_SEC)
+        whole = self.venue.instruments_call()
+        call = self.venue.rules_call(spellings) if spellings else whole
+        try:  # a question for some fails whole where one of them is gone: then the whole list tells which
+            otherwise = whole if call != whole else None
+            answer = await self.gateway.fetch(call, patience_sec=LEARN_SEC, otherwise=otherwise)
         except CallFailed as error:
             self.gateway.is_degraded = True
             await self._learn_from_before(error)
@@ -82,7 +84,7 @@ class Feed:
         self.take_snapshot(answer)
         self.feeds.on_learned(self.name)
         shelf = self.feeds.shelf
-        if shelf is not None and not answer.is_degraded and call == self.venue.instruments_call():
+        if shelf is not None and not answer.is_degraded and call == whole:
             await in_thread(shelf.keep, self.name, answer.url, answer.body, self.now_ns())
 
     async def _learn_from_before(self, error: CallFailed) -> None:
@@ -162,7 +164,8 @@ class Feed:
                     random=self.feeds.random,
                 )
             )
-        self.attempts = Attempts(max(CONNECTS, 2 * len(self.lines)), CONNECTS_SEC)
+        live = self.venue.live
+        self.attempts = Attempts(max(CONNECTS, 2 * len(self.lines)), CONNECTS_SEC, (live.connects, live.connects_sec))
 
     # ---- what a line asks for ----
 

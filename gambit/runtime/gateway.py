@@ -115,11 +115,14 @@ class Gateway:
             await self.sleep(wait_ns / SEC)
         raise CallFailed(self.venue.name, call.path, failure)
 
-    async def fetch(self, call: Call, *, patience_sec: float = PATIENCE_SEC) -> Answer:
-        """As get(), but falls back to the last good answer, flagged degraded. Raises CallFailed where there is none."""
+    async def fetch(self, call: Call, *, patience_sec: float = PATIENCE_SEC, otherwise: Call | None = None) -> Answer:
+        """As get(), but falls back to the last good answer, flagged degraded. Raises CallFailed where there is none.
+        What the venue refuses for good is asked for by `otherwise`, where there is such."""
         try:
             answer = await self.get(call, patience_sec=patience_sec)
-        except CallFailed:
+        except CallFailed as error:
+            if otherwise is not None and error.failure.category is Category.PERMANENT_4XX:
+                return await self.fetch(otherwise, patience_sec=patience_sec)
             known = self._good.get(call.path)
             if known is None:
                 raise

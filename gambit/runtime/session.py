@@ -8,8 +8,8 @@ the books; step() answers with actions. Rules, with the scenarios of reliability
 1. Nothing heard for QUIET_SEC: ping. Nothing for DEAD_SEC: the socket is dead (F78).
 2. A book that is not synced is asked for again, at most once in RESYNC_SEC, ever more rarely while that is fruitless
    (F56, F58, F60).
-3. A book that stands still while others on the connection move is subscribed anew, ever more rarely while nothing
-   comes of it but a snapshot: a book may just be quiet (F61).
+3. A book that stands still while others on the connection move is subscribed anew, ever more rarely until it has been
+   lively for LIVELY_SEC: a book may just be quiet (F61), and venues count what is asked for (OKX: 480 an hour).
 4. No book moved for IDLE_SEC although something is heard: the connection is given up (F62).
 5. An age at which the venue cuts connections, or a notice that it is about to: a replacement is asked for (F76, F77).
 6. Requests leave no faster than the venue takes them.
@@ -33,6 +33,7 @@ DEAD_SEC: Final = 8.0
 RESYNC_SEC: Final = 5.0
 FETCH_SEC: Final = 0.5
 FROZEN_SEC: Final = 10.0
+LIVELY_SEC: Final = 300.0  # without standing still for FROZEN_SEC: the next time is no quiet book's
 OTHERS_SEC: Final = 2.0  # "others move": one of them did within this
 IDLE_SEC: Final = 20.0
 LIFE_MARGIN_SEC: Final = 600.0
@@ -106,7 +107,8 @@ class _Watch:
     asked_ns: int = -1
     again_ns: int = NEVER  # asked again, after it was lost
     fruitless: int = 0  # asked in a row without becoming synced
-    calm: int = 0  # subscribed anew in a row because it stood still
+    calm: int = 0  # subscribed anew because it stood still, since it was last a lively one
+    still_ns: int = NEVER  # when it was last seen standing still
     was_fed: bool = False
 
 
@@ -214,7 +216,9 @@ class Session:
             book = books.get(spelling, UNSEEN)
             if book.synced and book.is_fed:
                 watch.fruitless = 0
-                if book.moved_ns > watch.asked_ns + RESYNC_SEC * SEC:
+                if now_ns - book.moved_ns >= FROZEN_SEC * SEC:
+                    watch.still_ns = now_ns
+                elif now_ns - watch.still_ns >= LIVELY_SEC * SEC:
                     watch.calm = 0
                 if others_move and self._is_frozen(now_ns, watch, book):
                     frozen.append(spelling)
@@ -253,7 +257,7 @@ class Session:
         return now_ns - watch.asked_ns >= int(patience_sec * SEC) << min(watch.fruitless, RARER_MOST)
 
     def _is_frozen(self, now_ns: int, watch: _Watch, book: BookState) -> bool:
-        patience_ns = int(FROZEN_SEC * SEC) << min(watch.calm, RARER_MOST)
+        patience_ns = int(FROZEN_SEC * SEC) << min(max(0, watch.calm - 1), RARER_MOST)
         return now_ns - max(book.moved_ns, watch.asked_ns) >= patience_ns
 
     def _asked(self, watch: _Watch, leaves_ns: int) -> None:

@@ -87,7 +87,7 @@ def _live(category: str) -> Live:
         books_a_connection=100,
         sends_per_sec=10,
         ping=b'{"op":"ping"}',
-        connects=500,
+        connects=400,
         connects_sec=300,
         weight=600,
         weight_sec=5,

@@ -89,15 +89,17 @@ WIRE = Wire(
 )
 
 
-LIVE = Live(  # coinbase.md 1 and 7: eight connects and eight messages a second; no test network for market data
-    ws="wss://advanced-trade-ws.coinbase.com",
-    rest="https://api.coinbase.com",
-    books_a_connection=10,
-    sends_per_sec=6,
-    connects=60,
-    connects_sec=60,
-    weight=10,
-    weight_sec=1,
+LIVE = (
+    Live(  # coinbase.md 1 and 7: eight connects and eight messages a second by address; no test network for market data
+        ws="wss://advanced-trade-ws.coinbase.com",
+        rest="https://api.coinbase.com",
+        books_a_connection=10,
+        sends_per_sec=6,
+        connects=3,  # each brings two messages
+        connects_sec=1,
+        weight=10,
+        weight_sec=1,
+    )
 )
 RATE_WORDS = ("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
 

@@ -56,6 +56,7 @@ WIRE = Wire(
             Key("type", Action.TEXT, TYPE),
             Key("data", Action.PARTS, node=1),
             Key("method", Action.TEXT, EVENT),
+            Key("error", Action.TEXT, EVENT),
         ),
         (
             Key("symbol", Action.TEXT, SYMBOL),
@@ -94,6 +95,7 @@ LIVE = Live(  # kraken.md 1 and 7: 150 connects in ten minutes before a ban, a p
     weight=15,
     weight_sec=15,
 )
+TOO_MANY = "Exceeded msg rate"
 # The beginnings of kraken.md 6's texts, the first that fits; whatever is not here is permanent.
 TEXTS = (
     ("EAPI:Rate limit", RATE),
@@ -102,7 +104,7 @@ TEXTS = (
     ("EOrder:Domain rate limit", RATE),
     ("EAuth:Rate limit", RATE),
     ("EAuth:Too many requests", RATE),
-    ("Exceeded msg rate", RATE),
+    (TOO_MANY, RATE),
     ("EGeneral:Temporary lockout", AUTH),
     ("EAPI:", AUTH),
     ("EAuth:", AUTH),
@@ -180,8 +182,9 @@ class Kraken(Venue):
             data = message.get("data")
             states = [text(row, "system") for row in data if isinstance(row, dict)] if isinstance(data, list) else []
             return [VenueNotice(state, False) for state in states if state != "online"]
-        if message.get("error") is not None:
-            return [VenueNotice(str(message["error"]), True)]
+        error = message.get("error")
+        if error is not None:  # of too many messages a wrong name is not the cause, nor are more of them the cure
+            return [VenueNotice(str(error), not str(error).startswith(TOO_MANY))]
         if message.get("success") is False:
             return []
         if message.get("method") == "unsubscribe":

@@ -24,7 +24,7 @@ class Live:
     ping: bytes = CONTROL_PING
     ping_sec: float = 20.0  # a ping this often, whatever else is said
     life_sec: float | None = None  # the venue cuts a connection at this age
-    connects: int  # connection attempts within connects_sec
+    connects: int  # connection attempts within connects_sec; where messages are limited by address, theirs too
     connects_sec: float
     weight: int  # of public REST requests within weight_sec
     weight_sec: float

@@ -92,8 +92,8 @@ LIVE = (
         books_a_connection=30,
         sends_per_sec=3,
         ping=b"ping",
-        connects=60,
-        connects_sec=60,
+        connects=2,  # the third of a second is for the account's lines
+        connects_sec=1,
         weight=20,
         weight_sec=2,
     )
@@ -152,8 +152,11 @@ class Okx(Venue):
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
         """Errors and the upgrade notice (64008)."""
         event = message.get("event")
-        if event in ("error", "channel-conn-count-error"):
-            return [VenueNotice(f"{message.get('code')}: {message.get('msg')}", True)]
+        if event == "error":
+            is_wrong = CODES.get(str(message.get("code"))) is not RATE  # asking more often would be worse
+            return [VenueNotice(f"{message.get('code')}: {message.get('msg')}", is_wrong)]
+        if event == "channel-conn-count-error":
+            return [VenueNotice(f"too many connections have the channel {message.get('channel')}", True)]
         if event == "notice":
             code = str(message.get("code"))
             return [VenueNotice(f"{code}: {message.get('msg')}", False, is_closing=code == UPGRADE)]

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from gambit.events.feed import BookLost, BookSynced, FeedDown, FeedUp
+from gambit.runtime.backoff import SEC
 from gambit.runtime.feed import RELEARN_DOUBTED_SEC
 from gambit.runtime.health import NEVER
 from gambit.runtime.transport import PicowsTransport, Transport, WebsocketsTransport
@@ -116,6 +117,18 @@ async def test_accept_then_close_is_no_storm(exchange: Exchange) -> None:
     await setup.clock.sleep(300)
     assert 8 <= len(exchange.connects) <= 30
     await setup.stop()
+
+
+async def test_connects_keep_to_the_venues_own_window(setup: Setup) -> None:
+    """However many lines there are: OKX has two within a second, beside what holds for every venue."""
+    await setup.synced()
+    (feed,) = setup.feeds.feeds
+    attempts = feed.attempts
+    now = attempts.times[-1] + 10 * SEC
+    attempts.take(now)
+    assert attempts.wait_ns(now) == 0
+    attempts.take(now)
+    assert attempts.wait_ns(now) == SEC
 
 
 async def test_nobody_listens(exchange: Exchange) -> None:

@@ -244,3 +244,18 @@ async def test_nobody_there() -> None:
         await http.request("GET", "http://127.0.0.1:1/x", headers={}, body=b"", timeout_sec=1)
     assert not failed.value.sent
     await http.close()
+
+
+async def test_what_is_refused_for_good_is_asked_for_otherwise() -> None:
+    """A question for some markets fails whole where one of them is gone; the whole list tells which, and is good."""
+    some, whole = Call("/api/v3/exchangeInfo?symbols=a", 20), Call("/api/v3/exchangeInfo", 20)
+    gone = answer(400, b'{"code":-1121,"msg":"Invalid symbol."}')
+    net = Net(answer(200, b'{"symbols":[1]}'), gone, answer(200, b'{"symbols":[]}'), gone, answer(500))
+    gateway = net.gateway()
+    assert (await gateway.fetch(some, otherwise=whole)).body == b'{"symbols":[1]}'
+    found = await gateway.fetch(some, otherwise=whole)
+    assert (found.url, found.body, found.is_degraded) == ("http://x/api/v3/exchangeInfo", b'{"symbols":[]}', False)
+    assert not gateway.is_degraded
+    found = await gateway.fetch(some, otherwise=whole)
+    assert (found.body, found.is_degraded) == (b'{"symbols":[]}', True)
+    assert [url for _, _, url in net.sent[:3]] == ["http://x" + call.path for call in (some, some, whole)]

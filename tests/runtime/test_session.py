@@ -13,6 +13,7 @@ from gambit.runtime.session import (
     DEAD_SEC,
     FROZEN_SEC,
     IDLE_SEC,
+    LIVELY_SEC,
     QUIET_SEC,
     RESYNC_SEC,
     SEC,
@@ -211,6 +212,28 @@ def test_a_book_that_is_just_quiet_is_not_asked_for_all_the_time() -> None:
     found.quiet.add("A-B")
     found.run(600)
     assert len(found.times(Send, b'"unsubscribe"')) <= 8
+
+
+@pytest.mark.parametrize("every_sec", [12, 15, 20, 40, 90])
+def test_books_that_move_now_and_then_stay_within_the_venues_count(every_sec: int) -> None:
+    """What OKX takes of a connection in an hour is 480 requests (okx.md 1); a dozen slow markets are far from it."""
+    found = live()
+    found.quiet.add("A-B")
+    for _ in range(3600 // every_sec):
+        found.run(every_sec)
+        found.books["A-B"] = found.books["A-B"]._replace(moved_ns=found.now)
+    assert len(found.times(Send, b"subscribe")) * 12 < 480
+
+
+def test_a_lively_book_that_freezes_again_is_seen_as_soon_as_before() -> None:
+    """What it did minutes ago is forgotten (F61)."""
+    found = live()
+    for _ in range(3):
+        found.quiet.add("A-B")
+        found.run(FROZEN_SEC + 1)
+        found.quiet.clear()
+        found.run(LIVELY_SEC + 1)
+    assert len(found.times(Send, b'"unsubscribe"')) == 3
 
 
 def test_heartbeats_alone_do_not_keep_a_connection() -> None:

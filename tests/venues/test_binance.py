@@ -281,3 +281,11 @@ def test_bad_snapshots(body: str) -> None:
         VENUES["binance"].depth_snapshot("https://x/depth?symbol=AAABBB", body.encode())
     assert caught.value.spelling == "AAABBB"
     assert caught.value.reason
+
+
+@pytest.mark.parametrize("ident", ['"id":1', '"id":null', '"x":1'])
+def test_an_error_is_one_with_and_without_an_id(ident: str) -> None:
+    """Both spellings of errors were seen in the field (binance.md 1), and an id is not always with them."""
+    listener = Listener("binance", ["AAA-BBB"])
+    listener.hear(f'{{"error":{{"code":2,"msg":"Invalid request"}},{ident}}}', f'{{"code":3,"msg":"No JSON",{ident}}}')
+    assert listener.notices() == [VenueNotice("2: Invalid request", True), VenueNotice("3: No JSON", True)]

@@ -111,7 +111,7 @@ def test_subscriptions() -> None:
             '{"error":"Currency pair not supported FOO/USD","method":"subscribe","success":false,"symbol":"FOO/USD"}',
             [VenueNotice("Currency pair not supported FOO/USD", True)],
         ),
-        ('{"error":"Exceeded msg rate"}', [VenueNotice("Exceeded msg rate", True)]),
+        ('{"error":"Exceeded msg rate"}', [VenueNotice("Exceeded msg rate", False)]),
         ('{"channel":"status","type":"update","data":[{"version":"2.0.10","system":"online"}]}', []),
         (
             '{"channel":"status","type":"update","data":[{"system":"maintenance","connection_id":12393906104898154338}]}',
@@ -249,3 +249,14 @@ def test_other_channels_touch_nothing() -> None:
         assert listener.hear({"channel": channel, "type": "update", "data": [{"symbol": "AAA/BBB", "price": 1}]}) == []
     assert (listener.counts()["unknown"], listener.counts()["quarantined"]) == (1, 0)
     assert list(listener.market.books()) == []
+
+
+def test_too_many_messages_are_no_wrong_name() -> None:
+    """The venue says so without a method; asking for each book by itself would be more messages still."""
+    listener = Listener("kraken", ["AAA-BBB"])
+    listener.hear('{"error":"Exceeded msg rate","req_id":1}', '{"error":"Currency pair not supported X/Y","req_id":2}')
+    assert listener.notices() == [
+        VenueNotice("Exceeded msg rate", False),
+        VenueNotice("Currency pair not supported X/Y", True),
+    ]
+    assert listener.counts()["unknown"] == 0

@@ -22,6 +22,18 @@ def test_limits_are_within_reason(name: str) -> None:
     assert live.ping_sec < 30 or name == "kraken"
 
 
+@pytest.mark.parametrize(
+    ("name", "most", "seconds"),
+    [("binance", 300, 300), ("okx", 3, 1), ("bybit", 500, 300), ("kraken", 150, 600), ("coinbase", 8, 1)],
+)
+def test_connects_stay_below_what_the_venue_allows_an_address(name: str, most: int, seconds: int) -> None:
+    """Section 1 of each sheet; the account's lines need some too, and Coinbase counts the messages of a connect."""
+    live = VENUES[name].live
+    messages = len(VENUES[name].subscribe(["A-B"], source="depth", depth=0)) if name == "coinbase" else 1
+    assert live.connects * messages < most
+    assert live.connects_sec >= seconds
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("source", ["depth", "bbo"])
 def test_what_is_subscribed_can_be_left(name: str, source: str) -> None:

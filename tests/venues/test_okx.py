@@ -85,7 +85,6 @@ def test_subscriptions() -> None:
             [VenueNotice("64008: Reconnect.", False, is_closing=True)],
         ),
         ('{"event":"channel-conn-count","channel":"orders","connCount":"2","connId":"a4"}', []),
-        ('{"event":"channel-conn-count-error","code":"1","msg":"x","connCount":"20"}', [VenueNotice("1: x", True)]),
     ],
 )
 def test_control_frames(text: str, notices: list[Acknowledged | VenueNotice]) -> None:
@@ -169,3 +168,11 @@ def test_other_channels_touch_nothing() -> None:
         assert listener.hear(frame) == []
     assert (listener.counts()["unknown"], listener.counts()["quarantined"]) == (1, 0)
     assert list(listener.market.books()) == []
+
+
+def test_refusals_for_the_rate_are_no_wrong_names() -> None:
+    """60014 asks for less, so books are not asked for one by one because of it; too many connections are named."""
+    told = facts("okx", '{"event":"error","code":"60014","msg":"Requests too frequent","connId":"a"}')
+    assert told == [VenueNotice("60014: Requests too frequent", False)]
+    told = facts("okx", '{"event":"channel-conn-count-error","channel":"orders","connCount":"31","connId":"a"}')
+    assert told == [VenueNotice("too many connections have the channel orders", True)]
