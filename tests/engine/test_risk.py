@@ -1,18 +1,22 @@
 """The gates: each one fails on its own cause, all of them are always recorded."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
 
 import pytest
 
 from gambit.engine.holdings import Holdings
 from gambit.engine.limits import DAY_NS, HOUR_NS, MINUTE_NS, blackout
+from gambit.engine.plan import BPS, Plan
 from gambit.engine.risk import GATES, Approved, Held, Refused, check, exposure
 from gambit.engine.trading_state import TradingState
 from gambit.events.operation import TradingStateChanged
-from gambit.events.orders import ForeignOrderSeen, OutcomeUnknown, ScopeHalted, Sent
+from gambit.events.orders import BalanceCorrected, ForeignOrderSeen, OutcomeUnknown, ScopeHalted, Sent
 from tests.engine.orders import order
 from tests.engine.test_holdings import fill
 from tests.engine.world import LIMITS, NOW_NS, RULES, SYMBOL, D, World, held, levels, plan, world
@@ -172,6 +176,69 @@ def test_gates_of_money() -> None:
     verdict = check(plan(), lost("30001"), replace(LIMITS, daily_loss_limit_bps=D(500)), plain, NOW_NS)
     assert isinstance(verdict, Refused)
     assert (failed(verdict), verdict.is_loss_limit) == (["daily_loss"], True)
+
+
+def touch_bps(made: Plan, here: World) -> Decimal:
+    """The wider of its books' own spreads."""
+    books = [here.by_name[leg.venue, SYMBOL] for leg in made.legs]
+    return max((book.asks[0][0] / book.bids[0][0] - 1) * BPS for book in books)
+
+
+def far_bps(made: Plan, here: World) -> Decimal:
+    """How far its furthest limit lies from the middle of both mids."""
+    middle = median(book.mid for book in here.by_name.values() if book.mid is not None)
+    return max(abs(leg.price / middle - 1) * BPS for leg in made.legs)
+
+
+BOUNDS: dict[str, tuple[str, Callable[[Plan, World], Decimal]]] = {
+    "price_move": ("max_price_move_bps", lambda made, _: D(201) - made.gross_bps),
+    "min_liquidity": ("min_liquidity", lambda _, __: D(4001)),  # a's 30 at 100 and 10 at 100.1, all within the limit
+    "min_order": ("min_order_quote", lambda made, _: min(leg.qty * leg.worst_price for leg in made.legs)),
+    "max_order_notional": ("max_order_notional", lambda made, _: max(leg.qty * leg.price for leg in made.legs)),
+    "max_symbol_notional": ("max_symbol_notional", lambda made, _: sum((g.qty * g.price for g in made.legs), D(0))),
+    "max_venue_notional": ("max_venue_notional", lambda made, _: max(leg.qty * leg.price for leg in made.legs)),
+    "max_in_flight": ("max_in_flight_notional", lambda made, _: sum((g.qty * g.price for g in made.legs), D(0))),
+    "spread_sanity": ("max_touch_spread_bps", touch_bps),
+    "fat_finger": ("fat_finger_bps", far_bps),
+}
+
+
+@pytest.mark.parametrize("gate", list(BOUNDS))
+def test_a_limit_is_met_to_the_last_unit(gate: str) -> None:
+    """What is just as much as a limit passes, the least beyond it does not."""
+    here, made = world(), plan(net_bps=D(181))
+    name, found = BOUNDS[gate]
+    limit = found(made, here)
+    beyond = limit * (1 + D("1e-15")) if name.startswith("min") else limit * (1 - D("1e-15"))
+    assert judged(here, limits=replace(LIMITS, **{name: limit}), of=made) == []
+    assert judged(here, limits=replace(LIMITS, **{name: beyond}), of=made) == [gate]
+
+
+def test_times_and_shares_are_met_to_the_last_unit() -> None:
+    """As above: the lives of opportunity and plan, the depth at a limit price itself, shares of the equity, a price at
+    which an order of ours would just be met."""
+    made = plan(ttl_ns=500)
+    assert [judged(of=made, now_ns=NOW_NS + 500), judged(of=made, now_ns=NOW_NS + 501)] == [[], ["stale"]]
+    made = plan()
+    assert [judged(of=made, now_ns=made.expires_ns), judged(of=made, now_ns=made.expires_ns + 1)] == [[], ["stale"]]
+    for limit, expected in ((D(1000), []), (D(1001), ["min_liquidity"])):
+        for k, venue in enumerate("ab"):
+            here, price = world(), made.legs[k].price
+            sides = {"asks": ((price, D(1000) / price),)} if venue == "a" else {"bids": ((price, D(1000) / price),)}
+            here.touch(venue, **sides)
+            loose = replace(LIMITS, min_liquidity=limit - D("1e-9"), max_touch_spread_bps=D(999))
+            assert judged(here, limits=loose, of=made) == expected
+    rich = Holdings()
+    for venue in "ab":
+        for asset, amount in (("USDT", D(100_000)), ("BTC", D(1000))):
+            rich.correct(BalanceCorrected(venue=venue, asset=asset, delta=amount, reason="opening"))
+    most = max(leg.price for leg in made.legs) * made.qty * BPS / 400_000
+    for bps, expected in ((most, []), (most - D("1e-9"), ["position_limit"])):
+        assert judged(limits=replace(LIMITS, position_limit_bps=bps), holdings=rich) == expected
+    assert failed(check(made, lost("30000"), LIMITS, world(), NOW_NS)) == ["daily_loss"]  # 5 % of the 600 000 left
+    sold = made.legs[1].price
+    assert judged(foreign=[bought(1, str(sold), venue="b")]) == ["self_trade"]
+    assert judged(foreign=[bought(1, str(sold - D("0.01")), venue="b")]) == []
 
 
 def bought(qty: int, price: str, venue: str = "a", symbol: str = SYMBOL, side: Literal["buy", "sell"] = "buy") -> Any:
