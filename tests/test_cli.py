@@ -483,6 +483,26 @@ def test_a_password_is_not_asked_for_without_a_terminal(tmp_path: Path) -> None:
         assert "Warning" not in done.stderr
 
 
+def test_a_state_directory_that_is_not_ours_is_no_defect_of_user(tmp_path: Path) -> None:
+    """`gambit user` says what is wrong with it, as every other command does."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "somebody's").touch()
+    done = gambit("user", "list", "--set", f"daemon.state_dir={tmp_path}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"gambit: {tmp_path}: open to others")
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """No file may grow here, which is what a full disk is to `user add`."""
+    words = ["user", "add", "ann@desk", "--password-stdin", "--set", f"daemon.state_dir={tmp_path / 'state'}"]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *COMMAND, *words],
+        input=b"correct horse battery staple\n", capture_output=True, timeout=WAIT_SEC, env=ENVIRONMENT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.decode() == f"gambit: {tmp_path / 'state'}: File too large\n"
+
+
 def test_a_defect_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Even a bug of ours shows no traceback unless it is asked for."""
     monkeypatch.setattr("gambit.cli.doctor._python", lambda: 1 / 0)

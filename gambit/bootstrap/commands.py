@@ -123,6 +123,8 @@ def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
             done = switch.change(to, params.reason, caller.by)
         except HaltFileThere as error:
             raise Refused(str(error)) from error
+        except OSError as error:  # a halt is in force all the same
+            raise Refused(f"trading is {switch.state} now, but a restart may not know it: {error}") from error
         audit(daemon(), caller, f"trading state {to}", params.reason)
         return StateChange(state=done.state, was=done.was, reason=done.reason)
 

@@ -94,6 +94,7 @@ def demo(
 async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show") -> int:
     from gambit.bootstrap import Options
     from gambit.bootstrap.running import run_daemon
+    from gambit.runtime.blame import blamed_on
     from gambit.runtime.exchanges import Exchanges
     from gambit.venues.orders import Keys
 
@@ -108,6 +109,7 @@ async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show
         around = _Around(exchanges, seconds, show)
         with ExitStack() as held:
             live = pointed(config, exchanges, symbols, held)
+            held.enter_context(blamed_on(Path(live.daemon.state_dir)))
             return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from gambit.cli.options import Failure, finite, with_config, with_json
 LOG_NAME = "gambit.log"
 LOG_BYTES_MAX = 64 << 20  # a longer one is put aside at the next start
 TAIL_LINES = 20
+ROOM_BYTES = 1 << 16  # less than this left on a disk: what was said may not have found room
 READY_SEC = 90.0
 DRAIN_SEC = 20.0  # how long a stop may take before it is asked again by signal
 NOW_SEC = 5.0
@@ -142,6 +144,8 @@ def _tail(log: Path, begin: int) -> str:
     with log.open("rb") as file:
         file.seek(begin)
         lines = file.read().decode(errors="replace").splitlines()
+    if not lines and shutil.disk_usage(log.parent).free < ROOM_BYTES:
+        return f"it could say nothing: the disk of {log.parent} is full"
     return "\n".join(lines[-TAIL_LINES:]) or f"it said nothing; see {log}"
 
 

@@ -80,6 +80,8 @@ def serve(load: Callable[[], "Config"], options: "Options") -> int:
     """Run a daemon with this configuration; what keeps it from starting is a message and exit code 1."""
     from gambit.bootstrap.running import run_daemon
     from gambit.config import ConfigError
+    from gambit.runtime.blame import blamed_on
+    from gambit.runtime.process import state_dir
 
     try:
         config = load()
@@ -89,7 +91,8 @@ def serve(load: Callable[[], "Config"], options: "Options") -> int:
         raise click.UsageError(
             "the configuration names no venue to connect to: add [venues.binance] and others, as configs/paper.toml has"
         )
-    return run_loop(lambda: run_daemon(config, os.environ, options, load=load))
+    with blamed_on(state_dir(config.daemon.state_dir, os.environ)):
+        return run_loop(lambda: run_daemon(config, os.environ, options, load=load))
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:

@@ -25,12 +25,17 @@ def users() -> None:
 
 def _asked(method: str, config_path: Path | None, overrides: tuple[str, ...], **params: Any) -> Any:
     """The daemon's answer; with no daemon the same is done on its files, under its lock."""
-    from gambit.runtime.process import holder, prepare_state_dir
+    from gambit.runtime.blame import blamed_on
+    from gambit.runtime.process import ProcessError, holder, prepare_state_dir
 
     place = place_of_running(config_path, overrides)
-    prepare_state_dir(place.state)
-    if holder(place.state) is None:
-        return asyncio.run(_by_itself(place, method, params))
+    try:
+        prepare_state_dir(place.state)
+        if holder(place.state) is None:
+            with blamed_on(place.state):
+                return asyncio.run(_by_itself(place, method, params))
+    except ProcessError as error:
+        raise Failure(f"gambit: {error}") from error
     return ask(place, method, 10.0, **params)
 
 

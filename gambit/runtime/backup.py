@@ -18,6 +18,7 @@ import msgspec
 import zstandard
 
 from gambit.journal import JournalError, Places, Proof, places, verify
+from gambit.runtime.blame import blamed_on
 from gambit.runtime.snapshots import ENDING, FOLDER, snapshots_folder
 from gambit.store import StoreError
 from gambit.store.rebuild import cursor_of
@@ -66,7 +67,7 @@ def write_backup(sources: Sources, target: Path) -> None:
     fresh = target.with_name(target.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "wb") as file:
+        with blamed_on(target), open(descriptor, "wb") as file:
             with (
                 zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False) as packed,
                 tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
@@ -131,7 +132,7 @@ def restore_backup(source: Path, state_dir: Path, database: Path) -> Restored:
         if path.exists():
             raise BackupError(f"{path}: exists already; move it away first, a restore replaces nothing")
     state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=state_dir) as folder:
+    with blamed_on(state_dir), tempfile.TemporaryDirectory(prefix=".restore-", dir=state_dir) as folder:
         files = _unpacked(source, Path(folder))
         restored = _proved(source, Path(folder), files)
         for name in (*_FOLDERS, *_FILES):

@@ -14,6 +14,7 @@ from typing import Final, Literal, cast, get_args
 import msgspec
 
 from gambit.events.operation import TradingStateChanged
+from gambit.runtime.blame import blamed_on
 
 State = Literal["ACTIVE", "REDUCING", "HALTED"]
 STATES: Final[tuple[State, ...]] = get_args(State)
@@ -119,7 +120,7 @@ class TradingSwitch:
 
     def _write(self, kept: Kept) -> None:
         fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
+        with blamed_on(self._path), fresh.open("wb") as file:
             file.write(msgspec.json.encode(kept))
             file.flush()
             os.fsync(file.fileno())

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +50,8 @@ def replace_private(path: Path, data: bytes) -> None:
         fresh.replace(path)
         sync_folder(path.parent)
     except OSError as error:
+        with suppress(OSError):  # the folder may be why
+            fresh.unlink(missing_ok=True)
         raise VaultError(f"{path}: cannot be written: {error.strerror}") from error
 
 

@@ -14,7 +14,7 @@ from gambit.journal import JournalFailed, places, verify
 from gambit.journal.disk import Disk
 from gambit.runtime.daemon import Daemon
 from gambit.store.database import Database
-from gambit.surface.client import call
+from gambit.surface.client import ControlError, call
 from tests.e2e.live import config_for, dear_until, exchanges, running, until
 from tests.e2e.test_paper_trading import CALM, SETTINGS, SYMBOL, closed_trades
 
@@ -46,12 +46,18 @@ async def test_without_a_journal_nobody_trades(tmp_path: Path, monkeypatch: pyte
                 await dear_until(server, "okx", SYMBOL, lambda: daemon.parts.switch.state == "HALTED")
                 status = await asyncio.to_thread(call, socket_path(config), "status")
                 text = await scraped(daemon)
+                (tmp_path / "state" / "trading_state.new").mkdir()  # nor can the state be written
+                try:
+                    halt = await asyncio.to_thread(call, socket_path(config), "halt", {"reason": "by hand"})
+                except ControlError as error:
+                    halt = str(error)
                 head = daemon.parts.keeping.journal.head
                 raised = daemon.parts.readings.board.raised
                 await dear_until(
                     server, "kraken", SYMBOL, lambda: daemon.parts.readings.board.raised > raised, bps=90.0
                 )
     assert (status["state"], status["trading_state"]) == ("degraded", "HALTED")
+    assert "trading is HALTED now, but a restart may not know it: " in halt
     (reason,) = daemon.problems
     assert reason in status["reasons"]
     assert "takes no more records" in reason

@@ -187,6 +187,17 @@ def test_start_returns_when_ready_and_stop_when_gone(tmp_path: Path) -> None:
         stop_daemon(place(tmp_path), now=False)
 
 
+def test_a_start_that_could_say_nothing_names_the_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its log found no room either; "it said nothing" sends nobody to the disk."""
+    command = [sys.executable, "-c", "raise SystemExit(1)"]
+    with pytest.raises(Failure, match=r"exit code 1:\nit said nothing; see "):
+        start_detached(command, place(tmp_path), 30)
+    usage = mock.Mock(return_value=mock.Mock(free=0))
+    monkeypatch.setattr("gambit.cli.detached.shutil.disk_usage", usage)
+    with pytest.raises(Failure, match=rf"it could say nothing: the disk of {tmp_path} is full"):
+        start_detached(command, place(tmp_path), 30)
+
+
 def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
     """The end of its own log, not of an older one; a configuration error is one here too."""
     (tmp_path / "gambit.log").write_text("yesterday's news\n")

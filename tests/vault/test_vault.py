@@ -1,5 +1,6 @@
 """The vault: what is kept comes back, what is wrong is told and changes nothing, nothing is readable on the disk."""
 
+import errno
 import os
 import stat
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gambit.vault import Master, NoSecret, Vault, VaultError, WrongMasterKey, find_master
+from gambit.vault.files import create_private
 from gambit.vault.rotation import NS_A_DAY
 
 SECRET = b"kCanaryValueOfTheKey0123456789"
@@ -245,3 +247,15 @@ def test_what_was_done_is_told_without_values(tmp_path: Path) -> None:
     assert heard == [SECRET.decode(), "the next value"]
     with pytest.raises(NoSecret, match="no secret 'kraken/api_key'"):
         vault.remove("kraken/api_key")
+
+
+def test_a_secret_that_found_no_room_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process's own temporary name would never be used again."""
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(VaultError, match=r"cannot be written: No space left"):
+        create_private(tmp_path / "master.key", b"0" * 32)
+    assert list(tmp_path.iterdir()) == []
