@@ -151,7 +151,8 @@ class LivePictures:
 
     def plans(self) -> Sequence[Mapping[str, Any]]:
         """The latest plans."""
-        return books_of_account.plans(self._daemon().parts.dealing.desk, Rows(limit=ROWS))
+        dealing = self._daemon().parts.dealing
+        return books_of_account.plans(dealing.desk, Rows(limit=ROWS), dealing.marks())
 
     def order(self, key: str) -> Mapping[str, Any] | None:
         """One order by its client order id."""
@@ -159,7 +160,8 @@ class LivePictures:
 
     def plan(self, plan_id: str) -> Mapping[str, Any] | None:
         """One plan."""
-        return books_of_account.plan(self._daemon().parts.dealing.desk, plan_id)
+        dealing = self._daemon().parts.dealing
+        return books_of_account.plan(dealing.desk, plan_id, dealing.marks())
 
     def alerts(self) -> Sequence[Mapping[str, Any]]:
         """What is raised and what was, newest first."""

@@ -25,7 +25,7 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         return books_of_account.order(dealing().desk, params.order_id)
 
     def plans(params: Rows, _caller: Caller) -> list[dict[str, Any]]:
-        return books_of_account.plans(dealing().desk, params)
+        return books_of_account.plans(dealing().desk, params, dealing().marks())
 
     def positions(_params: Nothing, _caller: Caller) -> dict[str, Any]:
         desk, marks = dealing().desk, dealing().marks()

@@ -115,26 +115,26 @@ def _order(order: Order) -> dict[str, Any]:
     }
 
 
-def plans(desk: Desk, query: Query) -> list[dict[str, Any]]:
-    """The newest plans first."""
+def plans(desk: Desk, query: Query, marks: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+    """The newest plans first; `marks` are worth in the currency of account."""
     standing = desk.standing
-    rows = (_plan(trade, orders) for trade, orders in _trades(standing, open_only=query.open_only))
+    rows = (_plan(trade, orders, marks) for trade, orders in _trades(standing, open_only=query.open_only))
     passing = (row for row in rows if _passes(row, query) and query.venue in (None, *row["venues"]))
     return sorted(islice(passing, query.limit), key=_created_ns, reverse=True)
 
 
-def plan(desk: Desk, plan_id: str) -> dict[str, Any] | None:
+def plan(desk: Desk, plan_id: str, marks: Mapping[str, Decimal]) -> dict[str, Any] | None:
     """One plan that is at hand, by its id."""
     trade = desk.standing.state.trades.get(plan_id)
-    return None if trade is None else _plan(trade, _orders_of(desk.standing, trade))
+    return None if trade is None else _plan(trade, _orders_of(desk.standing, trade), marks)
 
 
 def _orders_of(standing: Standing, trade: Trade) -> list[Order]:
     return [standing.state.orders[key] for key in trade.keys]
 
 
-def _plan(trade: Trade, orders: Sequence[Order]) -> dict[str, Any]:
-    made = trade.made
+def _plan(trade: Trade, orders: Sequence[Order], marks: Mapping[str, Decimal]) -> dict[str, Any]:
+    made, result = trade.made, trade.result(orders)
     return {
         "plan_id": made.plan_id,
         "opp_id": made.opp_id,
@@ -148,7 +148,8 @@ def _plan(trade: Trade, orders: Sequence[Order]) -> dict[str, Any]:
         "risk_flags": "unhedged" if trade.is_unhedged else "",
         "total_quote_amount": _text(made.total_quote),
         "expected_profit": _text(made.expected_profit),
-        "result": {asset: _text(amount) for asset, amount in trade.result(orders).items()},
+        "result": {asset: _text(amount) for asset, amount in result.items()},
+        "value": _text(trade.value(result, marks)),
         "unbalanced": {asset: _text(amount) for asset, amount in trade.net.items()},
         "orders": list(trade.keys),
         "created_at": rfc3339(trade.made_ns),

@@ -93,7 +93,8 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True):
     risk_flags: str
     total_quote_amount: str
     expected_profit: str
-    result: dict[str, str]
+    result: dict[str, str]  # by asset
+    value: str  # of the result, in the currency of account
     unbalanced: dict[str, str]
     orders: tuple[str, ...]
     created_at: str

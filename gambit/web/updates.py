@@ -196,7 +196,8 @@ def _ended(fact: object) -> Row:
     """What the end of an episode says by itself."""
     if not isinstance(fact, PlanClosed):
         return {}
-    return {"end": fact.end, "result": {asset: f"{amount:f}" for asset, amount in fact.profit.items()}}
+    worth = None if fact.value is None else f"{fact.value:f}"
+    return {"end": fact.end, "result": {asset: f"{amount:f}" for asset, amount in fact.profit.items()}, "value": worth}
 
 
 def _event(fact: object) -> str:

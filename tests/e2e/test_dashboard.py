@@ -275,6 +275,7 @@ async def _answers(watched: Watched) -> None:
     await page.keyboard.press("Escape")
     history = await page.evaluate("import('/model.js').then((m) => m.model.history.series.result)")
     assert [value for value in history if value is not None]
+    await _plans_are_worth_what_they_earned(page)
     await page.click("#p-charts button[value='24h']")
     await page.wait_for_selector("#p-charts button[value='24h'][aria-pressed=true]")
     await page.click("#halt")
@@ -286,6 +287,17 @@ async def _answers(watched: Watched) -> None:
     assert await page.get_attribute("#dialog dd a", "href") == "/runbook/halted"
     await page.click("#dialog button.primary")
     await watched.says("#toast", "you are on it")
+
+
+async def _plans_are_worth_what_they_earned(page: Page) -> None:
+    """The result of a plan is what all of it is worth, dust and fees in coins too, and not one asset's part."""
+    ended = "(p) => p.end && Object.keys(p.result).length"
+    script = f"import('/model.js').then((m) => [...m.model.plans.values()].filter({ended}).at(-1) ?? null)"
+    await page.wait_for_function(script)
+    newest = await page.evaluate(script)
+    cell = page.locator(f"#p-plans tr:has([title='{newest['plan_id']}']) td.num").nth(2)
+    shown = float(re.sub(r"[^0-9.]", "", await cell.inner_text()))
+    assert shown == pytest.approx(abs(float(newest["value"])), abs=0.006)
 
 
 async def _invite(watched: Watched, guest: Watched) -> None:

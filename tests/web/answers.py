@@ -25,7 +25,7 @@ ORDER: dict[str, Any] = {
 PLAN: dict[str, Any] = {
     "plan_id": "p1", "opp_id": "a1", "symbol": "BTC-USDT", "venues": ["okx", "kraken"], "status": "waiting", "end": "",
     "stopped": "", "approval": "manual", "strategy": "cross", "total_quote_amount": "100", "expected_profit": "1",
-    "result": {}, "unbalanced": {}, "orders": ["c1"], "risk_flags": "",
+    "result": {}, "value": "0", "unbalanced": {}, "orders": ["c1"], "risk_flags": "",
     "created_at": "1970-01-01T00:00:00.000000005Z", "updated_at": "1970-01-01T00:00:00.000000006Z",
     "created_ns": 5, "expires_ns": 6,
 }  # fmt: skip

@@ -135,8 +135,9 @@ def test_plans_states_and_alerts_are_told() -> None:
         alert_id="a", rule_id="r", severity="high", message="m", scope="", correlation_id="c", runbook="r.md"
     )
     closed = PlanClosed(
-        plan_id="p1", end="flat", left={}, profit={"USDT": Decimal("1.50")}, naked_quote_ns=Decimal(0), compensations=0
-    )
+        plan_id="p1", end="flat", left={}, profit={"USDT": Decimal("1.50")}, naked_quote_ns=Decimal(0), compensations=0,
+        value=Decimal("1.40"),
+    )  # fmt: skip
     for fact in (
         closed,
         TradingStateChanged(state="HALTED", was="ACTIVE", reason="", by="me"),
@@ -146,8 +147,8 @@ def test_plans_states_and_alerts_are_told() -> None:
     ):
         fed.hear(fact)
     told = fed.turn()
-    assert [(row["event"], row["end"], row["result"]) for row in told["plan.status"]] == [
-        ("closed", "flat", {"USDT": "1.50"})
+    assert [(row["event"], row["end"], row["result"], row["value"]) for row in told["plan.status"]] == [
+        ("closed", "flat", {"USDT": "1.50"}, "1.40")
     ]
     assert [row["state"] for row in told["trading.state"]] == ["HALTED"]
     assert [(row["event"], row["alert_id"]) for row in told["alert.raised"]] == [("raised", "a"), ("resolved", "a")]

@@ -108,9 +108,8 @@ function toned(text) {
 function result(row) {
   const found = Object.entries(row.result ?? {});
   if (!found.length || !row.end) return ["–", "num"];
-  const [asset, amount] = found[0];
-  const [text, name] = toned(amount);
-  return [text, name, found.map(([a, n]) => `${n} ${a}`).join(", ") || asset];
+  const [text, name] = toned(row.value);
+  return [text, name, found.map(([asset, amount]) => `${amount} ${asset}`).join(", ")];
 }
 
 function filled(row) {
