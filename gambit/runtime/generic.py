@@ -34,6 +34,7 @@ SILENCE_SEC: Final = 60.0
 POLL_SEC: Final = 1.0  # where the library has no stream of books
 START_SEC: Final = 30.0
 RELEARN_SEC: Final = 3600.0
+SHOWN_BYTES: Final = 65_536  # of what the library gives for a book that is none
 HOST: Final = re.compile(r"^\w+://[^/]+")
 # The first class of ccxt's that fits; it is no safe sign for anything but how to wait (venues/README.md 4.5).
 CATEGORIES: Final = (
@@ -208,14 +209,7 @@ class GenericLine:
             feeds.observer.opened(self.feed.name, self.name, "", recv_ns)
             feeds.observer.fact(FeedUp(venue=self.feed.name, conn=self.name))
         self.taken += 1
-        time_ms = book.get("timestamp")
-        frame = book_frame(
-            self.spelling,
-            self.taken,
-            time_ms if isinstance(time_ms, int) else None,
-            _rows(book["bids"], self.levels),
-            _rows(book["asks"], self.levels),
-        )
+        frame = self.framed(book)
         try:
             if feeds.observer.records:
                 feeds.observer.received(self.feed.name, self.name, frame, recv_ns)
@@ -224,6 +218,20 @@ class GenericLine:
         except Exception as error:
             self.bug = error
             raise
+
+    def framed(self, book: Mapping[str, Any]) -> bytes:
+        """The book in a frame; one that is none as it is, so that it is quarantined with its bytes like anybody's."""
+        try:
+            time_ms = book.get("timestamp")
+            return book_frame(
+                self.spelling,
+                self.taken,
+                time_ms if isinstance(time_ms, int) else None,
+                _rows(book["bids"], self.levels),
+                _rows(book["asks"], self.levels),
+            )
+        except (TypeError, LookupError, AttributeError):
+            return repr(book).encode(errors="replace")[:SHOWN_BYTES]
 
     def step(self, now_ns: int, states: Sequence[State]) -> None:
         """The library decides about its connections itself."""
@@ -297,8 +305,10 @@ def _redirected(urls: Any, ws: str, rest: str) -> Any:
 
 
 def _instrument(row: Mapping[str, Any]) -> Instrument | None:
-    """A spot market of the library."""
+    """A spot market of the library; None for one without a name, which must not cost the others their rules."""
     if not row.get("spot") or row.get("active") is False:
+        return None
+    if not all(isinstance(row.get(name), str) for name in ("symbol", "base", "quote")):
         return None
     precision, limits = row.get("precision") or {}, row.get("limits") or {}
     return Instrument(

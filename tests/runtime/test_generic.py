@@ -14,7 +14,7 @@ from gambit.config.settings import Config, VenueSettings
 from gambit.events.feed import BookLost, BookSynced, FeedDown
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.feed import Feeds
-from gambit.runtime.generic import exchanges
+from gambit.runtime.generic import GenericFeed, exchanges
 from gambit.runtime.status import FeedError
 from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import build_market, feed_settings
@@ -129,6 +129,65 @@ def test_other_exchanges_are_many() -> None:
     found = exchanges()
     assert [found[name] for name in ("kucoin", "gate", "bitget")] == [["streamed depth"]] * 3
     assert len(found) > 50
+
+
+NAMELESS: tuple[dict[str, Any], ...] = ({"base": None}, {"quote": 5}, {"symbol": None})
+MARKET: dict[str, Any] = {
+    "spot": True,
+    "symbol": "BTC/USDT",
+    "base": "BTC",
+    "quote": "USDT",
+    "precision": {"price": 0.1, "amount": 0.001},
+}
+
+
+class Scripted:
+    """Stands where the library's client does: gives one book after the other, then nothing more."""
+
+    def __init__(self, *books: Any) -> None:
+        self.books = list(books)
+        self.has = {"watchOrderBook": True}
+
+    async def load_markets(self, _reload: bool) -> dict[str, Any]:
+        return {str(k): row for k, row in enumerate([MARKET, *({**MARKET, **one} for one in NAMELESS), {"spot": True}])}
+
+    async def watch_order_book(self, _symbol: str) -> Any:
+        if not self.books:
+            await asyncio.Event().wait()
+        return self.books.pop(0)
+
+    async def close(self) -> None:
+        self.books.clear()
+
+
+GOOD: dict[str, Any] = {"bids": [[100.0, 1.0]], "asks": [[101.0, 2.0]], "timestamp": 1_700_000_000_000}
+ODD: tuple[Any, ...] = (
+    {**GOOD, "bids": None},
+    {"asks": []},
+    {**GOOD, "bids": [[100.0]]},
+    {**GOOD, "asks": [[None, 1.0]]},
+    {**GOOD, "timestamp": 10**25},
+    None,
+)
+
+
+async def test_what_is_no_book_is_a_dead_letter(others: Others) -> None:
+    """Its raw words are kept, it is not believed, and the next good one is; a market without a name costs no rules."""
+    settings = config(others, "kucoin")
+    market = Other(settings)
+    feed = market.feeds.feeds[0]
+    assert isinstance(feed, GenericFeed)
+    await feed.client.close()
+    feed.client = Scripted(GOOD, *ODD, {**GOOD, "bids": [[99.0, 3.0]]})
+    await market.feeds.start()
+    await market.until_bids([["99", "3"]])
+    letters = market.market.dead_letters
+    assert len(letters) == len(ODD)
+    assert [letter.raw for letter in letters if not letter.raw.startswith(b'{"channel"')] == [
+        repr(book).encode() for book in ODD if book != ODD[3]
+    ]
+    assert market.market.venue("kucoin").catalog.by_symbol["BTC-USDT"].tick == Decimal("0.1")
+    await market.stop()
 
 
 def test_frames_are_read_by_both_readers() -> None:
