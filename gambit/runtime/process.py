@@ -23,8 +23,8 @@ RETRY_SEC: Final = 0.02
 YOUNG_MAX: Final = 20_000  # objects since the last collection that make a young one worth its time
 FULL_NS: Final = 600 * 1_000_000_000
 PR_SET_DUMPABLE: Final = 4
-ALLOCATOR: Final = {-8: 2, -3: 128 << 10, -1: 128 << 10}  # malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 PR_SET_PDEATHSIG: Final = 1
+ALLOCATOR: Final = {-8: 2, -3: 128 << 10, -1: 128 << 10}  # malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 
 
 class ProcessError(Exception):
