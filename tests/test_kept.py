@@ -12,11 +12,13 @@ import duckdb
 import orjson
 import pytest
 
+from gambit.cli import users
 from gambit.cli.program import gambit
 from gambit.config import load_layers
 from gambit.events import DeadLettered, DeadLettersPurged, written
 from gambit.journal.segment import segments
 from gambit.runtime.keeping import Keeping, open_keeping
+from gambit.runtime.process import InstanceLock
 from gambit.store.reading import limited
 from gambit.surface.control import ControlServer
 from gambit.surface.methods import bind
@@ -324,6 +326,36 @@ def test_backup_and_restore(state_dir: Path, tmp_path: Path) -> None:
     assert asyncio.run(reopened()) == records_at(state_dir) + 1
 
 
+def test_of_two_restores_at_once_one_is_refused(at_rest: Path, tmp_path: Path) -> None:
+    """Both said that all was well, and what they had put in place was one inside the other."""
+    file, back = tmp_path / "backup", tmp_path / "back"
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    back.mkdir(mode=0o700)
+    other = InstanceLock(back)
+    other.acquire()
+    ran = Ran(back, "restore", file)
+    other.release()
+    assert (ran.code, "works there, a daemon or another restore; nothing was put in place" in ran.text) == (1, True)
+    assert [each.name for each in back.iterdir()] == ["gambit.lock"]
+    assert Ran(back, "restore", file).code == 0
+
+
+def test_who_changes_users_waits_for_who_does_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that no daemon holds is let go of in a moment: no word of a daemon that does not run."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    other = InstanceLock(state)
+    other.acquire()
+    monkeypatch.setattr(users, "PATIENCE_SEC", 0.0)
+    ran = Ran(state, "user", "list")
+    assert (ran.code, "works there, a daemon that starts or another command; try again" in ran.text) == (3, True)
+    held = threading.Timer(0.2, other.release)
+    held.start()
+    monkeypatch.setattr(users, "PATIENCE_SEC", 60.0)
+    assert "no users" in Ran(state, "user", "list").text
+    held.join()
+
+
 def test_a_spoiled_backup_restores_nothing(at_rest: Path, tmp_path: Path) -> None:
     """Cut off, flipped or something else altogether: a clear error, and the state directory stays empty."""
     file = tmp_path / "backup"
@@ -334,7 +366,7 @@ def test_a_spoiled_backup_restores_nothing(at_rest: Path, tmp_path: Path) -> Non
         ran = Ran(tmp_path / "back", "restore", file)
         assert ran.code == 1, len(spoiled)
         assert str(file) in ran.text
-        assert list((tmp_path / "back").iterdir()) == []
+        assert [each.name for each in (tmp_path / "back").iterdir()] == ["gambit.lock"]
 
 
 def flipped(data: bytes) -> Iterator[bytes]:

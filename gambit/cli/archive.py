@@ -121,6 +121,7 @@ def restore(source: Path, config_path: Path | None, overrides: tuple[str, ...]) 
     """
     from gambit.runtime.backup import BackupError, restore_backup
     from gambit.runtime.keeping import folder_of, store_folders
+    from gambit.runtime.process import AlreadyRunning
 
     config = load_config(config_path, overrides).config
     with interrupts.heeded():
@@ -128,6 +129,11 @@ def restore(source: Path, config_path: Path | None, overrides: tuple[str, ...]) 
             restored = restore_backup(source, folder_of(config), store_folders(config).database)
         except BackupError as error:
             raise Failure(str(error)) from error
+        except AlreadyRunning as error:
+            who = f"process {error.pid}" if error.pid else "another process"
+            raise Failure(
+                f"gambit: {folder_of(config)}: {who} works there, a daemon or another restore; nothing was put in place"
+            ) from error
     last = restored.proof.last_seq if restored.proof else 0
     click.echo(
         f"{folder_of(config)}: {restored.files} files, journal whole up to record {last}, "

@@ -4,16 +4,18 @@ import asyncio
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gambit.cli.daemon import Place, ask, place_of_running
+from gambit.cli.daemon import NoDaemon, Place, ask, place_of_running
 from gambit.cli.options import Failure, load_config, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.surface import quantities
 
+PATIENCE_SEC = 5.0  # another `gambit user` is done within a moment; it hashes a password
 ROLES = ("viewer", "trader", "admin")
 
 
@@ -31,12 +33,13 @@ def _asked(method: str, config_path: Path | None, overrides: tuple[str, ...], **
     place = place_of_running(config_path, overrides)
     try:
         prepare_state_dir(place.state)
-        if holder(place.state) is None:
-            with blamed_on(place.state):
-                return asyncio.run(_by_itself(place, method, params))
+        if holder(place.state) is not None:
+            with suppress(NoDaemon):  # who holds it may be another `gambit user`, which is done in a moment
+                return ask(place, method, 10.0, **params)
+        with blamed_on(place.state):
+            return asyncio.run(_by_itself(place, method, params))
     except ProcessError as error:
         raise Failure(f"gambit: {error}") from error
-    return ask(place, method, 10.0, **params)
 
 
 async def _by_itself(place: Place, method: str, params: dict[str, Any]) -> Any:
@@ -48,14 +51,19 @@ async def _by_itself(place: Place, method: str, params: dict[str, Any]) -> Any:
     from gambit.access.statefile import StateFileError
     from gambit.bootstrap.access import build_access, noted_for_later
     from gambit.bootstrap.people import people_handlers
-    from gambit.runtime.process import InstanceLock
+    from gambit.runtime.process import AlreadyRunning, InstanceLock
     from gambit.surface.control import Caller
     from gambit.surface.methods import PARAMS
     from gambit.surface.rpc import RpcError
     from gambit.vault import VaultError
 
     lock = InstanceLock(place.state)
-    lock.acquire()
+    try:
+        lock.acquire(PATIENCE_SEC)
+    except AlreadyRunning as error:
+        who = f"process {error.pid}" if error.pid else "another process"
+        told = f"gambit: {place.state}: {who} works there, a daemon that starts or another command; try again"
+        raise NoDaemon(told) from error
     try:
         access = build_access(
             place.state, os.environ, time.time_ns, None, lambda text: click.echo(f"gambit: {text}", err=True)

@@ -19,6 +19,7 @@ import zstandard
 
 from gambit.journal import JournalError, Places, Proof, places, verify
 from gambit.runtime.blame import blamed_on
+from gambit.runtime.process import InstanceLock
 from gambit.runtime.snapshots import ENDING, FOLDER, snapshots_folder
 from gambit.store import StoreError
 from gambit.store.rebuild import cursor_of
@@ -126,13 +127,24 @@ def restore_backup(source: Path, state_dir: Path, database: Path) -> Restored:
     """Put a backup in place of nothing: `state_dir` must hold no journal, and `database` must not exist.
 
     Everything is unpacked beside it and proved first: the list of hashes, the journal's chain and signatures, and that
-    the database is a picture of it. Raises BackupError, OSError.
+    the database is a picture of it. The state directory's lock is held meanwhile: of two at once the pieces would mix.
+    Raises BackupError, AlreadyRunning, OSError.
     """
+    with blamed_on(state_dir):
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = InstanceLock(state_dir)
+        lock.acquire()
+        try:
+            return _restored(source, state_dir, database)
+        finally:
+            lock.release()
+
+
+def _restored(source: Path, state_dir: Path, database: Path) -> Restored:
     for path in (state_dir / "journal", state_dir / "exports", database):
         if path.exists():
             raise BackupError(f"{path}: exists already; move it away first, a restore replaces nothing")
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with blamed_on(state_dir), tempfile.TemporaryDirectory(prefix=".restore-", dir=state_dir) as folder:
+    with tempfile.TemporaryDirectory(prefix=".restore-", dir=state_dir) as folder:
         files = _unpacked(source, Path(folder))
         restored = _proved(source, Path(folder), files)
         for name in (*_FOLDERS, *_FILES):

@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from gambit.bootstrap.access import build_access
+from gambit.cli import users
 from gambit.cli.program import gambit
 from gambit.events.access import UserChanged
 from gambit.events.operation import Audited
@@ -79,8 +81,9 @@ def test_refusals(tmp_path: Path):
         assert (tmp_path / "access.json").read_bytes() == before
 
 
-def test_one_at_a_time(tmp_path: Path):
+def test_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """While somebody holds the lock without listening, nothing is changed behind their back."""
+    monkeypatch.setattr(users, "PATIENCE_SEC", 0.1)
     lock = InstanceLock(tmp_path)
     lock.acquire()
     try:
