@@ -778,8 +778,9 @@ def test_what_a_plan_came_to_counts_fees_in_what_it_bought() -> None:
     assert (closed.end, closed.left) == ("dust", {"BTC": D("-0.01")})
     assert closed.profit == {"BTC": D("-0.01"), "USDT": D(40)}
     assert closed.value == 40 - D("0.01") * 102
-    [row] = books_of_account.plans(talk.desk, Rows())
+    [row] = books_of_account.plans(talk.desk, Rows(), {})
     assert row["result"] == {"BTC": "-0.01", "USDT": "40"}
+    assert D(row["value"]) == closed.value
 
 
 def test_a_balance_that_stays_off_is_corrected_with_an_alarm() -> None:
