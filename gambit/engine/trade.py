@@ -164,10 +164,10 @@ class Trade(msgspec.Struct):
         """The assets this episode has to balance."""
         return {leg.base for leg in self.made.legs} or {self.made.symbol.split("-")[0]}
 
-    def reference(self, asset: str) -> Decimal:
-        """The plan's own price of what is left of an asset: bought too much at the price of the buys, sold too much at
-        that of the sells; 0 where it has none."""
-        side = "buy" if self.net.get(asset, ZERO) >= 0 else "sell"
+    def reference(self, asset: str, qty: Decimal | None = None) -> Decimal:
+        """The plan's own price of so much of an asset, by default of what is left: bought too much at the price of the
+        buys, sold too much at that of the sells; 0 where it has none."""
+        side = "buy" if (self.net.get(asset, ZERO) if qty is None else qty) >= 0 else "sell"
         legs = [leg for leg in self.made.legs if leg.base == asset and leg.quote not in self.bases]
         prices = [leg.average_price for leg in legs if leg.side == side] or [leg.average_price for leg in legs]
         return (sum(prices, ZERO) / len(prices)).quantize(CUT) if prices else ZERO
@@ -192,7 +192,7 @@ class Trade(msgspec.Struct):
         quotes = {leg.quote for leg in self.made.legs}
         total = ZERO
         for asset, amount in result.items():
-            own = self.reference(asset) if asset in self.bases else ZERO
+            own = self.reference(asset, amount) if asset in self.bases else ZERO
             total += amount * (own or marks.get(asset, ONE if asset in quotes else ZERO))
         return total
 
