@@ -38,7 +38,7 @@ ALIKE: Final = Setting(
 )
 CALM: Final = Setting(name="calm desk", venues=DESK.venues, settings=MARKET.settings)
 TIERS: Final = Setting(name="fees", venues=DESK.venues)  # what it learns is not undone
-THIN_BPS: Final = 16.0  # earns with a fee of 1 bps, and not with one of 20
+THIN_BPS: Final = 12.0  # earns with a fee of 1 bps, and not with one of 20
 THIN_MS: Final = 1500
 MEMORY_MOST: Final = 200 << 20
 
@@ -322,6 +322,8 @@ async def fees_change(stage: Stage) -> None:
     await stage.still_trades("okx")
     fees = {intent.fee_bps for intent in stage.intents()[planned:] if intent.venue == "okx"}
     stage.need(fees == {20}, f"a plan reckons with {fees} bps at okx")
+    over_ns = ground.now_ns() + THIN_MS * 1_000_000  # prices are together again by then
+    await until(lambda: ground.now_ns() > over_ns)
     before = len(orders_of(okx))
     ends_ns = ground.now_ns() + THIN_MS * 1_000_000
     stage.shift("okx", THIN_BPS, THIN_MS)
