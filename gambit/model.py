@@ -22,6 +22,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     tick: Decimal | None = None  # quote units
     lot: Decimal | None = None  # base units
     min_qty: Decimal | None = None  # base units
+    max_qty: Decimal | None = None  # base units, of one limit order
     min_notional: Decimal | None = None  # quote units
     contract_size: Decimal | None = None  # quote units a contract; None where quantities are base units
     code: int | None = None  # the venue's number of the market, where orders over a line name it by that

@@ -86,11 +86,11 @@ def _table(stream: Stream, schedule: Schedule, pem: str, asked: argparse.Namespa
             if took is not None and (name not in best or took < best[name]):
                 best[name] = took
     base = best.get("bare reader")
-    print(f"{'':20} {'p50 us':>9} {'p99 us':>9} {'x bare':>7} {'x gambit':>9}")
+    print(f"{'':22} {'p50 us':>9} {'p99 us':>9} {'x bare':>7} {'x gambit':>9}")
     for name, (p50, p99) in best.items():
         x_bare = f"{p50 / base[0]:.2f}" if base else "-"
         x_ours = f"{p50 / best['gambit'][0]:.1f}" if "gambit" in best else "-"
-        print(f"{name:20} {p50:9.1f} {p99:9.1f} {x_bare:>7} {x_ours:>9}")
+        print(f"{name:22} {p50:9.1f} {p99:9.1f} {x_bare:>7} {x_ours:>9}")
 
 
 def _race(

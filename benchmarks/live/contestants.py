@@ -22,7 +22,7 @@ from benchmarks.frames import Stream
 from benchmarks.live.sender import go_ahead_on
 
 Handle = Callable[[Any], object]
-NAMES = ("bare reader", "gambit", "gambit, busy_poll", "ccxt.pro", "cryptofeed")
+NAMES = ("bare reader", "gambit", "gambit, keep_warm off", "gambit, busy_poll", "ccxt.pro", "cryptofeed")
 
 
 def read(name: str, tell: Connection, url: str, stream: Stream, opening: int, cpu: int | None) -> None:
@@ -94,7 +94,9 @@ def _frame_size(data: bytearray, at: int, end: int) -> int:
     return 2 + width + (int.from_bytes(data[at + 2 : at + 2 + width], "big") if width else short)
 
 
-def _read_gambit(url: str, tell: Connection, done: array[int], stream: Stream, opening: int, *, busy: bool) -> None:
+def _read_gambit(
+    url: str, tell: Connection, done: array[int], stream: Stream, opening: int, *, hot: bool, warm: bool
+) -> None:
     """As the daemon reads: frames go into the market inside the library's call; what they raised is named when the
     read is through, and a frame that raised something is done then."""
     import uvloop
@@ -103,6 +105,7 @@ def _read_gambit(url: str, tell: Connection, done: array[int], stream: Stream, o
     from gambit._core.inlet import Intake
     from gambit.runtime.clock import SystemClock
     from gambit.runtime.transport import PicowsTransport
+    from gambit.runtime.warmth import Warmth
 
     market, conns = open_market(stream, busy=True)
     pending, named, intake = market.pairs, market.opportunities, Intake(market.hot, conns[0])
@@ -143,16 +146,10 @@ def _read_gambit(url: str, tell: Connection, done: array[int], stream: Stream, o
 
         intake.stamp_into(early)
         await PicowsTransport(SystemClock().now_ns).open(url, Reader(), _tls(url))
-        if busy:
-            spin = partial(_spin, loop)
-            loop.call_soon(spin)
+        Warmth(loop, lambda: pending.now).keep(hot=hot, warm=warm)
         await ended
 
     uvloop.run(main())
-
-
-def _spin(loop: asyncio.AbstractEventLoop) -> None:
-    loop.call_soon(_spin, loop)
 
 
 def _read_ccxt(url: str, tell: Connection, done: array[int], stream: Stream, opening: int) -> None:
@@ -205,8 +202,9 @@ def _tls(url: str) -> ssl.SSLContext | None:
 
 
 _RUN: dict[str, Callable[..., Coroutine[Any, Any, None] | None]] = {
-    "gambit": partial(_read_gambit, busy=False),
-    "gambit, busy_poll": partial(_read_gambit, busy=True),
+    "gambit": partial(_read_gambit, hot=False, warm=True),
+    "gambit, keep_warm off": partial(_read_gambit, hot=False, warm=False),
+    "gambit, busy_poll": partial(_read_gambit, hot=True, warm=False),
     "ccxt.pro": _read_ccxt,
     "cryptofeed": _read_cryptofeed,
 }

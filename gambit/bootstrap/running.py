@@ -37,6 +37,7 @@ from gambit.runtime.signals import Signals
 from gambit.runtime.soundness import MB
 from gambit.runtime.starts import Starts, is_safe_mode_due
 from gambit.runtime.tracing import Tracing
+from gambit.runtime.warmth import Warmth
 from gambit.vault import Redactor
 from gambit.venues.orders import Keys
 
@@ -173,7 +174,7 @@ def _logs(config: Config, clock: SystemClock, redactor: Redactor, *, quiet: bool
 
 
 class _Around:
-    """What goes on beside the daemon while it runs: signals, watchdog, loop lag, garbage, a hot loop."""
+    """What goes on beside the daemon while it runs: signals, watchdog, loop lag, garbage, how awake the loop is."""
 
     def __init__(
         self,
@@ -197,7 +198,8 @@ class _Around:
         self.garbage = Garbage()
         self.signals = Signals(stop=daemon.stop, reload=self._reload, halt=self._halt, mono_ns=clock.mono_ns)
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_hot = False
+        pairs = daemon.parts.market.pairs
+        self.warmth = Warmth(asyncio.get_running_loop(), lambda: pairs.now)
 
     async def __aenter__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -212,19 +214,11 @@ class _Around:
             ),
         ]
         self._heat(self.config)
-        self.reloading.can_change("daemon.busy_poll", self._heat)
+        for setting in ("daemon.busy_poll", "daemon.keep_warm"):
+            self.reloading.can_change(setting, self._heat)
 
     def _heat(self, config: Config) -> None:
-        """Poll without sleeping, or stop doing so."""
-        was_hot, self._is_hot = self._is_hot, config.daemon.busy_poll
-        if self._is_hot and not was_hot:
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._spin, loop)
-
-    def _spin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """A loop that always has something to run never sleeps in the kernel: frames are seen as they come."""
-        if self._is_hot:
-            loop.call_soon(self._spin, loop)
+        self.warmth.keep(hot=config.daemon.busy_poll, warm=config.daemon.keep_warm)
 
     async def _turn(self) -> None:
         while True:
@@ -255,7 +249,7 @@ class _Around:
 
     async def __aexit__(self, *_: object) -> None:
         self.notifier.stopping("the end was asked for")
-        self._is_hot = False
+        self.warmth.keep(hot=False, warm=False)
         self.garbage.release()
         self.signals.remove()
         for task in self._tasks:

@@ -1,10 +1,8 @@
 """`gambit verify` and `gambit rebuild`: what the journal proves, and the database made from it once more."""
 
 import json
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from gambit.cli.options import Failure, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.progress import Progress
 from gambit.cli.query import database_file
+from gambit.scratch import scratch
 
 if TYPE_CHECKING:
     from gambit.config import Config
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from gambit.store.rebuild import Comparison
 
 FAILED = 1
+LEFTOVERS = ".rebuild-"
 
 
 @click.command("verify")
@@ -114,11 +114,12 @@ def rebuild(config_path: Path | None, overrides: tuple[str, ...], as_json: bool,
 
 def compared(config: "Config", progress: Progress) -> "list[Comparison]":
     """Rebuild up to where the database is, beside it, and compare. Raises Failure."""
+    from gambit.runtime.keeping import folder_of
     from gambit.store import StoreError
     from gambit.store import rebuild as rebuilding
 
     there = database_file(config, 0.0)
-    with scratch(config) as folder:
+    with scratch(folder_of(config), LEFTOVERS) as folder:
         try:
             cursor = rebuilding.cursor_of(there)
             if cursor is None:
@@ -132,20 +133,11 @@ def compared(config: "Config", progress: Progress) -> "list[Comparison]":
             raise Failure(f"{there}: {error}") from error
 
 
-@contextmanager
-def scratch(config: "Config") -> Iterator[Path]:
-    """A folder beside the state, gone afterwards."""
-    from gambit.runtime.keeping import folder_of
-
-    with tempfile.TemporaryDirectory(prefix=".rebuild-", dir=folder_of(config)) as folder:
-        yield Path(folder)
-
-
 def replaced(config: "Config", progress: Progress) -> int:
     """Rebuild the whole journal and put it in place, samples taken over. Raises Failure."""
     from gambit.journal import JournalInUse
     from gambit.journal.journal import Lock
-    from gambit.runtime.keeping import journal_places, store_folders
+    from gambit.runtime.keeping import folder_of, journal_places, store_folders
     from gambit.store import StoreError
     from gambit.store import rebuild as rebuilding
 
@@ -156,7 +148,7 @@ def replaced(config: "Config", progress: Progress) -> int:
         raise Failure(f"{error}; stop the daemon first: it mends its database itself when it must") from error
     try:
         journal = proved(config, progress)
-        with scratch(config) as folder:
+        with scratch(folder_of(config), LEFTOVERS) as folder:
             fresh = folder / "rebuilt.duckdb"
             cursor = rebuilding.rebuild(journal, fresh, journal.synced, progress.update)
             notes = []

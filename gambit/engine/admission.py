@@ -10,21 +10,18 @@ from gambit.commands import plan_id
 from gambit.engine.conditions import BookView, Conditions
 from gambit.engine.funnel import REASON_OF_GATE, RISK
 from gambit.engine.limits import Execution, Limits
-from gambit.engine.plan import BPS, ZERO, NoPlan, Opportunity, Plan, build, fees_of
+from gambit.engine.plan import BPS, ZERO, NoPlan, Opportunity, Plan, fees_of
 from gambit.engine.risk import Approved, Held, Refused, check
 from gambit.engine.standing import Standing
 from gambit.events.orders import PlanApproved, PlanMade, PlannedLeg, PlanRefused, PlanStopped
 
 
-def judged(
-    made: Plan, held: Held, limits: Limits, rules: Execution, conditions: Conditions, now_ns: int
-) -> Approved | Refused:
+def judged(made: Plan, held: Held, limits: Limits, conditions: Conditions, now_ns: int) -> Approved | Refused:
     """Every gate's verdict on a plan. Where a route over more venues is refused, for one of them maybe, that of the
     signal's own two alone when it passes."""
     verdict = check(made, held, limits, conditions, now_ns)
-    if isinstance(verdict, Refused) and made.pair_bps is not None:
-        pair = build(made.opportunity, conditions, dataclasses.replace(rules, max_legs=2), now_ns)
-        second = check(pair, held, limits, conditions, now_ns) if isinstance(pair, Plan) else verdict
+    if isinstance(verdict, Refused) and made.pair is not None:
+        second = check(made.pair, held, limits, conditions, now_ns)
         return second if isinstance(second, Approved) else verdict
     return verdict
 

@@ -384,7 +384,7 @@ class Desk:
         if isinstance(made, NoPlan):
             self._refuse(opportunity, unplanned(opportunity, made), conditions)
             return
-        verdict = judged(made, self.held(conditions), self.limits, self.rules, conditions, self._now_ns)
+        verdict = judged(made, self.held(conditions), self.limits, conditions, self._now_ns)
         if isinstance(verdict, Approved):
             self._note(plan_made(verdict, self.standing, self.rules))
             self._wait_for(opportunity, conditions)

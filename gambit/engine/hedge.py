@@ -113,6 +113,8 @@ def _on(
         price = floor(found.reference * (ONE + collar), tick)
         levels = [level for level in book.asks if level[0] <= price]
         most = around.free(book.venue, instrument.quote) / (price * (ONE + fee)) if price > 0 else ZERO
+    if instrument.max_qty is not None:
+        most = min(most, instrument.max_qty)
     qty = floor(min(abs(found.qty), max(most, ZERO)), lot)
     if not levels or qty < least_qty(instrument, price, around.limits.min_order_quote):
         return None

@@ -209,6 +209,8 @@ class Paper:
             return "filter"
         if intent.qty < (instrument.min_qty or ZERO):
             return "min_qty"
+        if instrument.max_qty is not None and intent.qty > instrument.max_qty:
+            return "max_qty"
         if intent.qty * intent.price < max(self.terms.min_order_quote, instrument.min_notional or ZERO):
             return "min_notional"
         locked = self._locked()

@@ -3,7 +3,8 @@
 Rules that hold here (orders.md, "Plan"):
 1. The opportunity says where to look; sizes and prices come from the current books, exactly.
 2. Prices are rounded to the tick so that we never pay more or get less than the budget; quantities down to a lot that
-   every leg can trade; a leg under a minimum is left out, and a plan without two sides is refused.
+   every leg can trade and to the largest order its venue takes; a leg under a minimum is left out, and a plan without
+   two sides is refused.
 3. What is bought is what is sold, to the last lot.
 """
 
@@ -83,7 +84,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     latency_ns: int  # of the slowest venue
     made_ns: int
     expires_ns: int
-    pair_bps: Decimal | None = None  # what the opportunity's own two books would give, where this is a wider route
+    pair: "Plan | None" = None  # that of the opportunity's own two books alone, where this is a wider route
 
     @property
     def net_bps(self) -> Decimal:
@@ -176,7 +177,7 @@ def build(opportunity: Opportunity, conditions: Conditions, rules: Execution, no
         if {(source.book.venue, source.side) for source in wide} - {(s.book.venue, s.side) for s in found}:
             route = plan_of(opportunity, fit(wide, rules), rules, now_ns)
             if isinstance(best, Plan) and isinstance(route, Plan):
-                route = msgspec.structs.replace(route, pair_bps=best.gross_bps)
+                route = msgspec.structs.replace(route, pair=best)
             routes.append(route)
     return select(routes, rules)
 
@@ -205,7 +206,8 @@ def _source(conditions: Conditions, venue_name: str, symbol: str, side: Side, ru
         return NoPlan("rules", f"{venue_name} {symbol}: the venue or its instrument is unknown")
     if instrument.contract_size is not None:
         return NoPlan("rules", f"{venue_name} {symbol}: contracts are not traded")
-    return Source(book, venue, instrument, side, _within_slippage(book, side, rules.max_slippage_bps))
+    levels = _within_slippage(book, side, rules.max_slippage_bps)
+    return Source(book, venue, instrument, side, _within_one_order(levels, instrument.max_qty))
 
 
 def _all_sources(opportunity: Opportunity, price: Decimal, conditions: Conditions, rules: Execution) -> list[Source]:
@@ -245,6 +247,19 @@ def _within_slippage(book: BookView, side: Side, slippage_bps: Decimal) -> list[
         return [level for level in book.asks if level[0] <= worst]
     worst = book.bids[0][0] * (ONE - slippage_bps / BPS)
     return [level for level in book.bids if level[0] >= worst]
+
+
+def _within_one_order(levels: list[Level], max_qty: Decimal | None) -> list[Level]:
+    """The levels that the venue's largest order reaches, the last one in part."""
+    if max_qty is None:
+        return levels
+    reached, left = [], max_qty
+    for price, available in levels:
+        if left <= 0:
+            break
+        reached.append((price, min(available, left)))
+        left -= available
+    return reached
 
 
 def fit(sources: list[Source], rules: Execution) -> list[Source] | NoPlan:

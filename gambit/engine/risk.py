@@ -194,7 +194,7 @@ def _price_move(case: Case) -> GateVerdict:
     """Prices of the signal's own pair then and now. Fees apart, for those that a venue tells may be others than
     signalled; and what more venues add is worth less by nature, which is no move."""
     seen, plan = case.plan.opportunity, case.plan
-    move = seen.net_bps + seen.fees_bps - (plan.gross_bps if plan.pair_bps is None else plan.pair_bps)
+    move = seen.net_bps + seen.fees_bps - (plan.pair or plan).gross_bps
     return _verdict("price_move", move <= case.limits.max_price_move_bps, move, case.limits.max_price_move_bps)
 
 

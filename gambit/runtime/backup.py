@@ -8,7 +8,6 @@ import io
 import os
 import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -21,6 +20,7 @@ from gambit.journal import JournalError, Places, Proof, places, verify
 from gambit.runtime.blame import blamed_on
 from gambit.runtime.process import InstanceLock
 from gambit.runtime.snapshots import ENDING, FOLDER, snapshots_folder
+from gambit.scratch import scratch
 from gambit.store import StoreError
 from gambit.store.rebuild import cursor_of
 
@@ -144,11 +144,11 @@ def _restored(source: Path, state_dir: Path, database: Path) -> Restored:
     for path in (state_dir / "journal", state_dir / "exports", database):
         if path.exists():
             raise BackupError(f"{path}: exists already; move it away first, a restore replaces nothing")
-    with tempfile.TemporaryDirectory(prefix=".restore-", dir=state_dir) as folder:
-        files = _unpacked(source, Path(folder))
-        restored = _proved(source, Path(folder), files)
+    with scratch(state_dir, ".restore-") as folder:
+        files = _unpacked(source, folder)
+        restored = _proved(source, folder, files)
         for name in (*_FOLDERS, *_FILES):
-            found = Path(folder) / name
+            found = folder / name
             if found.exists():
                 target = database if name == DATABASE else state_dir / name
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -319,6 +319,7 @@ def _instrument(row: Mapping[str, Any]) -> Instrument | None:
         tick=_exact(precision.get("price")),
         lot=_exact(precision.get("amount")),
         min_qty=_exact((limits.get("amount") or {}).get("min")),
+        max_qty=_exact((limits.get("amount") or {}).get("max")),
         min_notional=_exact((limits.get("cost") or {}).get("min")),
     )
 

@@ -183,6 +183,7 @@ class Binance(Venue):
             tick=exact(price.get("tickSize")),
             lot=None if is_contract else exact(lot.get("stepSize")),
             min_qty=None if is_contract else exact(lot.get("minQty")),
+            max_qty=None if is_contract else exact(lot.get("maxQty")),
             min_notional=exact(notional.get("minNotional") or notional.get("notional")),
             contract_size=(exact(row.get("contractSize")) or contract_size(base)) if is_contract else None,
         )

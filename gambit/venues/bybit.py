@@ -155,6 +155,7 @@ class Bybit(Venue):
             tick=exact(price.get("tickSize")),
             lot=exact(lot.get("basePrecision") or lot.get("qtyStep")),
             min_qty=exact(lot.get("minOrderQty")),
+            max_qty=exact(lot.get("maxLimitOrderQty") or lot.get("maxOrderQty")),
             min_notional=exact(lot.get("minOrderAmt") or lot.get("minNotionalValue")),
         )
 

@@ -138,6 +138,7 @@ class Coinbase(Venue):
                 tick=exact(row.get("price_increment")),
                 lot=exact(row.get("base_increment")),
                 min_qty=exact(row.get("base_min_size")),
+                max_qty=exact(row.get("base_max_size")),
                 min_notional=exact(row.get("quote_min_size")),
                 delivered_as=_twin(row),
             )

@@ -143,6 +143,7 @@ class Okx(Venue):
                 tick=exact(row.get("tickSz")),
                 lot=exact(row.get("lotSz")),
                 min_qty=exact(row.get("minSz")),
+                max_qty=exact(row.get("maxLmtSz")),
                 code=_code(row.get("instIdCode")),
             )
             for row in load_rows(data, "data")

@@ -57,6 +57,15 @@ def test_the_least_quantity_is_enough_for_every_minimum(price: str, least_order:
     assert least_qty(instrument, D(price), D(least_order)) == D(expected)
 
 
+def test_an_imbalance_beyond_the_venues_largest_order_is_closed_in_parts() -> None:
+    """In whole lots of 0.003; what is left is the next attempt's."""
+    where = around()
+    where.conditions.rule("a", max_qty=D("0.5"))
+    first = route("1", where)
+    assert first is not None
+    assert first.qty == D("0.498")
+
+
 def test_a_collar_is_not_left_by_rounding() -> None:
     """99.7 for a sale is the tick above, 100.3 for a purchase the one below; a level just there is taken, none
     beyond."""

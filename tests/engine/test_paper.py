@@ -84,6 +84,16 @@ def test_it_refuses(changes: dict[str, Any], code: str) -> None:
     assert fact.code == code
 
 
+def test_it_refuses_more_than_its_largest_order() -> None:
+    """As the venue it stands for would."""
+    here = world()
+    here.rule("a", max_qty=D(10))
+    assert fills(placed(here, qty=D(10), price=D("100.2"))) != []
+    [fact] = placed(here, qty=D("10.001"), price=D("100.2"))
+    assert isinstance(fact, Rejected)
+    assert fact.code == "max_qty"
+
+
 def test_taken_depth_is_gone_for_a_while() -> None:
     """The second order finds what the first left; after the recovery all is there again."""
     paper, here = Paper("a", TERMS, {"USDT": D(100_000)}), world()

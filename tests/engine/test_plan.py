@@ -130,6 +130,26 @@ def test_a_leg_under_its_minimum_is_left_out() -> None:
     assert [leg.venue for leg in plan(here).legs] == ["a", "b"]
 
 
+def test_a_leg_is_no_larger_than_its_venue_takes() -> None:
+    """An order beyond the venue's largest would be refused when the other leg has traded: both are smaller at once, in
+    whole lots, and another venue may take the rest."""
+    here = world()
+    free = plan(here)
+    here.rule("b", max_qty=free.qty)
+    assert plan(here).legs == free.legs
+    here.rule("b", max_qty=D("7.0009"))
+    assert [leg.qty for leg in plan(here).legs] == [D(7), D(7)]
+    here.rule("b", max_qty=D("0.0009"))
+    assert refused(here).reason == "rules"
+    here.rule("b", max_qty=D("7.0009"))
+    here.put("c", levels(("101.9", "50")), levels(("102.2", "50")))
+    split = plan(here)
+    assert {leg.venue: leg.qty for leg in split.legs if leg.side == "sell"} == {"b": D(7), "c": split.qty - 7}
+    assert split.qty > 7
+    assert split.pair is not None
+    assert [leg.qty for leg in split.pair.legs] == [D(7), D(7)]
+
+
 @pytest.mark.parametrize(
     ("lots", "common"),
     [

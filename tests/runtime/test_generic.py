@@ -138,6 +138,7 @@ MARKET: dict[str, Any] = {
     "base": "BTC",
     "quote": "USDT",
     "precision": {"price": 0.1, "amount": 0.001},
+    "limits": {"amount": {"min": 0.002, "max": 500.0}, "cost": {"min": 5, "max": None}},
 }
 
 
@@ -186,7 +187,8 @@ async def test_what_is_no_book_is_a_dead_letter(others: Others) -> None:
     assert [letter.raw for letter in letters if not letter.raw.startswith(b'{"channel"')] == [
         repr(book).encode() for book in ODD if book != ODD[3]
     ]
-    assert market.market.venue("kucoin").catalog.by_symbol["BTC-USDT"].tick == Decimal("0.1")
+    rules = market.market.venue("kucoin").catalog.by_symbol["BTC-USDT"]
+    assert (rules.tick, rules.min_qty, rules.max_qty) == (Decimal("0.1"), Decimal("0.002"), Decimal(500))
     await market.stop()
 
 

@@ -13,7 +13,7 @@ INFO = "https://api.binance.com/api/v3/exchangeInfo"
 SPOT_ENTRY = (
     b'{"timezone":"UTC","symbols":[{"symbol":"AAABBB","status":"TRADING","baseAsset":"AAA","quoteAsset":"BBB","filters":['
     b'{"filterType":"PRICE_FILTER","minPrice":"0.00010000","tickSize":"0.00010000"},'
-    b'{"filterType":"LOT_SIZE","minQty":"0.50000000","stepSize":"0.10000000"},'
+    b'{"filterType":"LOT_SIZE","minQty":"0.50000000","maxQty":"9000.00000000","stepSize":"0.10000000"},'
     b'{"filterType":"NOTIONAL","minNotional":"5.00000000"}]}]}'
 )
 
@@ -53,6 +53,7 @@ def test_spot_instruments() -> None:
             tick=Decimal("0.0001"),
             lot=Decimal("0.1"),
             min_qty=Decimal("0.5"),
+            max_qty=Decimal(9000),
             min_notional=Decimal(5),
         )
     ]

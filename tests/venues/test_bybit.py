@@ -39,10 +39,11 @@ def test_instruments() -> None:
     """The lot is basePrecision on spot, qtyStep on linear; each venue reads the list of its own category."""
     body = (
         b'{"retCode":0,"result":{"category":"x","list":[{"symbol":"AAABBB","baseCoin":"AAA","quoteCoin":"BBB",'
-        b'"lotSizeFilter":{%s,"minOrderQty":"0.5"%s},"priceFilter":{"tickSize":"0.01"}},{"symbol":"X"}]}}'
+        b'"lotSizeFilter":{%s,"minOrderQty":"0.5","maxOrderQty":"83"%s},"priceFilter":{"tickSize":"0.01"}},{"symbol":"X"}]}}'
     )
     spot = body % (b'"basePrecision":"0.001"', b',"minOrderAmt":"5"')
     shared = {"base": "AAA", "quote": "BBB", "tick": Decimal("0.01"), "min_qty": Decimal("0.5"), "spelling": "AAABBB"}
+    shared["max_qty"] = Decimal(83)
     assert VENUES["bybit"].instruments(f"{LIST}?category=spot", spot) == [
         Instrument(symbol="AAA-BBB", lot=Decimal("0.001"), min_notional=Decimal(5), **shared)
     ]
@@ -50,6 +51,10 @@ def test_instruments() -> None:
     assert VENUES["bybit-linear"].instruments(f"{LIST}?category=linear&limit=1000", linear) == [
         Instrument(symbol="AAA-BBB-PERP", lot=Decimal("0.1"), min_notional=Decimal(7), **shared)
     ]
+    larger = spot.replace(b'"83"', b'"83","maxLimitOrderQty":"90"')  # of limit orders, which is what is sent
+    found = VENUES["bybit"].instruments(f"{LIST}?category=spot", larger)
+    assert found is not None
+    assert [i.max_qty for i in found] == [Decimal(90)]
     delivery = linear.replace(b"AAABBB", b"AAABBB-27DEC24")
     found = VENUES["bybit-linear"].instruments(f"{LIST}?category=linear", delivery)
     assert found is not None

@@ -47,6 +47,7 @@ def test_instruments() -> None:
     """Spot products only."""
     entry = (
         '{"product_id":"%s","price_increment":"0.01","base_increment":"0.001","quote_min_size":"1","base_min_size":"0.5",'
+        '"base_max_size":"3400",'
         '"base_currency_id":"AAA","quote_currency_id":"BBB","product_type":"%s"}'
     )
     rows = f"{entry % ('AAA-BBB', 'SPOT')},{entry % ('AAA-28JUL23-CDE', 'FUTURE')}"
@@ -59,6 +60,7 @@ def test_instruments() -> None:
             tick=Decimal("0.01"),
             lot=Decimal("0.001"),
             min_qty=Decimal("0.5"),
+            max_qty=Decimal(3400),
             min_notional=Decimal(1),
         )
     ]

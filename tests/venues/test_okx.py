@@ -10,7 +10,7 @@ from tests.venues.listening import Listener, facts, requests
 
 LIST = "https://www.okx.com/api/v5/public/instruments?instType=SPOT"
 ENTRY = (
-    '{"instType":"%s","instId":"%s","baseCcy":"AAA","quoteCcy":"BBB","tickSz":"0.01","lotSz":"0.001","minSz":"0.5",'
+    '{"instType":"%s","instId":"%s","baseCcy":"AAA","quoteCcy":"BBB","tickSz":"0.01","lotSz":"0.001","minSz":"0.5","maxLmtSz":"9999",'
     '"state":"live"}'
 )
 
@@ -47,6 +47,7 @@ def test_instruments() -> None:
             tick=Decimal("0.01"),
             lot=Decimal("0.001"),
             min_qty=Decimal("0.5"),
+            max_qty=Decimal(9999),
         )
     ]
     assert VENUES["okx"].instruments("https://www.okx.com/api/v5/market/books?instId=AAA-BBB", b"{}") is None
