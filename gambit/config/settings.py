@@ -30,8 +30,8 @@ class DaemonSettings(Section, frozen=True, kw_only=True):
     keep_warm: Annotated[
         bool,
         Rule(
-            "Rehearse a frame in every millisecond without one: the next burst finds warm caches, for some 4 % of a "
-            "core. Means nothing with `busy_poll`."
+            "While no frame comes rehearse one every millisecond: the next burst finds warm caches, for at most some "
+            "5 % of a core. Means nothing with `busy_poll`."
         ),
     ] = True
     transport: Annotated[

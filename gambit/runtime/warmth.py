@@ -1,8 +1,8 @@
 """How awake the loop is kept while no frame comes: rehearsing, or not sleeping at all.
 
 After a few milliseconds of silence the processor has forgotten the way of a frame: its caches hold other code and the
-first frame of a burst takes as long as the next ten (docs/performance.md). So in every millisecond without a frame one
-of an invented book goes the same way, in a market of its own that nobody reads.
+first frame of a burst takes as long as the next ten (docs/performance.md). So while none comes a frame of an invented
+book goes the same way every millisecond, in a market of its own that nobody reads.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from gambit.engine.params import EngineParams
 from gambit.venues import VENUES
 from gambit.venues.decode import decode
 
-PAUSE_SEC: Final = 0.001  # uvloop's finest timer
+PAUSE_SEC: Final = 0.001  # between rehearsals; uvloop's finest timer
+LOOK_SEC: Final = 0.005  # until the next look while frames come: they keep the way warm by themselves
 LEVELS: Final = 20  # a side of a frame, half of them deletions
 SIGNAL_EVERY: Final = 16  # frames; naming one takes twenty times as long as a frame, and one in so many is enough
 HOME, NEAR, FAR = 100_00, 100_20, 101_00  # prices in cents; only the last is worth a signal
@@ -49,21 +50,22 @@ class Warmth:
             self._timer = None
         if warm and not hot:
             self._rehearsal = self._rehearsal or Rehearsal()
-            self._wait(self._rehearsal)
+            self._wait(LOOK_SEC, self._rehearsal)
 
     def _spin(self) -> None:
         if self._is_hot:  # a loop that always has something to run sees frames as they come
             self._loop.call_soon(self._spin)
 
-    def _wait(self, rehearsal: "Rehearsal") -> None:
-        self._timer = self._loop.call_later(PAUSE_SEC, self._turn, rehearsal)
+    def _wait(self, seconds: float, rehearsal: "Rehearsal") -> None:
+        self._timer = self._loop.call_later(seconds, self._turn, rehearsal)
 
     def _turn(self, rehearsal: "Rehearsal") -> None:
-        until = self._frames_until()
-        if until == self._seen:
+        seen, self._seen = self._seen, self._frames_until()
+        if seen == self._seen:
             rehearsal.play()
-        self._seen = until
-        self._wait(rehearsal)
+            self._wait(PAUSE_SEC, rehearsal)
+        else:
+            self._wait(LOOK_SEC, rehearsal)
 
 
 class Rehearsal:

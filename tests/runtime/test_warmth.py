@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gambit.runtime import warmth
-from gambit.runtime.warmth import HOME, LEVELS, MOVING, PAUSE_SEC, SIGNAL_EVERY, STILL, Rehearsal, Warmth
+from gambit.runtime.warmth import HOME, LEVELS, LOOK_SEC, MOVING, PAUSE_SEC, SIGNAL_EVERY, STILL, Rehearsal, Warmth
 
 
 class Loop:
@@ -63,21 +63,22 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
     return found
 
 
-def test_a_warm_loop_rehearses_in_every_pause_without_a_frame(kept: Kept) -> None:
-    """The market's clock says whether one came."""
+def test_a_warm_loop_rehearses_while_no_frame_comes(kept: Kept) -> None:
+    """The market's clock says whether one came; while they do the timer is a rare one."""
     kept.warmth.keep(hot=False, warm=True)
     kept.loop.turn()
     assert kept.plays == 0  # the first look only knows where the clock stands
     for number in range(1, 5):
         kept.loop.turn()
         assert kept.plays == number
+        assert [delay for delay, _ in kept.loop.later] == [PAUSE_SEC]
     for _ in range(5):
         kept.clock += 1
         kept.loop.turn()
+        assert [delay for delay, _ in kept.loop.later] == [LOOK_SEC]
     assert kept.plays == 4
     kept.loop.turn()
     assert kept.plays == 5
-    assert [delay for delay, _ in kept.loop.later] == [PAUSE_SEC]
     assert kept.loop.soon == []
 
 
