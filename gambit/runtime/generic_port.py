@@ -40,6 +40,7 @@ from gambit.runtime.moment import Moment
 from gambit.venues.account import Turn
 from gambit.venues.generic_orders import Seen, balances, by_client_id, fault_of, filled
 from gambit.venues.orders import Asked, Fault, Keys, What
+from gambit.venues.reading import Malformed
 
 CALL_SEC: Final = 15.0
 WATCH_SEC: Final = 0.3  # first distance of two questions about an order under way; it doubles
@@ -213,6 +214,7 @@ class GenericPort:
     async def _watch(self, intent: OrderIntended, venue_id: str, sent_ns: int) -> None:
         """Until it ended and its executions are told; what cannot be asked now is asked again, ever more rarely."""
         wait_sec = WATCH_SEC
+        said = ""
         while True:
             try:
                 seen = await self._fetch(intent.symbol, venue_id)
@@ -224,21 +226,36 @@ class GenericPort:
                 if self.admission.is_refused:
                     return
                 self._warn(f"{self.name}: order {intent.key}: {failed}")
+            except Malformed as error:  # asked for again; said once
+                if str(error) != said:
+                    said = str(error)
+                    self._warn(f"{self.name}: order {intent.key}: {said}")
             await asyncio.sleep(wait_sec)
             wait_sec = min(2 * wait_sec, WATCH_SEC_MAX)
 
     async def _tell_executions(self, intent: OrderIntended, venue_id: str, seen: Seen, sent_ns: int) -> Decimal:
-        """Those that are new; the quantity of all that were told."""
+        """Those that are new; the quantity of all that were told. Raises Malformed once the others are told."""
         if not seen.cum_qty:
             return Decimal(0)
         since_ms = sent_ns // 1_000_000 - EARLIER_MS
         rows = await self._call("fills", self.client.fetch_my_trades(self._spellings[intent.symbol], since_ms))
-        ours = [found for row in rows if str(row.get("order")) == venue_id and (found := self._filled(row)) is not None]
-        known = self._executions.setdefault(intent.key, set())
-        fresh = [fill for fill in ours if fill.exec_id not in known]
-        known |= {fill.exec_id for fill in fresh}
-        self._deliver(fresh)
-        return sum((fill.qty for fill in ours), Decimal(0))
+        known, told = self._executions.setdefault(intent.key, set()), Decimal(0)
+        unreadable: Malformed | None = None
+        for row in rows:
+            if str(row.get("order")) == venue_id:
+                try:
+                    fill = self._filled(row)
+                except Malformed as error:
+                    unreadable = error
+                    continue
+                if fill is not None:
+                    told += fill.qty
+                    if fill.exec_id not in known:
+                        known.add(fill.exec_id)
+                        self._deliver([fill])
+        if unreadable is not None:
+            raise unreadable
+        return told
 
     def _ended(self, intent: OrderIntended, seen: Seen) -> list[Fact]:
         """What a state says by itself; one that filled whole is told by its executions."""
@@ -315,14 +332,18 @@ class GenericPort:
             ])  # fmt: skip
 
     async def _fills(self, command: QueryFills, now_ns: int) -> None:
+        """Whole or not at all: what cannot be read is asked for again by the desk."""
         spelling, since_ms = self._spellings.get(command.symbol), command.since_ns // 1_000_000
         if spelling is None:
             return
         try:
             rows = await self._call("fills", self.client.fetch_my_trades(spelling, since_ms))
+            found = tuple(fill for row in rows if (fill := self._filled(row)) is not None)
         except Failed:
             return
-        found = tuple(fill for row in rows if (fill := self._filled(row)) is not None)
+        except Malformed as error:
+            self._warn(f"{self.name}: executions of {command.symbol}: {error}")
+            return
         self._deliver([
             FillsRead(
                 venue=self.name, symbol=command.symbol, query_id=command.query_id, asked_ns=now_ns,

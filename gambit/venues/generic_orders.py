@@ -14,6 +14,7 @@ from typing import Any, Final
 from gambit.events.orders import MAIN_ACCOUNT, BalanceRead, Filled, ForeignOrderSeen, FoundAs, synthetic_exec_id
 from gambit.model import Category, Side
 from gambit.venues.orders import Fault, Means
+from gambit.venues.reading import Malformed
 
 ZERO: Final = Decimal(0)
 NS_A_MS: Final = 1_000_000
@@ -91,7 +92,8 @@ class Seen:
 
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.venue_id = str(row.get("id") or "")
-        self.client_id = str(row.get("clientOrderId") or "")
+        # Gate's ids begin with "t-", which the library puts there and leaves; none of ours has a dash.
+        self.client_id = str(row.get("clientOrderId") or "").removeprefix("t-")
         self.spelling = str(row.get("symbol") or "")
         self.found_as = FOUND_AS.get(str(row.get("status") or ""))
         self.cum_qty = number(row.get("filled"))
@@ -115,20 +117,36 @@ class Seen:
 
 
 def filled(venue: str, symbol: str, key: str, row: Mapping[str, Any]) -> Filled | None:
-    """An execution; None where the row lacks what counts."""
+    """An execution; None where the row lacks what counts. Raises Malformed where its fee is in several currencies or
+    cannot be read: a wrong fee is never told."""
     qty, price, side = number(row.get("amount")), number(row.get("price")), row.get("side")
     if not qty or not price or side not in ("buy", "sell"):
         return None
-    fees = [each for each in (row.get("fees") or [row.get("fee") or {}]) if each.get("cost") is not None]
-    fee = sum((number(each["cost"]) or ZERO for each in fees), ZERO)
+    fee, fee_asset = _fee(row)
     exec_ns = int(row.get("timestamp") or 0) * NS_A_MS
     venue_id = str(row.get("order") or "")
     exec_id = str(row.get("id") or "") or synthetic_exec_id(key or venue_id, exec_ns, qty, price, qty)
     return Filled(
         key=key, venue=venue, symbol=symbol, side=side, exec_id=exec_id, qty=qty, price=price, fee=fee,
-        fee_asset=str(fees[0].get("currency") or "") if fees else symbol.split("-")[1], venue_order_id=venue_id,
-        exec_ns=exec_ns,
+        fee_asset=fee_asset or symbol.split("-")[1], venue_order_id=venue_id, exec_ns=exec_ns,
     )  # fmt: skip
+
+
+def _fee(row: Mapping[str, Any]) -> tuple[Decimal, str]:
+    """What was charged, in one currency: Gate lists each it knows of, all but one at zero."""
+    paid: dict[str, Decimal] = {}
+    for each in row.get("fees") or [row.get("fee") or {}]:
+        if each.get("cost") is not None:
+            cost, currency = number(each["cost"]), str(each.get("currency") or "")
+            if cost is None:
+                raise Malformed(f"execution {row.get('id')} has a fee that is no number: {each['cost']!r:.60}")
+            paid[currency] = paid.get(currency, ZERO) + cost
+    told = [(cost, currency) for currency, cost in paid.items() if cost]
+    if len(told) > 1:
+        raise Malformed(f"execution {row.get('id')} has a fee in {len(told)} currencies")
+    if told and not told[0][1]:
+        raise Malformed(f"execution {row.get('id')} has a fee in no currency")
+    return told[0] if told else (ZERO, next(iter(paid), ""))
 
 
 def balances(venue: str, query_id: int, asked_ns: int, answer: Mapping[str, Any]) -> BalanceRead:

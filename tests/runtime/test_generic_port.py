@@ -248,3 +248,34 @@ async def test_keys_that_are_refused_hold_the_account(venue: str) -> None:
         case.port.release(keys_of(case.server)[venue])
         case.port.on_time(cast(Any, None), 0)
         await until(lambda: case.port.is_up)
+
+
+async def test_executions_that_cannot_be_read_are_told_by_a_warning_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fee in two currencies: the order stays under way, asked about again, and said once; a list of executions is
+    whole or none. When the fee can be read, everything is told."""
+    monkeypatch.setattr(generic_port, "WATCH_SEC", 0.01)
+    monkeypatch.setattr(generic_port, "WATCH_SEC_MAX", 0.01)
+    async with account("binance") as case:
+        right, asked = case.port.client.fetch_my_trades, 0
+        double = [{"cost": "0.1", "currency": "BTC"}, {"cost": "0.1", "currency": "BNB"}]
+
+        async def two_fees(*args: Any) -> list[Any]:
+            nonlocal asked
+            asked += 1
+            return [row | {"fees": double} for row in await right(*args)]
+
+        def said() -> list[str]:
+            return [text for text in case.said if "2 currencies" in text]
+
+        monkeypatch.setattr(case.port.client, "fetch_my_trades", two_fees)
+        key = case.buy(Decimal(70_000))
+        await until(lambda: asked > 2)
+        assert [key in text for text in said()] == [True]
+        case.do(QueryFills(venue="binance", symbol=SYMBOL, since_ns=0, query_id=1))
+        await until(lambda: len(said()) > 1)
+        assert SYMBOL in said()[1]
+        assert not [fact for fact in case.facts if isinstance(fact, Filled | FillsRead)]
+        monkeypatch.setattr(case.port.client, "fetch_my_trades", right)
+        await until(lambda: sum(f.qty for f in case.facts if isinstance(f, Filled)) == Decimal("0.01"))
+        case.do(QueryFills(venue="binance", symbol=SYMBOL, since_ns=0, query_id=2))
+        assert sum(f.qty for f in (await case.told(FillsRead)).fills) == Decimal("0.01")

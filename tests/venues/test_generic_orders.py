@@ -6,6 +6,7 @@ import pytest
 
 from gambit.model import Category
 from gambit.venues.generic_orders import Seen, by_client_id, fault_of, filled, number
+from gambit.venues.reading import Malformed
 
 ERROR = ("ExchangeError", "BaseError", "Exception")
 NETWORK = ("NetworkError", "OperationFailed", "BaseError", "Exception")
@@ -77,3 +78,45 @@ def test_rows() -> None:
     nameless = filled("gate", "BTC-USDT", "gb1", trade | {"id": None})
     assert nameless is not None
     assert nameless.exec_id.startswith("s")
+
+
+TRADE = {"id": "9", "order": "7", "amount": "0.1", "price": "60000", "side": "buy", "timestamp": 1_700_000_000_123}
+
+
+@pytest.mark.parametrize(
+    ("told", "fee", "asset"),
+    [
+        ({"fees": [{"cost": "0", "currency": "BTC"}, {"cost": "0.8", "currency": "GT"}]}, "0.8", "GT"),
+        ({"fees": [{"cost": "0.1", "currency": "GT"}, {"cost": "0.2", "currency": "GT"}]}, "0.3", "GT"),
+        ({"fees": [{"cost": "0", "currency": "BTC"}, {"cost": "0", "currency": "GT"}]}, "0", "BTC"),
+        ({"fees": [], "fee": {"cost": "-0.01", "currency": "USDT"}}, "-0.01", "USDT"),
+        ({"fee": {"cost": None, "currency": None}}, "0", "USDT"),
+        ({}, "0", "USDT"),
+    ],
+)
+def test_a_fee_is_in_one_currency(told: dict[str, object], fee: str, asset: str) -> None:
+    """What was charged nothing says nothing; Gate's fee paid in GT comes beside one of zero."""
+    fill = filled("gate", "BTC-USDT", "gb1", TRADE | told)
+    assert fill is not None
+    assert (fill.fee, fill.fee_asset) == (Decimal(fee), asset)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"fees": [{"cost": "0.1", "currency": "BTC"}, {"cost": "0.8", "currency": "GT"}]}, "in 2 currencies"),
+        ({"fee": {"cost": "much", "currency": "BTC"}}, "no number: 'much'"),
+        ({"fee": {"cost": "0.1", "currency": None}}, "in no currency"),
+    ],
+)
+def test_a_wrong_fee_is_never_told(told: dict[str, object], words: str) -> None:
+    """An execution has one; what is in several cannot be read."""
+    with pytest.raises(Malformed, match=words):
+        filled("gate", "BTC-USDT", "gb1", TRADE | told)
+
+
+def test_gates_client_ids_are_ours() -> None:
+    """The library puts "t-" in front of them, and leaves it there."""
+    seen = by_client_id([{"id": "6", "clientOrderId": "t-gb01HV"}], "gb01HV")
+    assert seen is not None
+    assert (seen.client_id, seen.venue_id) == ("gb01HV", "6")
