@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from gambit.access.permissions import denial
 from gambit.bootstrap.audit import audit
 from gambit.bootstrap.people import people_handlers
 from gambit.bootstrap.scoring import Scores
@@ -17,7 +18,7 @@ from gambit.store import StoreError
 from gambit.surface.control import Caller, Handler
 from gambit.surface.methods import Backup, Books, DeadLetterIds, Opportunities, Reason, Snapshot, Stop
 from gambit.surface.metrics import Registry
-from gambit.surface.rpc import Nothing, Refused
+from gambit.surface.rpc import Forbidden, Nothing, Refused
 from gambit.surface.views import Reloaded, StateChange, Stopping
 
 
@@ -117,7 +118,10 @@ def _worded(params: DeadLetterIds) -> str:
 def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
     def change(params: Reason, caller: Caller) -> StateChange:
         switch = daemon().parts.switch
-        if to == "ACTIVE":
+        is_release = to == "REDUCING" and switch.state == "HALTED"  # orders leave again: those that close what is open
+        if is_release:
+            _may_release(caller, daemon().parts.clock.now_ns())
+        if to == "ACTIVE" or is_release:
             awake(daemon().parts.dealing)
         try:
             done = switch.change(to, params.reason, caller.by)
@@ -129,3 +133,11 @@ def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
         return StateChange(state=done.state, was=done.was, reason=done.reason)
 
     return change
+
+
+def _may_release(caller: Caller, now_ns: int) -> None:
+    """Leaving HALTED is resuming, whatever follows (I10). Raises Forbidden."""
+    denied = denial(caller.principal, "resume", now_ns) if caller.principal is not None else None
+    if denied is not None:
+        text = f"trading is HALTED and leaving that is resuming, to REDUCING too: {denied.text}"
+        raise Forbidden(text, denied.code)

@@ -2,14 +2,15 @@
 
 Rules that hold here (orders.md, "Trading state and kill switch", "Live trading"; R6):
 1. `may_send` is asked at the send call itself, with the clock of that instant, and it is the last thing asked.
-2. Halting needs nobody's leave; going back up is an Admin's, stated as a fact with a name in it.
+2. Halting needs nobody's leave; going back up is an Admin's (gambit.bootstrap.commands), stated as a fact with a name
+   in it.
 3. All of it is made of journalled facts, so a restart finds it as it was.
 4. What closes an imbalance is stopped by HALTED and by nothing else: the end of arming, like REDUCING and a halted
    symbol or venue, ends what takes risk on.
 """
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -23,16 +24,6 @@ class Trading(StrEnum):
     ACTIVE = "ACTIVE"
     REDUCING = "REDUCING"
     HALTED = "HALTED"
-
-
-STEPS: Final[dict[tuple[Trading, Trading], str]] = {
-    (Trading.ACTIVE, Trading.REDUCING): "anyone who may trade",
-    (Trading.ACTIVE, Trading.HALTED): "anyone who may trade",
-    (Trading.REDUCING, Trading.HALTED): "anyone who may trade",
-    (Trading.HALTED, Trading.REDUCING): "an Admin",
-    (Trading.HALTED, Trading.ACTIVE): "an Admin",
-    (Trading.REDUCING, Trading.ACTIVE): "an Admin",
-}
 
 
 class TradingState(msgspec.Struct):

@@ -39,6 +39,10 @@ class Refused(RpcError):
         super().__init__(REFUSED, message, data)
 
 
+class Forbidden(Refused):
+    """Refused for who asks, not for how things are; `data` is the code of gambit.access.permissions.Denial."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """One call; without an id nobody waits for the answer."""
 

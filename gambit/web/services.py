@@ -8,7 +8,7 @@ from gambit.access.access import Access
 from gambit.access.permissions import Principal
 from gambit.events.operation import Audited
 from gambit.notify.signing import Verifier
-from gambit.surface.rpc import Refused
+from gambit.surface.rpc import Forbidden, Refused
 from gambit.web.history import History
 from gambit.web.limits import Limiter
 from gambit.web.problem import Problem
@@ -59,8 +59,10 @@ class Services:
     limiter: Limiter = field(default_factory=Limiter)
 
     async def call(self, method: str, params: Any, who: Principal) -> Any:
-        """The method's answer; what it refuses is a conflict with how things are."""
+        """The method's answer; what it refuses is a conflict with how things are, or not for this one."""
         try:
             return await self.method(method, params, who)
+        except Forbidden as forbidden:
+            raise Problem(403, str(forbidden.data), forbidden.message) from forbidden
         except Refused as refused:
             raise Problem(409, "refused", refused.message) from refused

@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 from gambit.access.permissions import Role
 from gambit.alerts.case import AlertRow
 from gambit.alerts.catalogue import BUILT_IN
-from gambit.surface.rpc import Refused
+from gambit.surface.rpc import Forbidden, Refused
 from gambit.surface.views import OpportunityView
 from gambit.web.desk import OrderView, PlanView
 from gambit.web.openapi import document
@@ -222,6 +222,9 @@ async def test_what_is_told():
         door.answers["order.cancel"] = refuse
         refused = await door.ask("DELETE", "/orders/o1", token)
         assert (refused.status, refused.body["detail"]) == (409, "o1: no live order")
+        door.answers["reduce"] = forbid
+        forbidden = await door.ask("POST", "/control/reduce", token, {})
+        assert (forbidden.status, forbidden.body["code"]) == (403, "second_factor")
 
 
 async def test_a_single_order_past_the_gates_cannot_be_worded():
@@ -235,3 +238,8 @@ async def test_a_single_order_past_the_gates_cannot_be_worded():
 def refuse(_params: Any) -> Any:
     """As the daemon does."""
     raise Refused("o1: no live order")
+
+
+def forbid(_params: Any) -> Any:
+    """As the daemon does to who may not resume."""
+    raise Forbidden("leaving HALTED is resuming", "second_factor")

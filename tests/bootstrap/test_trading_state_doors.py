@@ -1,0 +1,85 @@
+"""Who may leave HALTED: whoever may resume, also towards REDUCING (I10)."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gambit.access.permissions import Door, Principal, Role
+from gambit.bootstrap.commands import handlers
+from gambit.events.operation import Audited, TradingStateChanged
+from gambit.runtime.trading import TradingSwitch
+from gambit.surface.control import Caller, Handler
+from gambit.surface.methods import Reason
+from gambit.surface.rpc import Forbidden, Refused
+
+NOW_NS = 1_800_000_000 * 1_000_000_000
+
+
+class House:
+    """A daemon's switch and the handlers on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told = list[Any]()
+        self.switch = TradingSwitch(folder, lambda: NOW_NS, self.told.append)
+        self.dealing = SimpleNamespace(frozen="")
+        parts = SimpleNamespace(
+            switch=self.switch,
+            dealing=self.dealing,
+            clock=SimpleNamespace(now_ns=lambda: NOW_NS),
+            ledger=SimpleNamespace(fact=self.told.append),
+        )
+        daemon: Any = SimpleNamespace(parts=parts)
+        nothing: Any = None
+        self.handlers: dict[str, Handler] = handlers(lambda: daemon, nothing, nothing, nothing)
+
+    def ask(self, method: str, caller: Caller) -> Any:
+        return self.handlers[method](Reason(reason="why"), caller)
+
+
+def somebody(role: Role, door: Door = Door.REST, *, second_factor: bool = False, at_ns: int = NOW_NS) -> Caller:
+    return Caller.by_network(Principal("u1", "joe", role, door, None, at_ns, second_factor))
+
+
+@pytest.mark.parametrize(
+    ("caller", "code"),
+    [
+        (somebody(Role.TRADER, second_factor=True), "scope"),
+        (somebody(Role.ADMIN), "second_factor"),
+        (somebody(Role.ADMIN, second_factor=True, at_ns=0), "reauth"),
+        (somebody(Role.ADMIN, Door.TELEGRAM, at_ns=0), "reauth"),
+    ],
+)
+def test_who_may_not_resume_does_not_lift_a_halt_by_reducing(tmp_path: Path, caller: Caller, code: str) -> None:
+    """By any door of the network; trading stays halted and nothing is told."""
+    house = House(tmp_path)
+    house.switch.change("HALTED", "daily loss", "desk")
+    house.told.clear()
+    with pytest.raises(Forbidden, match="trading is HALTED and leaving that is resuming") as refusal:
+        house.ask("reduce", caller)
+    assert refusal.value.data == code
+    assert (house.switch.state, house.switch.kept.reason, house.told) == ("HALTED", "daily loss", [])
+
+
+@pytest.mark.parametrize("caller", [somebody(Role.ADMIN, second_factor=True), Caller(0, 1)])
+def test_who_may_resume_may_go_from_halted_to_reducing(tmp_path: Path, caller: Caller) -> None:
+    """An Admin with a second factor, and the daemon's own user; not while the desk cannot be asked."""
+    house = House(tmp_path)
+    house.switch.change("HALTED", "daily loss", "desk")
+    house.dealing.frozen = "the journal is not whole"
+    with pytest.raises(Refused, match="the journal is not whole"):
+        house.ask("reduce", caller)
+    house.dealing.frozen = ""
+    house.told.clear()
+    assert house.ask("reduce", caller).state == "REDUCING"
+    assert [type(one) for one in house.told] == [TradingStateChanged, Audited]
+
+
+def test_a_trader_reduces_what_is_active_and_halts_what_is_reducing(tmp_path: Path) -> None:
+    """Taking risk away stays easy, from either state."""
+    house = House(tmp_path)
+    trader = somebody(Role.TRADER, at_ns=0)
+    assert house.ask("reduce", trader).was == "ACTIVE"
+    assert house.ask("reduce", trader).was == "REDUCING"
+    assert house.ask("halt", trader).was == "REDUCING"
