@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gambit.events import Fact
-from gambit.events.orders import Acked, Filled, OrderMoved, OutcomeUnknown, Rejected, Sent
+from gambit.events.orders import OrderMoved
+from gambit.runtime.answer_times import SentTimes
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.health import REASONS
@@ -160,17 +161,12 @@ class OrderCounts:
     def __init__(self, registry: Registry) -> None:
         self._entered = registry["gambit_orders_total"]
         self._submits = registry["gambit_order_submit_seconds"]
-        self._sent_ns: dict[str, int] = {}
+        self._sent = SentTimes()
 
     def __call__(self, fact: Fact, now_ns: int) -> None:
-        match fact:
-            case OrderMoved():
-                self._entered.of(fact.venue, fact.status).add()
-            case Sent():
-                self._sent_ns[fact.key] = now_ns
-            case Acked() | Rejected() | Filled():
-                sent_ns = self._sent_ns.pop(fact.key, None)
-                if sent_ns is not None:
-                    self._submits.histogram(fact.venue).observe(now_ns - sent_ns)
-            case OutcomeUnknown():
-                self._sent_ns.pop(fact.key, None)
+        if isinstance(fact, OrderMoved):
+            self._entered.of(fact.venue, fact.status).add()
+        word = self._sent.first_word(fact, now_ns)
+        if word is not None:
+            venue, took_ns = word
+            self._submits.histogram(venue).observe(took_ns)

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from typing import Any, Final, Protocol
 
 from gambit.commands import Command, PlaceOrder, QueryBalances, QueryFills, QueryOrder
@@ -52,7 +53,9 @@ from gambit.venues.orders import (
     Used,
 )
 
-PING_SEC: Final = 10.0
+PING_SEC: Final = 4.0
+DEAD_SEC: Final = 8.0  # without a word, nor an answer to a ping
+PROBE_EVERY: Final = 3  # pings
 PREPARED_NS: Final = 30 * SEC  # how old what was prepared for the next create may be
 LISTED_NS: Final = 30 * SEC  # how often the open orders are asked for: one list may be lost on its way
 CLOSE_SEC: Final = 2.0
@@ -415,19 +418,33 @@ class AccountPort:
                 ear.link.close()
 
     async def _ping_until_ended(self, ear: Ear) -> None:
-        while not ear.ended.done():
+        """Until the line's end, which comes also where nothing answers any more (F78): twice, since the first look
+        after this process stood still has heard nothing yet of what waits in the socket."""
+        heard_ns, silent_looks = self._clock.mono_ns(), 0
+        for look in count():
             try:
                 async with asyncio.timeout(PING_SEC):
                     await asyncio.shield(ear.ended)
+                return
             except TimeoutError:
-                now_ns = self._clock.now_ns()
-                text = ear.line.ping(Stamp(now_ns, now_ns // 1000))
-                if text:
-                    ear.say(text)
-                elif ear.link is not None:
-                    ear.link.ping()
-                if ear.is_ready and not ear.is_entry:  # a logon can end in silence (F80)
-                    ear.say(self.account.probe(ear.line, now_ns))
+                mono_ns = self._clock.mono_ns()
+            if not ear.is_quiet:
+                heard_ns, silent_looks = mono_ns, 0
+            elif (silent_looks := silent_looks + 1) > 1 and mono_ns - heard_ns >= DEAD_SEC * SEC:
+                ear.end(f"nothing was heard for {DEAD_SEC:g} s")
+                return
+            ear.is_quiet = True
+            self._ping(ear)
+            if look % PROBE_EVERY == 0 and ear.is_ready and not ear.is_entry:  # a logon can end in silence (F80)
+                ear.say(self.account.probe(ear.line, self._clock.now_ns()))
+
+    def _ping(self, ear: Ear) -> None:
+        now_ns = self._clock.now_ns()
+        text = ear.line.ping(Stamp(now_ns, now_ns // 1000))
+        if text:
+            ear.say(text)
+        elif ear.link is not None:
+            ear.link.ping()
 
     async def _fetch_token(self) -> None:
         turn = self.account.ask_token(self._clock.now_ns())

@@ -25,6 +25,7 @@ class Ear:
         self.line = line
         self.is_entry = is_entry
         self.is_ready = False  # logged on and, for the stream, subscribed
+        self.is_quiet = True  # nothing was heard, not even an answer to a ping, since whoever looks said so
         self.link: Link | None = None
         self.reason = ""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -45,8 +46,9 @@ class Ear:
         """The connection stands."""
         self.link = link
 
-    def on_heard(self, recv_ns: int) -> None:
+    def on_heard(self, recv_ns: int) -> None:  # noqa: ARG002
         """The end of a read."""
+        self.is_quiet = False
 
     def on_close(self, reason: str, bug: Exception | None) -> None:
         """The connection is gone."""

@@ -5,8 +5,10 @@ told once it reads again. Secrets are masked by the name of their key and, when 
 stand.
 """
 
+import errno
 import logging
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Callable, MutableMapping
@@ -20,6 +22,8 @@ from gambit.vault.redaction import Redactor
 
 QUEUE_BYTES_MAX: Final = 1 << 20
 FLUSH_SEC: Final = 1.0
+RETRY_SEC: Final = 1.0  # after a write that failed
+GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.EIO})  # nobody will read this any more; EIO: a terminal
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 COLOURS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 PLAIN: Final = "\x1b[0m"
@@ -67,23 +71,32 @@ class Sink:
                 if self._is_closed and not self._lines:
                     return
                 gap, self._told = self.dropped - self._told, self.dropped
-                batch = b"".join(self._lines)
+                lines = list(self._lines)
                 self._lines.clear()
-            if gap:
-                batch += self.gap_line(gap)
-            self._put(batch)
+            is_out = self._put(b"".join(lines) + (self.gap_line(gap) if gap else b""))
             with self._changed:
                 self._bytes = sum(len(line) for line in self._lines)
+                if not is_out:
+                    self.dropped += len(lines)
+                    self._told -= gap
+                    self._changed.wait_for(lambda: self._is_closed, RETRY_SEC)
 
-    def _put(self, batch: bytes) -> None:
-        """Write it whole; a reader that is gone ends the writing, not the daemon."""
-        try:
-            while batch:
+    def _put(self, batch: bytes) -> bool:
+        """Write it whole; False where a full disk, say, does not take it. A reader that is gone ends the writing, not
+        the daemon; one that is slow is waited for, also where the descriptor does not wait."""
+        while batch:
+            try:
                 batch = batch[os.write(self._fd, batch) :]
-        except OSError:
-            with self._changed:
-                self._is_closed = True
-                self._lines.clear()
+            except BlockingIOError:
+                select.select([], [self._fd], [])
+            except OSError as error:
+                if error.errno not in GONE:
+                    return False
+                with self._changed:
+                    self._is_closed = True
+                    self._lines.clear()
+                return True
+        return True
 
 
 class Logger(structlog.BoundLoggerBase):

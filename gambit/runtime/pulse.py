@@ -7,12 +7,11 @@ ends the daemon's trading, not the feed: it is told to `on_defect`, and the othe
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import orjson
-
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.events import SIGNAL_CLOSED, SIGNAL_RAISED
 from gambit.journal import JournalFailed
+from gambit.jsons import kept_json
 from gambit.runtime.clock import Clock
 
 Event = dict[str, Any]
@@ -62,7 +61,7 @@ class Pulse:
                 self.on_latency(ready_ns - at_ns)
             self.board.take(event)
             try:
-                self.journal.append(SIGNAL_RAISED if is_raised else SIGNAL_CLOSED, orjson.dumps(event), at_ns)
+                self.journal.append(SIGNAL_RAISED if is_raised else SIGNAL_CLOSED, kept_json(event), at_ns)
             except JournalFailed as error:  # the feed goes on, to be looked at; nobody acts on what is not written
                 self.on_defect(error)
                 continue

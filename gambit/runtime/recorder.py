@@ -23,6 +23,7 @@ import zstandard
 
 from gambit import __version__
 from gambit.config import Config
+from gambit.jsons import kept_json
 
 WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
 FLUSH_SECONDS: Final = 1.0  # what a crash may cost of a recording
@@ -121,8 +122,10 @@ class Recorder:
 
     def decided(self, event: dict[str, Any]) -> None:
         """A signal or an episode's end."""
+        if self.failed is not None:
+            return
         with self._lock:
-            self._waiting.append((b"", orjson.dumps(event)))
+            self._waiting.append((b"", kept_json(event)))
         self._wake.set()
 
     def _put(self, head: bytes, data: bytes | None) -> None:
@@ -166,8 +169,16 @@ class Recorder:
                     if self._is_ending and not self._waiting:
                         return
         except OSError as error:
-            self.failed = f"{error.filename or self.folder}: {error.strerror or error}"
-            self._on_failure(self.failed)
+            self._fail(f"{error.filename or self.folder}: {error.strerror or error}")
+        except Exception as error:
+            self._fail(f"{self.folder}: {error!r}")
+
+    def _fail(self, why: str) -> None:
+        """Nothing is taken in any more, nor kept of what waited."""
+        with self._lock:
+            self.failed = why
+            self._waiting.clear()
+        self._on_failure(why)
 
     def _write_waiting(self, packed: Output, decisions: Output) -> None:
         if self._is_session_due:

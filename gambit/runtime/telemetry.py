@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gambit.events import Fact
-from gambit.events.orders import Acked, Filled, Rejected, Sent
+from gambit.runtime.answer_times import SentTimes
 
 Row = dict[str, object]
 INTERVAL_NS: Final = 10_000_000_000
-SENT_KEPT: Final = 10_000
 
 
 class Telemetry:
@@ -26,7 +25,7 @@ class Telemetry:
         self._errors = errors
         self._lags: defaultdict[str, list[NDArray[np.int64]]] = defaultdict(list)
         self._answers: defaultdict[str, list[int]] = defaultdict(list)
-        self._sent_ns: dict[str, int] = {}
+        self._sent = SentTimes()
         self._signals: Counter[str] = Counter()
         self._errors_told: dict[str, int] = {}
         self._due_ns = 0
@@ -42,13 +41,10 @@ class Telemetry:
 
     def fact(self, fact: Fact, now_ns: int) -> None:
         """A fact of the order path: the time from a send to the venue's first word is its latency."""
-        if isinstance(fact, Sent):
-            if len(self._sent_ns) < SENT_KEPT:
-                self._sent_ns[fact.key] = now_ns
-        elif isinstance(fact, Acked | Rejected | Filled):
-            sent_ns = self._sent_ns.pop(fact.key, None)
-            if sent_ns is not None:
-                self._answers[fact.venue].append(now_ns - sent_ns)
+        word = self._sent.first_word(fact, now_ns)
+        if word is not None:
+            venue, took_ns = word
+            self._answers[venue].append(took_ns)
 
     def turn(self, now_ns: int) -> None:
         """Write what is due."""

@@ -223,7 +223,12 @@ class _WebsocketsLink:
         self.start(self.connection.send(data.decode()))
 
     def ping(self) -> None:
-        self.start(self.connection.ping())
+        self.start(self.pong())
+
+    async def pong(self) -> None:
+        """The answer is heard, though it is no message."""
+        await (await self.connection.ping())
+        self.listener.on_heard(self.now_ns())
 
     def close(self) -> None:
         self.start(self.connection.close())

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import orjson
+from gambit.jsons import kept_json
 
 EVENTS_KEPT: Final = 4096  # per channel
 EVENT_BYTES_KEPT: Final = 4 << 20
@@ -341,7 +341,7 @@ def message(channel: str, seq: int, ts: str, data: bytes, *, is_snapshot: bool =
 
 def encoded(data: object) -> bytes:
     """JSON; exact decimals as text."""
-    return orjson.dumps(data, default=str, option=orjson.OPT_NON_STR_KEYS)
+    return kept_json(data, is_loose=True)
 
 
 def _array(texts: Sequence[bytes]) -> bytes:

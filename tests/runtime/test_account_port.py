@@ -1,8 +1,9 @@
 """The way to one account: which line takes orders, and when the stream counts as up."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from gambit.commands import CancelOrder, PlaceOrder, QueryBalances
 from gambit.events.orders import CancelRejected, Filled, Rejected, Unsent
 from gambit.model import Category
+from gambit.runtime import account_port
 from gambit.runtime.ear import Ear
 from gambit.runtime.fee_tier import EVERY_NS, SEC, FeeTier
 from gambit.venues.account import Account, Turn
@@ -358,3 +360,61 @@ async def test_a_venue_that_does_not_tell_what_a_key_may_do_is_traded_at() -> No
         assert ("rights" not in case.port.admission.unknown) == is_known
     assert case.port.admission.held is None
     assert len(case.said) == 1
+
+
+class Pinged(Wire):
+    """A connection on which each ping is answered, or none; after `most` pings its other end hangs up."""
+
+    def __init__(self, ear: Ear, *, answers: bool, most: int) -> None:
+        super().__init__()
+        self.ear, self.answers, self.most, self.pings = ear, answers, most, 0
+
+    def ping(self) -> None:
+        super().ping()
+        self.pings += 1
+        if self.answers:
+            self.ear.on_heard(1)
+        if self.pings == self.most:
+            self.ear.on_close("hung up", None)
+
+
+class Silent:
+    """A line that is kept alive by WebSocket pings, and has nothing to probe."""
+
+    def ping(self, at: object) -> bytes:
+        assert at
+        return b""
+
+
+async def pinged(monkeypatch: pytest.MonkeyPatch, looks_ns: Iterable[int], *, answers: bool) -> tuple[Ear, Pinged]:
+    """A line after its end; the clock stands at these times when it is looked at."""
+    monkeypatch.setattr(account_port, "PING_SEC", 0.001)
+    case = Case(has_entry=True)
+    times = iter(looks_ns)
+    case.port._clock = SimpleNamespace(mono_ns=lambda: next(times), now_ns=lambda: 1_700_000_000 * SEC)  # type: ignore[assignment]
+    ear = Ear(case.port, cast(Line, Silent()), is_entry=True)
+    wire = Pinged(ear, answers=answers, most=20)
+    ear.on_open(wire)
+    await case.port._ping_until_ended(ear)
+    return ear, wire
+
+
+async def test_a_line_that_answers_nothing_any_more_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F78: orders sent into a half-open line are never heard of, so it is closed after 8 s without an answer."""
+    ear, wire = await pinged(monkeypatch, (look * 4 * SEC for look in range(99)), answers=False)
+    assert (wire.is_closed, wire.pings, ear.reason) == (True, 1, "nothing was heard for 8 s")
+
+
+async def test_a_line_that_answers_pings_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nothing else is heard on it for minutes."""
+    ear, wire = await pinged(monkeypatch, (look * 4 * SEC for look in range(99)), answers=True)
+    assert (wire.is_closed, wire.pings, ear.reason) == (False, 20, "hung up")
+
+
+async def test_a_line_is_not_dead_because_this_process_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute between two looks: what came meanwhile waits in the socket and is heard before the next one."""
+    times = [0, 4, 64, 68, 128, *range(132, 999, 4)]
+    _, wire = await pinged(monkeypatch, (at * SEC for at in times), answers=True)
+    assert (wire.is_closed, wire.pings) == (False, 20)
+    _, wire = await pinged(monkeypatch, (at * SEC for at in [0, 60, 61, 62]), answers=False)
+    assert wire.pings == 1  # the second silent look is enough

@@ -1,7 +1,7 @@
 """How long venues take to answer: made of facts, and of their round trips before the first order."""
 
 from gambit.events.orders import Acked, OutcomeUnknown, Sent
-from gambit.runtime.answer_times import AnswerTimes
+from gambit.runtime.answer_times import WAITING, AnswerTimes, SentTimes
 
 
 def sent(key: str) -> Sent:
@@ -28,3 +28,12 @@ def test_the_median_of_the_last_answers_counts() -> None:
         times(sent(f"k{number}"), 0)
         times(acked(f"k{number}"), 20)
     assert times.of("okx") == 20  # what it was like long ago is forgotten
+
+
+def test_orders_that_are_never_answered_take_a_bounded_memory() -> None:
+    """The oldest of them go, and the younger ones are timed still."""
+    times = SentTimes()
+    for number in range(WAITING + 5):
+        times.first_word(sent(f"k{number}"), number)
+    assert times.first_word(acked("k4"), WAITING) is None
+    assert times.first_word(acked("k5"), WAITING) == ("okx", WAITING - 5)

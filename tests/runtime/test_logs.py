@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars
 
+from gambit.runtime import logs as logs_module
 from gambit.runtime.logs import Logs, Sink
 from gambit.vault import MASK, Redactor
 
@@ -214,6 +216,41 @@ def test_a_reader_that_is_gone_ends_the_writing_only() -> None:
     log.info("y")
     assert sink.dropped == 1
     os.close(writer)
+
+
+def test_a_descriptor_that_does_not_wait_is_waited_for() -> None:
+    """Standard error of a terminal shared with another program may be switched so: no line is lost by it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    sink = Sink(writer, bytes_max=10_000_000)
+    log = Logs(sink, lambda: MOMENT, style="json").logger()
+    for n in range(2_000):  # more than a pipe holds
+        log.info("x", n=n, pad="p" * 200)
+    with os.fdopen(reader, "rb") as pipe:
+        assert [json.loads(pipe.readline())["n"] for _ in range(2_000)] == list(range(2_000))
+    sink.close()
+    os.close(writer)
+
+
+def test_a_full_disk_costs_the_lines_of_its_time_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted, told when there is room again, and the daemon goes on logging."""
+    monkeypatch.setattr(logs_module, "RETRY_SEC", 0.001)
+    full, other = os.open("/dev/full", os.O_WRONLY), os.dup(2)
+    reader, writer = os.pipe()
+    os.dup2(full, other)
+    sink = Sink(other)
+    log = Logs(sink, lambda: MOMENT, style="json").logger()
+    log.info("lost")
+    while not sink.dropped:
+        time.sleep(0.001)  # for the writer's thread
+    os.dup2(writer, other)
+    log.info("kept")
+    with os.fdopen(reader, "rb") as pipe:
+        told = [json.loads(pipe.readline()) for _ in range(2)]
+    assert {one["event"]: one.get("count") for one in told} == {"kept": None, "log lines were dropped": 1}
+    sink.close()
+    for descriptor in (full, other, writer):
+        os.close(descriptor)
 
 
 async def test_ids_stay_with_their_work() -> None:
