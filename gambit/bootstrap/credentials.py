@@ -171,7 +171,8 @@ class Credentials:
         if isinstance(port, GenericPort):
             port.release(keys if is_new else None)
         elif is_new and keys is not None:
-            port.release(order_language(port.name, keys, port.account.instruments), keys)
+            is_testnet = port.gateway.is_testnet
+            port.release(order_language(port.name, keys, port.account.instruments, is_testnet=is_testnet), keys)
         else:
             port.release()
         daemon.parts.ledger.fact(AccountReleased(venue=port.name, by=by))

@@ -31,9 +31,9 @@ from gambit.runtime.snapshots import Found
 from gambit.runtime.sweeper import Open, Place
 from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.watchdog import Watchdog
-from gambit.runtime.wiring import WORTH, execution, feed_settings, limits, paper_terms
+from gambit.runtime.wiring import WORTH, execution, feed_settings, limits, paper_terms, private_roots
 from gambit.venues.account import Account
-from gambit.venues.accounts import LANGUAGES, STREAM_PATHS, order_language
+from gambit.venues.accounts import LANGUAGES, order_language
 from gambit.venues.orders import Keys
 
 MS = 1_000_000
@@ -143,19 +143,12 @@ def live_ports(
     for venue in market.venues:
         if venue not in keys or venue not in LANGUAGES or venue in generic:
             continue
-        instruments = list(market.venues[venue].catalog.by_symbol.values())
-        language = order_language(venue, keys[venue], instruments)
         ports[venue] = AccountPort(
-            Account(
-                language,
-                instruments,
-                prefix=config.execution.key_prefix,
-                offset_ns=partial(feeds.clock_offset_ns, venue),
-            ),
+            account_of(config, market, feeds, venue, keys[venue]),
             feeds.gateway(venue),
             TRANSPORTS[config.daemon.transport](clock.now_ns),
             clock,
-            config.venues[venue].ws_private_url.removesuffix(STREAM_PATHS[venue]) or language.addresses.ws,
+            private_roots(config, venue)[1],
             deliver=dealing.on_facts,
             reconcile=partial(dealing.reconcile, venue),
             why_not=dealing.why_not,
@@ -180,6 +173,17 @@ def live_ports(
     if guard is not None and ports:
         feeds.supervisor.start("watchdog", guard.run())
     return {**ports, **generic}
+
+
+def account_of(config: Config, market: Market, feeds: Feeds, venue: str, keys: Keys) -> Account:
+    """An account at a venue, or at its test network. Raises ValueError for keys that cannot sign."""
+    instruments = list(market.venues[venue].catalog.by_symbol.values())
+    return Account(
+        order_language(venue, keys, instruments, is_testnet=feeds.gateway(venue).is_testnet),
+        instruments,
+        prefix=config.execution.key_prefix,
+        offset_ns=partial(feeds.clock_offset_ns, venue),
+    )
 
 
 def _learned(market: Market, ports: Mapping[str, AccountPort], venue: str) -> None:
@@ -230,7 +234,15 @@ def build_watchdog(
 
     def places() -> list[Place]:
         return [
-            Place(venue, feeds.gateway(venue).rest, keys.key, keys.secret, keys.passphrase, port.account.instruments)
+            Place(
+                venue,
+                port.gateway.rest,
+                keys.key,
+                keys.secret,
+                keys.passphrase,
+                port.account.instruments,
+                port.gateway.is_testnet,
+            )
             for venue, port in ports.items()
             if (keys := port.keys) is not None
         ]

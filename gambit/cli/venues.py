@@ -89,9 +89,9 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
     keys = account_keys(loaded.config)
     try:
         statuses, said = asyncio.run(check(loaded.config, seconds))
+        objections, untold = asyncio.run(check_keys(loaded.config, keys)), unaskable(keys)
     except FeedError as error:
         raise click.ClickException(str(error)) from error
-    objections, untold = asyncio.run(check_keys(loaded.config, keys)), unaskable(keys)
     told_of = {**objections, **untold}
     if as_json:
         told = [

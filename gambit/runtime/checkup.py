@@ -12,7 +12,7 @@ from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient, Http, HttpError
 from gambit.runtime.status import FeedStatus
 from gambit.runtime.transport import TRANSPORTS
-from gambit.runtime.wiring import build_market, feed_settings
+from gambit.runtime.wiring import build_market, feed_settings, private_roots
 from gambit.venues.accounts import LANGUAGES, order_language
 from gambit.venues.key_rights import objection
 from gambit.venues.orders import KeyRights, Keys, Stamp
@@ -69,7 +69,7 @@ def unaskable(keys: Mapping[str, Keys]) -> dict[str, str]:
 
 async def check_keys(config: Config, keys: Mapping[str, Keys]) -> dict[str, str]:
     """What speaks against trading with each account's keys, as its venue tells; empty where nothing does. Venues that
-    cannot be asked are left out (unaskable)."""
+    cannot be asked are left out (unaskable). Raises FeedError."""
     keys = {venue: each for venue, each in keys.items() if venue in LANGUAGES}
     http = AiohttpClient()
     try:
@@ -80,11 +80,12 @@ async def check_keys(config: Config, keys: Mapping[str, Keys]) -> dict[str, str]
 
 
 async def _objection(config: Config, venue: str, keys: Keys, http: Http) -> str:
-    language, now_ns = order_language(venue, keys, []), SystemClock().now_ns()
+    is_testnet, now_ns = config.venues[venue].testnet, SystemClock().now_ns()
+    language = order_language(venue, keys, [], is_testnet=is_testnet)
     request = language.rights(Stamp(now_ns, now_ns // 1000))
     if request is None:
         return ""
-    root = config.venues[venue].rest_url or language.addresses.rest
+    root, _ = private_roots(config, venue)
     try:
         answer = await http.request(
             request.method,

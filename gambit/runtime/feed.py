@@ -54,8 +54,15 @@ class Feed:
         self.venue = settings.venue
         self.name = settings.venue.name
         self.gateway = Gateway(
-            settings.venue, settings.rest, feeds.http, feeds.clock, random=feeds.random, sleep=feeds.sleep
+            settings.venue,
+            settings.rest,
+            feeds.http,
+            feeds.clock,
+            random=feeds.random,
+            sleep=feeds.sleep,
+            is_testnet=settings.is_testnet,
         )
+        self._shelved = f"{self.name}-testnet" if settings.is_testnet else self.name  # both may have one address
         self.clock = VenueClock()
         self.lag = FeedLag()
         self.lines: list[Line] = []
@@ -85,14 +92,14 @@ class Feed:
         self.feeds.on_learned(self.name)
         shelf = self.feeds.shelf
         if shelf is not None and not answer.is_degraded and call == whole:
-            await in_thread(shelf.keep, self.name, answer.url, answer.body, self.now_ns())
+            await in_thread(shelf.keep, self._shelved, answer.url, answer.body, self.now_ns())
 
     async def _learn_from_before(self, error: CallFailed) -> None:
         """The list that an earlier run kept, once."""
         if self.feeds.market.venue(self.name).catalog.has_list:
             return  # what this run has learned is no older
         shelf = self.feeds.shelf
-        kept = None if shelf is None else await asyncio.to_thread(shelf.last, self.name, self.settings.rest)
+        kept = None if shelf is None else await asyncio.to_thread(shelf.last, self._shelved, self.settings.rest)
         if kept is None:
             self.feeds.warn(f"{error}; {self.name} goes on without an instrument list")
             return

@@ -26,7 +26,6 @@ PATIENCE_SEC: Final = 60.0  # longest a reading may wait and retry, all together
 SLOTS: Final = 4  # requests under way at once
 THROTTLED_SEC: Final = 30.0  # one at a time for this long after a rate limit
 RETRIED: Final = frozenset({Category.RATE_LIMIT, Category.TRANSIENT_NETWORK, Category.VENDOR_5XX})
-NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
 class CallFailed(Exception):
@@ -69,7 +68,8 @@ Outcome = Accepted | Refused | Unknown
 
 
 class Gateway:
-    """Requests to one venue. `sleep` and `random` are handed in, so that a test owns time and chance."""
+    """Requests to one venue, or to its test network. `sleep` and `random` are handed in, so that a test owns time and
+    chance."""
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class Gateway:
         *,
         random: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        is_testnet: bool = False,
     ) -> None:
         self.venue = venue
         self.rest = rest.rstrip("/")
@@ -87,6 +88,8 @@ class Gateway:
         self.clock = clock
         self.random = random
         self.sleep = sleep
+        self.is_testnet = is_testnet
+        self._headers = dict(venue.live.test_headers) if is_testnet else {}
         self.budget = Budget(venue.live.weight, venue.live.weight_sec)
         self.breaker = Breaker()
         self.failures: dict[Category, int] = dict.fromkeys(Category, 0)
@@ -134,7 +137,7 @@ class Gateway:
 
     async def _read(self, url: str) -> HttpAnswer | Failure:
         try:
-            answer = await self.http.request("GET", url, headers=NO_HEADERS, body=b"", timeout_sec=TIMEOUT_SEC)
+            answer = await self.http.request("GET", url, headers=self._headers, body=b"", timeout_sec=TIMEOUT_SEC)
         except HttpError as error:
             return self._note(Failure(Category.TRANSIENT_NETWORK, str(error), execution_unknown=error.sent))
         return self._judge(answer)

@@ -43,6 +43,7 @@ class Place(msgspec.Struct, frozen=True):
     secret: str
     passphrase: str
     instruments: list[Instrument]
+    is_testnet: bool = False
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
@@ -95,7 +96,7 @@ class Sweep:
         self._hello = hello
         self._http = http
         keys = Keys(key=place.key, secret=place.secret, passphrase=place.passphrase)
-        self._language = order_language(place.venue, keys, place.instruments)
+        self._language = order_language(place.venue, keys, place.instruments, is_testnet=place.is_testnet)
         self._by_symbol = {each.symbol: each for each in place.instruments}
         self._by_spelling = {each.spelling: each for each in place.instruments}
         self._nonce = 0

@@ -13,6 +13,7 @@ from gambit.engine.params import AliasParams, EngineParams, GroupParams, VenuePa
 from gambit.model import DeadLetter
 from gambit.runtime.status import FeedError, FeedSettings
 from gambit.venues import VENUES
+from gambit.venues.accounts import ADDRESSES, STREAM_PATHS
 from gambit.venues.decode import decode
 from gambit.venues.generic import Generic
 from gambit.venues.wire import Venue
@@ -94,8 +95,11 @@ def _feed_of(config: Config, name: str, venue: VenueSettings) -> FeedSettings:
         known = ", ".join(VENUES)
         raise FeedError(f"venues.{name}: no adapter {venue.adapter or name}; there are {known}, and ccxt for any other")
     live = language.live
-    if venue.testnet and not (live.test_ws or venue.ws_url or ccxt_name):
+    has_both = (live.test_ws or venue.ws_url) and (live.test_rest or venue.rest_url)
+    if venue.testnet and not (has_both or ccxt_name):
         raise FeedError(f"venues.{name}.testnet: {name} has no test network; give ws_url and rest_url, or leave it out")
+    if config.execution.mode == "live" and name in ADDRESSES and not ccxt_name:
+        private_roots(config, name)
     if not (venue.symbols or config.symbols):
         raise FeedError(f"venues.{name}: no symbols; say which in `symbols` or `[venues.{name}] symbols`")
     depth = venue.depth or 0
@@ -113,6 +117,22 @@ def _feed_of(config: Config, name: str, venue: VenueSettings) -> FeedSettings:
         is_testnet=venue.testnet,
         adapter=ccxt_name,
     )
+
+
+def private_roots(config: Config, name: str) -> tuple[str, str]:
+    """Where an account's requests over HTTP and its lines go: scheme and host, as configured, else the venue's own, of
+    its test network where that is wanted. Never production's for a test network: raises FeedError where there is no
+    other."""
+    venue, addresses = config.venues[name], ADDRESSES[name]
+    rest = venue.rest_url or (addresses.test_rest if venue.testnet else addresses.rest)
+    private = venue.ws_private_url.removesuffix("/").removesuffix(STREAM_PATHS[name])
+    ws = private or (addresses.test_ws if venue.testnet else addresses.ws)
+    if not (rest and ws):
+        missing = " and ".join([*([] if rest else ["rest_url"]), *([] if ws else ["ws_private_url"])])
+        raise FeedError(
+            f"venues.{name}.testnet: {name} has no test network for orders; give {missing}, or leave testnet out"
+        )
+    return rest, ws
 
 
 def limits(config: Config) -> Limits:

@@ -9,16 +9,19 @@ from gambit.venues.bybit_orders import BybitOrders
 from gambit.venues.coinbase_orders import CoinbaseOrders
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.okx_orders import OkxOrders
-from gambit.venues.orders import Keys, OrderLanguage
+from gambit.venues.orders import Addresses, Keys, OrderLanguage
 
-LANGUAGES: Final[Mapping[str, Callable[[Keys, Sequence[Instrument]], OrderLanguage]]] = {
-    "binance": lambda keys, _instruments: BinanceOrders(keys),
-    "okx": lambda keys, instruments: OkxOrders(
-        keys, {each.spelling: each.code for each in instruments if each.code is not None}
+LANGUAGES: Final[Mapping[str, Callable[[Keys, Sequence[Instrument], bool], OrderLanguage]]] = {
+    "binance": lambda keys, _instruments, _is_testnet: BinanceOrders(keys),
+    "okx": lambda keys, instruments, is_testnet: OkxOrders(
+        keys, {each.spelling: each.code for each in instruments if each.code is not None}, is_demo=is_testnet
     ),
-    "bybit": lambda keys, _instruments: BybitOrders(keys),
-    "kraken": lambda keys, instruments: KrakenOrders(keys, [each.spelling for each in instruments]),
-    "coinbase": lambda keys, _instruments: CoinbaseOrders(keys),
+    "bybit": lambda keys, _instruments, _is_testnet: BybitOrders(keys),
+    "kraken": lambda keys, instruments, _is_testnet: KrakenOrders(keys, [each.spelling for each in instruments]),
+    "coinbase": lambda keys, _instruments, _is_testnet: CoinbaseOrders(keys),
+}
+ADDRESSES: Final[Mapping[str, Addresses]] = {
+    kind.name: kind.addresses for kind in (BinanceOrders, OkxOrders, BybitOrders, KrakenOrders, CoinbaseOrders)
 }
 
 
@@ -32,9 +35,12 @@ STREAM_PATHS: Final[Mapping[str, str]] = {
 }
 
 
-def order_language(venue: str, keys: Keys, instruments: Sequence[Instrument]) -> OrderLanguage:
-    """An account's language. Raises ValueError for a venue without one, and for keys that cannot sign."""
+def order_language(
+    venue: str, keys: Keys, instruments: Sequence[Instrument], *, is_testnet: bool = False
+) -> OrderLanguage:
+    """An account's language; `is_testnet` for one at the venue's test network. Raises ValueError for a venue without a
+    language, and for keys that cannot sign."""
     make = LANGUAGES.get(venue)
     if make is None:
         raise ValueError(f"{venue}: no orders can be sent there; they can to {', '.join(LANGUAGES)}")
-    return make(keys, instruments)
+    return make(keys, instruments, is_testnet)

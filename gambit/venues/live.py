@@ -19,6 +19,7 @@ class Live:
     rest: str
     test_ws: str = ""  # empty: the venue has no test network
     test_rest: str = ""
+    test_headers: tuple[tuple[str, str], ...] = ()  # of every request over HTTP to the test network
     books_a_connection: int
     sends_per_sec: float  # requests on one connection, pings included
     ping: bytes = CONTROL_PING

@@ -83,12 +83,14 @@ WIRE = Wire(
     plain_texts=frozenset({b"pong"}),
 )
 
+DEMO_HEADER = ("x-simulated-trading", "1")  # what makes a request one to the demo: its address is production's
 LIVE = (
     Live(  # okx.md 1, 4 and 7: three connects a second, a text ping within 30 s, fewer than 30 depth channels advised
         ws="wss://ws.okx.com:8443/ws/v5/public",
         rest="https://www.okx.com",
         test_ws="wss://wspap.okx.com:8443/ws/v5/public",
         test_rest="https://www.okx.com",
+        test_headers=(DEMO_HEADER,),
         books_a_connection=30,
         sends_per_sec=3,
         ping=b"ping",

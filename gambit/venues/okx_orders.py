@@ -16,6 +16,7 @@ from typing import Final
 from gambit.model import Instrument, Side
 from gambit.venues.failure import RATE
 from gambit.venues.key_rights import okx_rights
+from gambit.venues.okx import DEMO_HEADER
 from gambit.venues.orders import (
     Absent,
     Accepted,
@@ -140,7 +141,7 @@ class OkxOrders(OrderLanguage):
             ("OK-ACCESS-KEY", keys.key),
             ("OK-ACCESS-PASSPHRASE", keys.passphrase),
             ("Content-Type", "application/json"),
-            *((("x-simulated-trading", "1"),) if is_demo else ()),
+            *((DEMO_HEADER,) if is_demo else ()),
         )
 
     def placing(self, instrument: Instrument, side: Side, terms: Terms) -> "OkxPlacing":
