@@ -241,6 +241,17 @@ def test_export_writes_days(state_dir: Path, tmp_path: Path) -> None:
     assert "no day" in Ran(state_dir, "export", "--table", "candles", "--since", "May", "-o", tmp_path / "out").text
 
 
+def test_export_tells_of_an_old_file_that_cannot_be_read(at_rest: Path, tmp_path: Path) -> None:
+    """It stays beside the new one."""
+    for _ in range(2):
+        ran = Ran(at_rest, "export", "--table", "candles", "-o", tmp_path / "out")
+        assert ran.code == 0
+        path = Path(ran.text.strip())
+        assert duckdb.sql(f"SELECT close FROM '{path}'").fetchall() == [(1.5,)]
+        path.write_bytes(b"spoiled")
+    assert path.with_name("rows.parquet.damaged").read_bytes() == b"spoiled"
+
+
 def test_verify_proves(state_dir: Path) -> None:
     """It says what it proved, for people and for programs."""
     found = Ran(state_dir, "verify", "--json").json

@@ -47,8 +47,13 @@ def export(config_path: Path | None, overrides: tuple[str, ...], table: str, sin
     config = config_of_kept(config_path, overrides)
     with interrupts.heeded(), Progress.on_terminal(is_shared=True) as progress:
         source = database_file(config, 0.0)
+
+        def report(text: str) -> None:
+            progress.clear()
+            click.echo(text, err=True)
+
         try:
-            for path in export_days(source, table, since, output, progress.update):
+            for path in export_days(source, table, since, output, progress.update, report):
                 progress.clear()
                 click.echo(path)
         except ValueError as error:

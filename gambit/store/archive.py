@@ -1,21 +1,24 @@
 """Old days leave the store as Parquet, one file a table and day, and only then are deleted.
 
 A day that was exported before (a store made again has it once more) is merged with what is there, so that exporting
-twice loses and doubles nothing.
+twice loses and doubles nothing. One that cannot be read is kept under another name, and its day is written anew.
 """
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 
 from gambit.store.database import Database
+from gambit.store.problem import StoreError
 from gambit.store.projection import DAY_OF
 
 DAY_NS: Final = 86_400 * 10**9
+_READING: Final[dict[str, str | bool | int | float | list[str]]] = {"threads": 1, "memory_limit": "128MB"}
 DAYS_AT_ONCE: Final = 4  # a day may take seconds, and the journal is not followed meanwhile
 # Days that a table is kept (product.md, "Tables"); what is not named is kept for good.
 KEEP_DAYS: Final[Mapping[str, int]] = {
@@ -36,37 +39,62 @@ def kept_days(configured: Mapping[str, int]) -> dict[str, int]:
     return {**KEEP_DAYS, **configured}
 
 
-def retire(database: Database, folder: Path, keep: Mapping[str, int], now_ns: int) -> dict[str, int]:
-    """Export what is older than its table is kept, then delete it, some days of each table at a time; gives rows
-    deleted by table, nothing once all are gone. Raises StoreError, OSError."""
+class Retired(NamedTuple):
+    """What a round of housekeeping did, by table."""
+
+    gone: dict[str, int]  # rows deleted; empty once none is too old
+    failed: dict[str, str]  # what kept a table's old days in the database; all of their rows are still there
+
+
+def retire(
+    database: Database, folder: Path, keep: Mapping[str, int], now_ns: int, report: Callable[[str], None]
+) -> Retired:
+    """Export what is older than its table is kept, then delete it, some days of each table at a time. A table that
+    cannot be exported keeps its rows, and the others leave. `report` hears of exports that cannot be read."""
     gone: dict[str, int] = {}
+    failed: dict[str, str] = {}
     for table, days in keep.items():
-        column = DAY_OF[table]
-        old = database.run(
-            f"SELECT DISTINCT strftime({column}::DATE, '%Y-%m-%d') AS day FROM {table} "
-            f"WHERE {column} < make_timestamp_ns(?) ORDER BY day LIMIT {DAYS_AT_ONCE}",
-            [(now_ns // DAY_NS - days) * DAY_NS],
-        )
-        for (day,) in old:
-            export_day(database.run, table, day, folder)
-        if old:
-            ((rows,),) = database.run(f"DELETE FROM {table} WHERE {column}::DATE <= DATE '{old[-1][0]}'")
-            gone[table] = rows
+        try:
+            rows = _retired(database, folder, table, (now_ns // DAY_NS - days) * DAY_NS, report)
+        except (StoreError, duckdb.Error, OSError) as error:
+            failed[table] = str(error)
+        else:
+            if rows is not None:
+                gone[table] = rows
     if gone:
         database.checkpoint()
-    return gone
+    return Retired(gone, failed)
+
+
+def _retired(database: Database, folder: Path, table: str, until_ns: int, report: Callable[[str], None]) -> int | None:
+    """Rows of a table that left, None when none is old enough. Nothing is deleted unless all of it was exported."""
+    column = DAY_OF[table]
+    old = database.run(
+        f"SELECT DISTINCT strftime({column}::DATE, '%Y-%m-%d') AS day FROM {table} "
+        f"WHERE {column} < make_timestamp_ns(?) ORDER BY day LIMIT {DAYS_AT_ONCE}",
+        [until_ns],
+    )
+    if not old:
+        return None
+    for (day,) in old:
+        export_day(database.run, table, day, folder, report)
+    ((rows,),) = database.run(f"DELETE FROM {table} WHERE {column}::DATE <= DATE '{old[-1][0]}'")
+    return int(rows)
 
 
 Run = Callable[..., list[tuple[object, ...]]]
 
 
-def export_day(run: Run, table: str, day: str, folder: Path) -> Path:
+def export_day(run: Run, table: str, day: str, folder: Path, report: Callable[[str], None]) -> Path:
     """Write a table's rows of a day (`YYYY-MM-DD`) to `folder/table/day=.../rows.parquet`; gives the file. What the
-    file had before stays in it. Raises StoreError or duckdb.Error, OSError."""
+    file had before stays in it, or beside it (`.damaged`) where it cannot be read, which `report` hears. Raises
+    StoreError or duckdb.Error, OSError."""
     target = folder / table / f"day={day}" / "rows.parquet"
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_suffix(".new")
     rows = f"SELECT * FROM {table} WHERE {DAY_OF[table]}::DATE = DATE '{day}'"
+    if target.exists():
+        _put_aside_unless_readable(target, report)
     if target.exists():
         rows = f"({rows}) UNION BY NAME (SELECT * FROM read_parquet({quoted(target)}, hive_partitioning = false))"
     run(f"COPY ({rows} ORDER BY {DAY_OF[table]}) TO {quoted(fresh)} (FORMAT parquet, COMPRESSION zstd)")
@@ -81,6 +109,38 @@ def export_day(run: Run, table: str, day: str, folder: Path) -> Path:
     return target
 
 
+def _put_aside_unless_readable(target: Path, report: Callable[[str], None]) -> None:
+    """Read an exported file whole; one that is damaged gets another name. Raises OSError where the file cannot be had,
+    duckdb.OutOfMemoryException: neither says anything about what is in it.
+
+    It is read with a DuckDB of its own: an error of this file must not be blamed on the database that exports, nor
+    end it (DuckDB gives up a database in which it stumbled over itself).
+    """
+    with target.open("rb") as file:
+        file.read(1)
+    try:
+        with duckdb.connect(config=_READING) as connection:
+            connection.execute(
+                f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({quoted(target)}, hive_partitioning = false)"
+            ).fetchall()
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        aside = _free(target.with_name(target.name + ".damaged"))
+        target.rename(aside)
+        why = str(error).splitlines()[0]
+        report(f"{target}: cannot be read ({why}); it is {aside.name} now, and the day is exported anew")
+
+
+def _free(path: Path) -> Path:
+    """This name, or the first one numbered after it that no file has."""
+    return next(
+        free
+        for number in count(1)
+        if not (free := path if number == 1 else path.with_name(f"{path.name}-{number}")).exists()
+    )
+
+
 def archived(folder: Path) -> dict[str, str]:
     """Tables that have exported days, and the pattern of their files."""
     with contextlib.suppress(FileNotFoundError):
@@ -93,9 +153,15 @@ def archived(folder: Path) -> dict[str, str]:
 
 
 def export(
-    source: Path, table: str, since: str | None, folder: Path, told: Callable[[int, int], None]
+    source: Path,
+    table: str,
+    since: str | None,
+    folder: Path,
+    told: Callable[[int, int], None],
+    report: Callable[[str], None],
 ) -> Iterator[Path]:
     """Write a table of the database file `source` to Parquet, a file a day, from day `since` (`YYYY-MM-DD`) on.
+    `told` hears how far it is, `report` of old files that cannot be read.
 
     Raises ValueError for a table without days, duckdb.Error, OSError.
     """
@@ -113,7 +179,7 @@ def export(
 
         for done, (day,) in enumerate(days):
             told(done, len(days))
-            yield export_day(run, table, day, folder)
+            yield export_day(run, table, day, folder, report)
         told(len(days), len(days))
 
 

@@ -282,12 +282,24 @@ class Store:
             raise StoreDamaged(f"{path}: the file was deleted or replaced while it was open")
         self._write_samples(database)
         if now >= self._next_housekeeping:
-            gone = retire(database, self._folders.exports, self._keep, self._now_ns())
-            self._next_housekeeping = now if gone else now + HOUSEKEEPING_S
-            for table, rows in gone.items():
-                self._report(
-                    f"{table}: {rows} rows older than {self._keep[table]} days went to {self._folders.exports}"
-                )
+            self._next_housekeeping = now + HOUSEKEEPING_S
+            self._keep_house(database, now)
+
+    def _keep_house(self, database: Database, now: float) -> None:
+        """Let old days leave. What goes wrong on that way (an export that cannot be written, say) is no reason to doubt
+        the database, nor to keep anybody waiting: the rows stay in it, and the next round tries again."""
+        try:
+            gone, failed = retire(database, self._folders.exports, self._keep, self._now_ns(), self._report)
+        except (StoreError, OSError) as error:  # the file, if it is that, is found out by the next one who writes
+            self._report(f"{self._folders.database}: housekeeping is put off: {error}")
+            return
+        for table, rows in gone.items():
+            self._report(f"{table}: {rows} rows older than {self._keep[table]} days went to {self._folders.exports}")
+        for why in dict.fromkeys(failed.values()):
+            tables = ", ".join(table for table, reason in failed.items() if reason == why)
+            self._report(f"{tables}: old days stay in the database, nothing of them is deleted: {why}")
+        if gone and not failed:
+            self._next_housekeeping = now
 
     def _write_samples(self, database: Database) -> None:
         samples = self._samples.take()

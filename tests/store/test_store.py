@@ -15,8 +15,10 @@ import pytest
 
 from gambit.events import DeadLettered, DeadLettersPurged, written
 from gambit.store import Folders, Store, StoreError
+from gambit.store.archive import export_day
 from gambit.store.batch import ROWS, Batch
 from gambit.store.database import Database
+from gambit.store.problem import StoreDamaged
 from gambit.store.samples import Samples
 from tests.store.conftest import DAY_NS, NOW_NS, Ledger, Start, signal
 
@@ -480,6 +482,102 @@ def test_old_days_leave_as_parquet(start: Start, ledger: Ledger, folders: Folder
     exported = duckdb.sql(f"SELECT reason, day FROM '{folders.exports}/feed_event/*/*.parquet' ORDER BY 1").fetchall()
     day = datetime.date.fromisoformat("2026-05-28")
     assert exported == [("3", day - datetime.timedelta(3)), ("4", day - datetime.timedelta(4))]
+
+
+def old_days(ledger: Ledger, folders: Folders) -> Path:
+    """A record of today and one of three days ago; where the latter is exported to."""
+    for days in (3, 0):
+        ledger.append("book.lost", ts_ns=NOW_NS - days * DAY_NS, venue="okx", symbol="A-B", reason=str(days))
+    return folders.exports / "feed_event" / "day=2026-05-25" / "rows.parquet"
+
+
+def spoil_all(path: Path) -> None:
+    path.write_bytes(b"PAR1 and then something else")
+
+
+def spoil_to_nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil_middle(path: Path) -> None:
+    """The end, which is read first, is as it was; what it speaks of is not there."""
+    data = path.read_bytes()
+    end = 8 + int.from_bytes(data[-8:-4], "little")
+    path.write_bytes(b"\xff" * (len(data) - end) + data[-end:])
+
+
+@pytest.mark.parametrize("spoil", [spoil_all, spoil_to_nothing, spoil_end, spoil_middle])
+def test_an_export_that_cannot_be_read_is_kept_beside_the_new_one(
+    start: Start, ledger: Ledger, folders: Folders, spoil: Callable[[Path], None]
+) -> None:
+    """It is no fault of the database, which was put aside for it again and again until the real one was deleted."""
+    path = old_days(ledger, folders)
+    running = start({"feed_event": 2})
+    wait_for(path.exists)
+    assert running.store.close()
+    spoiled = []
+    for name in ("rows.parquet.damaged", "rows.parquet.damaged-2"):
+        folders.database.unlink()  # made again, it has the old day once more
+        spoil(path)
+        spoiled.append(path.read_bytes())
+        running = start({"feed_event": 2})
+        wait_for(lambda: any("older than 2 days went" in report for report in running.reports))  # noqa: B023
+        assert running.store.rebuilds == 1  # for the file that was deleted
+        assert sum(f"{path}: cannot be read" in report and name in report for report in running.reports) == 1
+        assert running.rows("SELECT reason FROM feed_event") == [("0",)]
+        assert running.store.close()
+        assert [path.with_name(one).read_bytes() for one in ("rows.parquet.damaged", name)] == [spoiled[0], spoiled[-1]]
+        assert duckdb.sql(f"SELECT reason FROM '{path}'").fetchall() == [("3",)]
+
+
+def test_exports_that_cannot_be_written_hold_up_nobody(start: Start, ledger: Ledger, folders: Folders) -> None:
+    """Queries and backups are answered, no row is lost, and the days leave once they can."""
+    path = old_days(ledger, folders)
+    folders.exports.write_text("no folder")
+    running = start({"feed_event": 2})
+    wait_for(lambda: any("feed_event: old days stay in the database" in report for report in running.reports))
+    assert running.rows("SELECT reason FROM feed_event ORDER BY 1") == [("0",), ("3",)]
+    copy = folders.database.with_name("copy")
+    assert running.store.copy_to(copy).result(30).path == copy
+    assert (running.store.problem, running.store.rebuilds, running.store.openings) == (None, 0, 1)
+    assert running.store.close()
+    folders.exports.unlink()
+    running = start({"feed_event": 2})
+    wait_for(lambda: any("older than 2 days went" in report for report in running.reports))
+    assert running.rows("SELECT reason FROM feed_event") == [("0",)]
+    assert duckdb.sql(f"SELECT reason FROM '{path}'").fetchall() == [("3",)]
+
+
+def test_an_export_that_fails_is_no_damage_and_the_other_tables_leave(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever DuckDB says about it; the next round is as far away as after any other."""
+    path = old_days(ledger, folders)
+    tries = []
+
+    def failing(run: Any, table: str, *args: Any) -> Path:
+        if table == "candles":
+            tries.append(table)
+            raise StoreDamaged("Corruption, it seems")
+        return export_day(run, table, *args)
+
+    monkeypatch.setattr("gambit.store.archive.export_day", failing)
+    monkeypatch.setattr("gambit.store.store.LOOK_S", 0.0)
+    running = start({"feed_event": 5000, "candles": 5000})
+    running.store.sample("candles", {"ts_ns": [NOW_NS - 9 * DAY_NS], "symbol": ["A-B"], "venue": ["okx"]})
+    assert running.rows("SELECT count(*) FROM candles") == [(1,)]
+    assert running.store.close()
+    running = start({"feed_event": 2, "candles": 1})
+    wait_for(lambda: any("older than 2 days went" in report for report in running.reports))
+    for _ in range(3):  # rounds of the thread, each of which would look for old days
+        assert running.rows("SELECT count(*) FROM candles") == [(1,)]
+    assert "candles: old days stay in the database, nothing of them is deleted: Corruption, it seems" in running.reports
+    assert (len(tries), running.store.problem, running.store.rebuilds) == (1, None, 0)
+    assert path.exists()
 
 
 def test_a_mostly_free_file_is_made_smaller(
