@@ -71,6 +71,8 @@ class Line:
         self.idle_doublings = 0
         self.replaced = 0
         self._resubscribed = 0  # on connections that are gone
+        self._successions = 0
+        self._is_succeeding = False
         self.taken_ns = 0  # when the successor took over
 
     @property
@@ -143,7 +145,15 @@ class Line:
     # ---- deciding ----
 
     def step(self, now_ns: int, states: Sequence[State]) -> None:
-        """Let each connection's session decide; carry it out."""
+        """Let each connection's session decide; carry it out. What is raised meanwhile ends the line, and nobody
+        else's."""
+        try:
+            self._step(now_ns, states)
+        except Exception as error:  # told by the end of the line's task, which raises it
+            for stream in self.streams:
+                stream.fail(error)
+
+    def _step(self, now_ns: int, states: Sequence[State]) -> None:
         for stream in self.streams:
             books = {name: _state(states, market, stream.conn) for name, market in self.markets.items()}
             for action in stream.session.step(now_ns, books):
@@ -155,17 +165,31 @@ class Line:
                         self.last_reason = reason
                         stream.close_for(reason)
                     case Replace():
-                        if self.successor is None and stream is self.current:
-                            self.shop.start(f"{self.name} succession {self.connects}", self._succeed(stream))
+                        if stream is self.current:
+                            self._start_succession(stream)
                     case _:
                         stream.act(action)
         self._finish_succession(now_ns)
 
     # ---- succession ----
 
+    def _start_succession(self, old: Stream) -> None:
+        """One at a time, from the first wait to the last: a venue may tell twice that it is about to close."""
+        if not self._is_succeeding:
+            self._is_succeeding = True
+            self._successions += 1
+            self.shop.start(f"{self.name} succession {self._successions}", self._succeed(old))
+
     async def _succeed(self, old: Stream) -> None:
+        try:
+            await self._pause(0)
+            if old is self.current and not old.ended.done():  # else run() connects anew by itself
+                await self._replace(old)
+        finally:
+            self._is_succeeding = False
+
+    async def _replace(self, old: Stream) -> None:
         """Bring up a replacement; it takes over by itself, or is given up."""
-        await self._pause(0)
         stream = self.successor = self.shop.new_stream(self, holds=True)
         try:
             await self._open(stream)

@@ -135,7 +135,7 @@ class Stream:
         """The connection is gone."""
         self.session.closed()
         self.detach()
-        self.bug = bug
+        self.bug = self.bug or bug
         reason = self.reason or reason
         if self.link is not None:
             self.observer.fact(FeedDown(venue=self.venue, conn=self.name, reason=reason))
@@ -164,6 +164,11 @@ class Stream:
         self.close_for(reason)
         if not self.ended.done():
             self.ended.set_result(reason)
+
+    def fail(self, error: Exception) -> None:
+        """A defect of ours, and with it the end of the connection; the line's task raises it then."""
+        self.bug = self.bug or error
+        self.close_for(repr(error))
 
     def close_for(self, reason: str) -> None:
         """End the connection; on_close follows, and says this reason."""

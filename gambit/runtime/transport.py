@@ -80,7 +80,7 @@ class PicowsTransport:
         try:
             async with asyncio.timeout(OPEN_SEC):
                 await picows.ws_connect(
-                    lambda: Inlet(link, listener, self.now_ns),
+                    lambda: Inlet(link, link.listener, self.now_ns),  # made when the venue has answered
                     url,
                     ssl_context=tls,
                     enable_auto_pong=False,  # pongs are ours, so that a venue's pings are heard too
@@ -89,10 +89,30 @@ class PicowsTransport:
                     websocket_handshake_timeout=OPEN_SEC,
                 )
         except (OSError, TimeoutError, ValueError, picows.WSError) as error:
-            raise LinkError(_worded(error)) from error
+            if link.transport is None:  # else it came up in the very moment in which patience ended
+                raise LinkError(_worded(error)) from error
+        finally:
+            if link.transport is None:  # nobody waits any more, but picows still would take an answer
+                link.listener = _Nobody()
         if link.transport is None:  # picows says so that the other end hung up before it answered
             raise LinkError("the connection was cut during the handshake")
         return link
+
+
+class _Nobody:
+    """Listens to a connection that was given up before it stood: closes it."""
+
+    def __init__(self) -> None:
+        self.on_message: Callable[[bytes, int], object] = lambda _data, _recv_ns: None
+
+    def on_open(self, link: Link) -> None:
+        link.close()
+
+    def on_heard(self, recv_ns: int) -> None:
+        """Nobody's."""
+
+    def on_close(self, reason: str, bug: Exception | None) -> None:
+        """Nobody's."""
 
 
 class _PicowsLink:

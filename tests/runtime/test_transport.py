@@ -9,6 +9,7 @@ import ssl
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,19 +47,23 @@ class Ear:
         self.ended.set_result((reason, bug))
 
 
+def accepted(head: bytes) -> bytes:
+    """The answer to a handshake."""
+    key = next(
+        line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
+    )
+    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
 async def serve(script: Script, tls: ssl.SSLContext | None = None) -> tuple[asyncio.Server, str]:
     """A server that shakes hands and then does as the script says, byte by byte if it likes."""
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        key = next(
-            line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
-        )
-        accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-        writer.write(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-        )
+        writer.write(accepted(await reader.readuntil(b"\r\n\r\n")))
         await script(reader, writer)
         writer.close()
 
@@ -231,3 +236,35 @@ async def test_a_venue_that_hangs_up_on_the_handshake(
         with pytest.raises(LinkError):
             await transport(time.time_ns).open(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws", ear, None)
         assert not ear.ended.done()
+
+
+async def test_nobody_hears_of_a_connection_that_was_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The venue answers the handshake when patience is at its end: by then a new stream has the old one's place in the
+    market, so the late one is closed, and neither its opening, its frames nor its end are told."""
+    patience = asyncio.timeout(None)
+    given_up = asyncio.Event()
+    left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        patience.reschedule(asyncio.get_running_loop().time())
+        await given_up.wait()
+        writer.write(accepted(head) + frame(b"one"))
+        with suppress(ConnectionError):  # it may be reset too
+            await reader.read()
+        left.set_result(None)
+        writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    ear = Ear()
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "timeout", lambda _: patience)
+        with pytest.raises(LinkError, match="TimeoutError"):
+            await PicowsTransport(time.time_ns).open(
+                f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws", ear, None
+            )
+    given_up.set()
+    await asyncio.wait_for(left, 60)
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if "tell_the_end" in repr(task)))
+    assert (hasattr(ear, "link"), ear.messages, ear.reads, ear.ended.done()) == (False, [], 0, False)
+    server.close()

@@ -1,0 +1,236 @@
+"""Lines over a transport that a test moves by hand, in time that a test lets pass: who is connected when, and to what
+end."""
+
+import asyncio
+import heapq
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from gambit.config import Config
+from gambit.runtime.feed import Feeds, FeedSettings
+from gambit.runtime.http import HttpAnswer, HttpError
+from gambit.runtime.line import Line
+from gambit.runtime.session import Action, BookState, Session
+from gambit.runtime.stream import Stream
+from gambit.runtime.transport import Link, Listener
+from gambit.runtime.wiring import build_market
+from gambit.venues import VENUES
+
+SEC = 1_000_000_000
+ROUNDS = 50  # of the loop, after each change: more than any chain of wake-ups here has links
+NOTICE = b'{"event":"notice","code":"64008","msg":"upgrade","connId":"x"}'
+
+
+class Clock:
+    """Stands still but for pass_by()."""
+
+    def __init__(self) -> None:
+        self.ns = 1_700_000_000 * SEC
+        self.sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    def now_ns(self) -> int:
+        return self.ns
+
+    mono_ns = now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self.sleepers, (self.ns + int(seconds * SEC), id(wake), wake))
+        await wake
+
+    async def pass_by(self, seconds: float) -> None:
+        """Wake one sleeper after the other, each at its time, and let everybody come to rest in between."""
+        until_ns = self.ns + int(seconds * SEC)
+        await settle()
+        while self.sleepers and self.sleepers[0][0] <= until_ns:
+            due_ns, _, wake = heapq.heappop(self.sleepers)
+            self.ns = max(self.ns, due_ns)
+            if not wake.done():
+                wake.set_result(None)
+            await settle()
+        self.ns = until_ns
+
+
+async def settle() -> None:
+    for _ in range(ROUNDS):
+        await asyncio.sleep(0)
+
+
+class Wire(Link):
+    """A connection; the venue's end is say() and cut()."""
+
+    def __init__(self, url: str, listener: Listener, clock: Clock) -> None:
+        self.url, self.listener, self.clock = url, listener, clock
+        self.sent: list[bytes] = []
+        self.pings = 0
+        self.is_open = True
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def ping(self) -> None:
+        self.pings += 1
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            asyncio.get_running_loop().call_soon(self.listener.on_close, "closed by us", None)
+
+    def say(self, data: bytes) -> None:
+        self.listener.on_message(data, self.clock.now_ns())
+        self.listener.on_heard(self.clock.now_ns())
+
+    def cut(self) -> None:
+        self.is_open = False
+        self.listener.on_close("closed by the venue", None)
+
+
+class Wires:
+    """A transport."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.all: list[Wire] = []
+
+    async def open(self, url: str, listener: Listener, tls: ssl.SSLContext | None) -> Link:
+        wire = Wire(url, listener, self.clock)
+        self.all.append(wire)
+        listener.on_open(wire)
+        return wire
+
+    def to(self, venue: str) -> list[Wire]:
+        """All there were, the first one first."""
+        return [wire for wire in self.all if wire.url == f"ws://{venue}"]
+
+
+class NoHttp:
+    """Nobody answers."""
+
+    async def request(self, *_: object, **__: object) -> HttpAnswer:
+        raise HttpError("down", sent=False)
+
+
+class Desk:
+    """Feeds of OKX and Bybit, a book each."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.wires = Wires(self.clock)
+        self.deaths: list[tuple[str, str]] = []
+        self.market = build_market(Config(symbols=("BTC-USDT",)), is_live=True)
+        self.feeds = Feeds(
+            self.market,
+            [FeedSettings(venue=VENUES[name], symbols=("BTC-USDT",), ws=f"ws://{name}", rest="http://x")
+             for name in ("okx", "bybit")],
+            transport=self.wires,
+            http=NoHttp(),
+            clock=self.clock,
+            random=lambda: 0.5,
+            on_death=lambda name, error: self.deaths.append((name, repr(error))),
+            sleep=self.clock.sleep,
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        starting = asyncio.create_task(self.feeds.start())
+        await self.clock.pass_by(6)
+        await starting
+        await self.clock.pass_by(0.2)
+
+    @property
+    def line(self) -> Line:
+        """OKX's."""
+        line = self.feeds.feeds[0].lines[0]
+        assert isinstance(line, Line)
+        return line
+
+    @property
+    def current(self) -> Stream:
+        assert self.line.current is not None
+        return self.line.current
+
+    def wire(self, stream: Stream) -> Wire:
+        return next(wire for wire in self.wires.all if wire.listener is stream)
+
+    def use_up_connects(self, free_in_sec: int) -> None:
+        """OKX's of five minutes, until then."""
+        attempts = self.feeds.feeds[0].attempts  # type: ignore[union-attr]
+        attempts.times.extend([self.clock.ns - (300 - free_in_sec) * SEC] * 30)
+
+    def is_synced(self) -> bool:
+        return bool(self.market.pairs.states()[self.line.books[0]][0])
+
+
+def okx(action: str, before: int, seq: int) -> bytes:
+    """A frame of OKX's book."""
+    row = {"asks": [["101", "1", "0", "1"]], "bids": [["100", "1", "0", "1"]], "ts": "1700000000000", "checksum": 0,
+           "seqId": seq, "prevSeqId": before}  # fmt: skip
+    return json.dumps({"arg": {"channel": "books", "instId": "BTC-USDT"}, "action": action, "data": [row]}).encode()
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """Both lines are connected, OKX's book is synced."""
+    desk = Desk()
+    await desk.start()
+    desk.wire(desk.current).say(okx("snapshot", -1, 1))
+    await settle()
+    assert desk.is_synced()
+    yield desk
+    await desk.feeds.stop()
+
+
+async def test_two_notices_are_one_replacement(desk: Desk) -> None:
+    """While it waits for its turn to connect too; the watch goes on."""
+    desk.use_up_connects(free_in_sec=3)
+    for _ in range(3):
+        desk.wire(desk.current).say(NOTICE)
+        await desk.clock.pass_by(0.5)
+    assert (desk.deaths, len(desk.wires.to("okx"))) == ([], 1)
+    await desk.clock.pass_by(2)
+    assert (desk.deaths, len(desk.wires.to("okx"))) == ([], 2)
+    assert "feeds" in desk.feeds.supervisor.tasks
+
+
+async def test_a_line_that_fails_takes_no_other_with_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its step raises is told once, as its own end; the other venues' sockets are looked after as before."""
+
+    step = Session.step
+
+    def step_or_fail(self: Session, now_ns: int, books: Mapping[str, BookState]) -> list[Action]:
+        if self.venue.name == "okx":
+            raise ZeroDivisionError("ours")
+        return step(self, now_ns, books)
+
+    monkeypatch.setattr(Session, "step", step_or_fail)
+    okx_wire, bybit_wire = desk.wires.all
+    await desk.clock.pass_by(0.5)
+    assert desk.deaths == [("okx-0", "ZeroDivisionError('ours')")]
+    assert (okx_wire.is_open, bybit_wire.is_open, desk.is_synced()) == (False, True, False)
+    await desk.clock.pass_by(9)  # nothing was heard of Bybit: its socket is dead
+    assert not bybit_wire.is_open
+    assert desk.deaths == [("okx-0", "ZeroDivisionError('ours')")]
+
+
+async def test_what_ended_by_itself_is_not_replaced(desk: Desk) -> None:
+    """The old connection breaks while its replacement waits for its turn: the line connects anew, once, and the next
+    notice is heeded."""
+    desk.use_up_connects(free_in_sec=3)
+    old = desk.wire(desk.current)
+    old.say(NOTICE)
+    await desk.clock.pass_by(0.5)
+    old.cut()
+    await desk.clock.pass_by(4)
+    assert len(desk.wires.to("okx")) == 2
+    new = desk.wire(desk.current)
+    new.say(okx("snapshot", -1, 5))
+    await desk.clock.pass_by(0.5)
+    assert (desk.line.successor, desk.is_synced()) == (None, True)
+    new.say(NOTICE)
+    await desk.clock.pass_by(1)
+    assert len(desk.wires.to("okx")) == 3
+    desk.wires.to("okx")[-1].say(okx("snapshot", -1, 9))
+    await desk.clock.pass_by(1)
+    assert (new.is_open, desk.is_synced(), desk.deaths) == (False, True, [])
