@@ -169,7 +169,7 @@ def live_ports(
             on_fee=partial(feeds.learn_fee, venue),
             bury=ledger.dead_letter,
         )
-    feeds.on_learned = partial(_learned, market, ports)
+    feeds.on_learned = partial(_learned, market, ports, generic)
     if guard is not None and ports:
         feeds.supervisor.start("watchdog", guard.run())
     return {**ports, **generic}
@@ -186,10 +186,16 @@ def account_of(config: Config, market: Market, feeds: Feeds, venue: str, keys: K
     )
 
 
-def _learned(market: Market, ports: Mapping[str, AccountPort], venue: str) -> None:
+def _learned(market: Market, ports: Mapping[str, AccountPort], generic: Mapping[str, GenericPort], venue: str) -> None:
     """An account words its orders by the venue's new list."""
     if venue in ports:
         ports[venue].learn(market.venues[venue].catalog.by_symbol.values())
+    elif venue in generic:
+        generic[venue].learn(_spellings(market, venue))
+
+
+def _spellings(market: Market, venue: str) -> dict[str, str]:
+    return {symbol: each.spelling for symbol, each in market.venues[venue].catalog.by_symbol.items()}
 
 
 def generic_ports(
@@ -213,7 +219,7 @@ def generic_ports(
         ports[venue] = GenericPort(
             venue,
             account_client(settings, keys[venue]),
-            {symbol: each.spelling for symbol, each in market.venues[venue].catalog.by_symbol.items()},
+            _spellings(market, venue),
             clock,
             deliver=dealing.on_facts,
             reconcile=partial(dealing.reconcile, venue),
@@ -223,6 +229,7 @@ def generic_ports(
             on_held=held,
             redact=lambda text: ledger.redact(text.encode(errors="replace")).decode(errors="replace"),
             keys=keys[venue],
+            symbols=[listing.symbol for listing in market.listings if listing.venue == venue],
         )
     return ports
 

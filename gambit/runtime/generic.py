@@ -80,6 +80,7 @@ class GenericFeed:
         now_ns = self.feeds.clock.now_ns()
         self.feeds.observer.fetched(self.name, LISTING, body, now_ns)
         self.feeds.market.on_http(self.name, LISTING, body, now_ns)
+        self.feeds.on_learned(self.name)
 
     async def keep_learning(self) -> None:
         """Once an hour; every half minute while it fails."""

@@ -6,7 +6,7 @@ it raises is judged by gambit.venues.generic_orders. Orders are limit orders wit
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -63,7 +63,8 @@ class Failed(Exception):
 
 class GenericPort:
     """One account. `client` is the library's object with the account's keys, its numbers texts; `spellings` are the
-    markets by symbol. The other arguments are AccountPort's."""
+    markets by symbol, none while the exchange's list is not there; open orders are listed of `symbols`, the markets
+    that are followed (None: of all). The other arguments are AccountPort's."""
 
     deadline_ns: int | None = None
     taker_fee_bps: Decimal | None = None  # the configured one holds
@@ -85,14 +86,16 @@ class GenericPort:
         redact: Callable[[str], str] = lambda text: text,
         keys: Keys | None = None,
         guard: Guard | None = None,
+        symbols: Collection[str] | None = None,
     ) -> None:
         self.name = name
         self.client = client
         self.keys = keys
         self.admission = Admission(name, on_held=on_held, warn=warn, wants_bound=False)
         self.admission.unknown.discard("rights")  # the library has no question for them
-        self._symbols = {spelling: symbol for symbol, spelling in spellings.items()}
-        self._spellings = dict(spellings)
+        self._symbols: dict[str, str] = {}  # by spelling
+        self._spellings: dict[str, str] = {}
+        self._followed = None if symbols is None else frozenset(symbols)
         self._clock = clock
         self._deliver = deliver
         self._reconcile = reconcile
@@ -108,18 +111,35 @@ class GenericPort:
         self._tasks = 0
         self._listed_ns: int | None = None
         self._open: dict[str, ForeignOrderSeen] = {}  # as listed last, by the venue's id
+        self.learn(spellings)
 
     # ---- the port ----
 
     @property
     def is_up(self) -> bool:
-        """Whether the open orders are known and the keys are not refused."""
+        """Whether the markets and the open orders are known and the keys are not refused."""
         return not self.reason
 
     @property
     def reason(self) -> str:
         """Why it is not up."""
+        if self.admission.held is None and not self._markets():
+            return "its markets are not known yet"
         return self.admission.reason
+
+    def learn(self, spellings: Mapping[str, str]) -> None:
+        """The exchange's list is new. Open orders of a market that is new are asked for before any order leaves; one
+        that is gone keeps its spelling, for what is under way there."""
+        before = self._markets()
+        self._spellings = {**self._spellings, **spellings}
+        self._symbols |= {spelling: symbol for symbol, spelling in spellings.items()}
+        if self._markets() != before:
+            self.admission.unknown.add("open_orders")
+            self._listed_ns = None
+
+    def _markets(self) -> dict[str, str]:
+        """Spellings of the markets that are followed, by symbol."""
+        return {s: spelling for s, spelling in self._spellings.items() if self._followed is None or s in self._followed}
 
     def send(self, command: Command, now_ns: int) -> Sequence[Fact]:
         """See Port."""
@@ -269,12 +289,18 @@ class GenericPort:
         return [Cancelled(key=intent.key, venue=self.name, cum_qty=cum_qty, cause="asked")]
 
     async def _cancel(self, command: CancelOrder) -> None:
+        spelling = self._spellings.get(command.symbol)
+        if spelling is None:
+            self._not_cancelled(command, "unsent", f"{command.symbol} is not among the markets known of {self.name}")
+            return
         try:
-            venue_id = command.venue_order_id or self._venue_ids.get(command.key, "") or await self._search(command)
+            venue_id = command.venue_order_id or self._venue_ids.get(command.key, "")
+            if not venue_id:
+                venue_id = await self._search(command.key, spelling)
             if not venue_id:
                 self._not_cancelled(command, "missing", "the exchange has no such open order")
                 return
-            await self._call("cancel", self.client.cancel_order(venue_id, self._spellings[command.symbol]), Lane.URGENT)
+            await self._call("cancel", self.client.cancel_order(venue_id, spelling), Lane.URGENT)
         except Failed as failed:
             if failed.fault.is_definite or failed.fault.means == "missing":
                 self._not_cancelled(command, failed.fault.means, str(failed))
@@ -282,10 +308,9 @@ class GenericPort:
                 reason = str(failed)
                 self._deliver([OutcomeUnknown(key=command.key, venue=self.name, during="cancel", reason=reason)])
 
-    async def _search(self, command: CancelOrder) -> str:
-        spelling = self._spellings[command.symbol]
+    async def _search(self, key: str, spelling: str) -> str:
         rows = await self._call("open_orders", self.client.fetch_open_orders(spelling), Lane.URGENT)
-        seen = by_client_id(rows, command.key)
+        seen = by_client_id(rows, key)
         return seen.venue_id if seen is not None else ""
 
     def _not_cancelled(self, command: CancelOrder, code: str, text: str) -> None:
@@ -295,7 +320,9 @@ class GenericPort:
 
     async def _query(self, command: QueryOrder, now_ns: int) -> None:
         """By the venue's id; else among the open and then the done ones, by ours."""
-        key, spelling = command.key, self._spellings[command.symbol]
+        key, spelling = command.key, self._spellings.get(command.symbol)
+        if spelling is None:
+            return  # the desk asks again
         venue_id = command.venue_order_id or self._venue_ids.get(key, "")
         searched_history = False
         try:
@@ -359,10 +386,15 @@ class GenericPort:
         self._deliver([balances(self.name, command.query_id, now_ns, answer)])
 
     async def _list_open(self) -> None:
-        """Of every market, for some exchanges list them by market only."""
+        """Of each market that is followed, for some exchanges list them by market only."""
         found: dict[str, ForeignOrderSeen] = {}
+        markets = self._markets()
+        if not markets:
+            return
         try:
-            for symbol, spelling in self._spellings.items():
+            if self.client.markets and any(spelling not in self.client.markets for spelling in markets.values()):
+                await self._call("open_orders", self.client.load_markets(True))
+            for symbol, spelling in markets.items():
                 for row in await self._call("open_orders", self.client.fetch_open_orders(spelling)):
                     seen = Seen(row).foreign(self.name, symbol)
                     if seen is not None:
@@ -370,6 +402,8 @@ class GenericPort:
         except Failed as failed:
             self._warn(f"{self.name}: the open orders are not known: {failed}")
             return
+        if self._markets() != markets:
+            return  # not of all of them; the list is under way again
         gone = [one for venue_id, one in self._open.items() if venue_id not in found]
         self._open = found
         self._deliver([*found.values(), *(msgspec.structs.replace(one, is_open=False) for one in gone)])

@@ -3,13 +3,15 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from gambit.bootstrap.desk import _learned
 from gambit.config.settings import Config, VenueSettings
 from gambit.events.feed import BookLost, BookSynced, FeedDown
 from gambit.runtime.clock import SystemClock
@@ -106,6 +108,28 @@ async def test_an_exchange_that_does_not_answer(others: Others) -> None:
     assert set(status.rest_failures) == {"vendor_5xx"}
     others.fails = False
     await other.until_bids([MOVED, *BIDS])
+    await other.stop()
+
+
+async def test_an_account_hears_of_the_list_whenever_it_comes(others: Others) -> None:
+    """Its markets are those of the exchange's list, also of one that was not to be had at the start."""
+
+    class Port:
+        def __init__(self) -> None:
+            self.lists: list[Mapping[str, str]] = []
+
+        def learn(self, spellings: Mapping[str, str]) -> None:
+            self.lists.append(spellings)
+
+    others.fails = True
+    other, port = Other(config(others, "my-gate", "ccxt:gate")), Port()
+    other.feeds.on_learned = partial(_learned, other.market, {}, cast(Any, {"my-gate": port}))
+    (feed,) = other.feeds.feeds
+    await feed.learn()
+    assert port.lists == []
+    others.fails = False
+    await feed.learn()
+    assert [spellings["BTC-USDT"] for spellings in port.lists] == ["BTC/USDT"]
     await other.stop()
 
 

@@ -1,7 +1,7 @@
 """Orders at exchanges without an adapter: ccxt between us and the simulated ones, whose ledgers are the truth."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, cast
@@ -44,6 +44,7 @@ from tests.e2e.test_watchdog import open_orders
 
 pytest.importorskip("ccxt")
 SYMBOL = "BTC-USDT"
+MARKETS = {SYMBOL: "BTC/USDT"}
 CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
 PLACES = {
     "binance": "/api/v3/order",
@@ -57,7 +58,9 @@ PLACES = {
 class Case:
     """One account over the library, and what it tells."""
 
-    def __init__(self, server: Server, venue: str, keys: Keys | None = None) -> None:
+    def __init__(
+        self, server: Server, venue: str, keys: Keys | None = None, spellings: Mapping[str, str] = MARKETS
+    ) -> None:
         entry = server.entry(venue)
         settings = FeedSettings(
             venue=Generic(venue), symbols=(SYMBOL,), ws=entry["ws"], rest=entry["rest"], adapter=venue
@@ -82,9 +85,9 @@ class Case:
         client = account_client(settings, keys or keys_of(server)[venue])
         client.rateLimit = 50  # ms; the library's own is for whole lives
         self.port = GenericPort(
-            venue, client, {SYMBOL: "BTC/USDT"}, SystemClock(),
+            venue, client, spellings, SystemClock(),
             deliver=self.facts.extend, reconcile=compare, start=start, why_not=lambda _command: self.why_not,
-            warn=self.said.append, on_held=self.held.append,
+            warn=self.said.append, on_held=self.held.append, symbols=[SYMBOL],
         )  # fmt: skip
 
     def do(self, command: Command) -> None:
@@ -120,14 +123,14 @@ class Case:
 
 
 @asynccontextmanager
-async def account(venue: str, keys: Keys | None = None) -> AsyncIterator[Case]:
-    """At a calm exchange; the markets are known and the open orders are listed."""
+async def account(venue: str, keys: Keys | None = None, spellings: Mapping[str, str] = MARKETS) -> AsyncIterator[Case]:
+    """At a calm exchange; where the markets are known, the open orders are listed."""
     async with exchanges(CALM) as server:
-        case = Case(server, venue, keys)
+        case = Case(server, venue, keys, spellings)
         try:
             await case.port.client.load_markets()
             case.port.on_time(cast(Any, None), 0)
-            await until(lambda: case.port.is_up or case.held)
+            await until(lambda: case.port.is_up or case.held or not spellings)
             yield case
         finally:
             for task in case.tasks:
@@ -279,3 +282,36 @@ async def test_executions_that_cannot_be_read_are_told_by_a_warning_alone(monkey
         await until(lambda: sum(f.qty for f in case.facts if isinstance(f, Filled)) == Decimal("0.01"))
         case.do(QueryFills(venue="binance", symbol=SYMBOL, since_ns=0, query_id=2))
         assert sum(f.qty for f in (await case.told(FillsRead)).fills) == Decimal("0.01")
+
+
+async def test_an_account_whose_markets_are_not_known_yet() -> None:
+    """It is not up and calls nobody; questions about its orders end nothing. It is up once the list came and the open
+    orders of its markets are listed, and again so for each market that is new; other markets are not asked about."""
+    async with account("binance", spellings={}) as case:
+        client, port = case.port.client, case.port
+        listed: list[str] = []
+        right = client.fetch_open_orders
+
+        async def fetch_open_orders(spelling: str) -> Any:
+            listed.append(spelling)
+            return await right(spelling)
+
+        client.fetch_open_orders = fetch_open_orders
+        assert (port.is_up, port.reason) == (False, "its markets are not known yet")
+        port.on_time(cast(Any, None), 0)
+        key = case.buy(Decimal(30_000))
+        assert case.kinds(key) == [Unsent]
+        case.do(QueryOrder(venue="binance", symbol=SYMBOL, key=key, query_id=1))
+        case.do(CancelOrder(venue="binance", symbol=SYMBOL, key=key))
+        assert (await case.told(CancelRejected, key)).code == "unsent"
+        await until(lambda: not case.tasks)
+        assert (listed, port.is_up) == ([], False)
+        assert not [fact for fact in case.facts if isinstance(fact, OrderMissing | OutcomeUnknown)]
+        port.learn({SYMBOL: "BTC/USDT", "ETH-USDT": "ETH/USDT"})
+        assert port.reason == "the open orders are not known yet"
+        port.on_time(cast(Any, None), 0)
+        await until(lambda: port.is_up)
+        port.learn({SYMBOL: "BTC/USDT"})
+        assert (listed, port.is_up) == (["BTC/USDT"], True)
+        resting = case.buy(Decimal(30_000), tif="gtc")
+        await case.told(Acked, resting)
