@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from gambit.events.feed import FeedDown, FeedUp
@@ -19,6 +19,7 @@ from gambit.runtime.health import SYNCED, State
 from gambit.runtime.lateness import FeedLag, VenueClock
 from gambit.runtime.status import FeedError, FeedSettings, FeedStatus
 from gambit.venues.generic import LISTING, book_frame, listing
+from gambit.venues.generic_orders import SIGNIFICANT_DIGITS, number, step
 from gambit.venues.orders import Keys
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ class GenericFeed:
             self.feeds.warn(f"{self.name}: markets: {_worded(error)}")
             return
         self.is_degraded = False
-        body = listing([found for row in markets.values() if (found := _instrument(row)) is not None])
+        mode = self.client.precisionMode
+        body = listing([found for row in markets.values() if (found := _instrument(row, mode)) is not None])
         now_ns = self.feeds.clock.now_ns()
         self.feeds.observer.fetched(self.name, LISTING, body, now_ns)
         self.feeds.market.on_http(self.name, LISTING, body, now_ns)
@@ -305,8 +307,9 @@ def _redirected(urls: Any, ws: str, rest: str) -> Any:
     return HOST.sub(host.rstrip("/"), urls, count=1) if host else urls
 
 
-def _instrument(row: Mapping[str, Any]) -> Instrument | None:
-    """A spot market of the library; None for one without a name, which must not cost the others their rules."""
+def _instrument(row: Mapping[str, Any], mode: int) -> Instrument | None:
+    """A spot market of the library, whose precisions mean what `mode` says; None for one without a name, which must not
+    cost the others their rules."""
     if not row.get("spot") or row.get("active") is False:
         return None
     if not all(isinstance(row.get(name), str) for name in ("symbol", "base", "quote")):
@@ -317,21 +320,23 @@ def _instrument(row: Mapping[str, Any]) -> Instrument | None:
         spelling=row["symbol"],
         base=row["base"],
         quote=row["quote"],
-        tick=_exact(precision.get("price")),
-        lot=_exact(precision.get("amount")),
+        tick=None if mode == SIGNIFICANT_DIGITS else _step(mode, precision.get("price")),
+        lot=_step(mode, precision.get("amount")),
         min_qty=_exact((limits.get("amount") or {}).get("min")),
         max_qty=_exact((limits.get("amount") or {}).get("max")),
         min_notional=_exact((limits.get("cost") or {}).get("min")),
     )
 
 
+def _step(mode: int, value: object) -> Decimal | None:
+    found = step(mode, number(value))
+    return found if found is not None and found > 0 else None
+
+
 def _exact(value: object) -> Decimal | None:
     """A positive number as the decimal it was before the library read it."""
-    try:
-        number = Decimal(repr(value)) if isinstance(value, (int, float)) else Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and number > 0 else None
+    found = number(value)
+    return found if found is not None and found > 0 else None
 
 
 def _worded(error: Exception) -> str:

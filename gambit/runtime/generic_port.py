@@ -38,7 +38,16 @@ from gambit.runtime.budget import Budget, Lane
 from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
 from gambit.venues.account import Turn
-from gambit.venues.generic_orders import Seen, balances, by_client_id, fault_of, filled
+from gambit.venues.generic_orders import (
+    SIGNIFICANT_DIGITS,
+    Seen,
+    balances,
+    by_client_id,
+    fault_of,
+    filled,
+    number,
+    to_digits,
+)
 from gambit.venues.orders import Asked, Fault, Keys, What
 from gambit.venues.reading import Malformed
 
@@ -208,13 +217,18 @@ class GenericPort:
         if why_not is not None:
             self._deliver([Unsent(key=intent.key, venue=self.name, reason=why_not)])
             return
+        price = self._worded(intent)
+        if price is None:
+            reason = f"how {self.name} writes prices of {intent.symbol} is not known yet"
+            self._deliver([Unsent(key=intent.key, venue=self.name, reason=reason)])
+            return
         self._deliver([Sent(key=intent.key, venue=self.name)])
         params = {"clientOrderId": intent.key, "timeInForce": intent.tif.upper()}
         if self.client.id == "coinbase":  # takes the exchange's own name for it only
             params["client_order_id"] = intent.key
-        spelling, qty, price = self._spellings[intent.symbol], f"{intent.qty:f}", f"{intent.price:f}"
+        spelling, qty = self._spellings[intent.symbol], f"{intent.qty:f}"
         try:
-            call = self.client.create_order(spelling, "limit", intent.side, qty, price, params)
+            call = self.client.create_order(spelling, "limit", intent.side, qty, f"{price:f}", params)
             row = await self._call("place", call, is_free=True)
         except Failed as failed:
             if failed.fault.is_definite:
@@ -230,6 +244,15 @@ class GenericPort:
         self._remember(intent.key, seen.venue_id)
         self._deliver([Acked(key=intent.key, venue=self.name, venue_order_id=seen.venue_id)])
         await self._watch(intent, seen.venue_id, now_ns)
+
+    def _worded(self, intent: OrderIntended) -> Decimal | None:
+        """The price as the exchange takes it: where it counts significant digits the library would round to the
+        nearest, beyond our limit. None where it is not known how many."""
+        if self.client.precisionMode != SIGNIFICANT_DIGITS:
+            return intent.price
+        market = (self.client.markets or {}).get(self._spellings[intent.symbol]) or {}
+        digits = number((market.get("precision") or {}).get("price"))
+        return to_digits(intent.price, intent.side, int(digits)) if digits else None
 
     async def _watch(self, intent: OrderIntended, venue_id: str, sent_ns: int) -> None:
         """Until it ended and its executions are told; what cannot be asked now is asked again, ever more rarely."""

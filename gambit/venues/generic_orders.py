@@ -8,7 +8,7 @@ Numbers come as the exchange's text.
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Final
 
 from gambit.events.orders import MAIN_ACCOUNT, BalanceRead, Filled, ForeignOrderSeen, FoundAs, synthetic_exec_id
@@ -18,6 +18,9 @@ from gambit.venues.reading import Malformed
 
 ZERO: Final = Decimal(0)
 NS_A_MS: Final = 1_000_000
+DECIMAL_PLACES: Final = 2  # the library's numbers for what a market's precision means; 4 is a step
+SIGNIFICANT_DIGITS: Final = 3
+DECIMALS_MAX: Final = 18
 # Codes after which nobody knows, whatever the class (venues' error tables: time-outs, internal errors, overload).
 UNKNOWN_CODES: Final = frozenset({
     "-1000", "-1001", "-1006", "-1007", "-1008", "50004", "50013", "50026", "51054", "51149", "51412", "10000", "10016",
@@ -83,6 +86,20 @@ def _is_refusal(classes: Collection[str], text: str) -> bool:
 
 def _is_doubtful(codes: Collection[str], text: str) -> bool:
     return not UNKNOWN_CODES.isdisjoint(codes) or UNKNOWN_WORDS.search(text) is not None
+
+
+def step(mode: int, precision: Decimal | None) -> Decimal | None:
+    """The step of prices or quantities that a precision means: itself, or so many decimals. Where prices have a number
+    of significant digits, that is none of theirs; quantities have decimals there (Bitfinex, Bithumb). None: unknown."""
+    if precision is None or mode not in (DECIMAL_PLACES, SIGNIFICANT_DIGITS):
+        return precision
+    return Decimal(1).scaleb(-int(precision)) if abs(precision) <= DECIMALS_MAX else None
+
+
+def to_digits(price: Decimal, side: Side, digits: int) -> Decimal:
+    """A limit price of so many significant digits, never worse for us: a buy rounded down, a sell up."""
+    least = Decimal(1).scaleb(price.adjusted() - digits + 1)
+    return price.quantize(least, ROUND_FLOOR if side == "buy" else ROUND_CEILING)
 
 
 class Seen:

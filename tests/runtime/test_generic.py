@@ -16,7 +16,7 @@ from gambit.config.settings import Config, VenueSettings
 from gambit.events.feed import BookLost, BookSynced, FeedDown
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.feed import Feeds
-from gambit.runtime.generic import GenericFeed, exchanges
+from gambit.runtime.generic import GenericFeed, _instrument, exchanges
 from gambit.runtime.status import FeedError
 from gambit.runtime.transport import PicowsTransport
 from gambit.runtime.wiring import build_market, feed_settings
@@ -26,7 +26,7 @@ from tests.runtime.feeding import Watcher
 from tests.runtime.others import ASKS, BIDS, MOVED, Others
 from tests.runtime.running import run
 
-pytest.importorskip("ccxt")
+ccxt: Any = pytest.importorskip("ccxt")
 NO_HTTP: Any = None  # the library makes its own requests
 
 
@@ -133,6 +133,18 @@ async def test_an_account_hears_of_the_list_whenever_it_comes(others: Others) ->
     await other.stop()
 
 
+def test_precisions_mean_what_the_library_says() -> None:
+    """Steps, decimals, or significant digits, which are no tick; quantities have decimals there."""
+    row = {
+        "spot": True, "active": True, "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT", "limits": {},
+        "precision": {"amount": 8, "price": 5},
+    }  # fmt: skip
+    modes = (ccxt.TICK_SIZE, ccxt.DECIMAL_PLACES, ccxt.bitfinex().precisionMode, ccxt.bithumb().precisionMode)
+    found = [_instrument(row, mode) for mode in modes]
+    digits, eight = (None, Decimal("0.00000001")), Decimal("0.00000001")
+    assert [(one.tick, one.lot) for one in found if one] == [(5, 8), (Decimal("0.00001"), eight), digits, digits]
+
+
 @pytest.mark.parametrize(
     ("adapter", "more", "message"),
     [
@@ -172,6 +184,7 @@ class Scripted:
     def __init__(self, *books: Any) -> None:
         self.books = list(books)
         self.has = {"watchOrderBook": True}
+        self.precisionMode = ccxt.TICK_SIZE
 
     async def load_markets(self, _reload: bool) -> dict[str, Any]:
         return {str(k): row for k, row in enumerate([MARKET, *({**MARKET, **one} for one in NAMELESS), {"spot": True}])}

@@ -42,7 +42,7 @@ from tests.e2e.live import exchanges, until
 from tests.e2e.test_live_trading import keys_of
 from tests.e2e.test_watchdog import open_orders
 
-pytest.importorskip("ccxt")
+ccxt: Any = pytest.importorskip("ccxt")
 SYMBOL = "BTC-USDT"
 MARKETS = {SYMBOL: "BTC/USDT"}
 CALM = Scenario(symbols=(SYMBOL,), dislocations_per_s=0.0)
@@ -315,3 +315,25 @@ async def test_an_account_whose_markets_are_not_known_yet() -> None:
         assert (listed, port.is_up) == (["BTC/USDT"], True)
         resting = case.buy(Decimal(30_000), tif="gtc")
         await case.told(Acked, resting)
+
+
+async def test_a_price_goes_out_as_the_exchange_counts_its_digits() -> None:
+    """The library rounds to the nearest, which may be beyond our limit: it gets nothing to round."""
+    async with account("binance") as case:
+        client, sent = case.port.client, list[Any]()
+
+        async def create_order(*args: Any) -> Any:
+            sent.append(args)
+            raise NotImplementedError
+
+        client.create_order, client.precisionMode = create_order, ccxt.SIGNIFICANT_DIGITS
+        client.markets["BTC/USDT"]["precision"]["price"] = 5
+        await case.told(OutcomeUnknown, case.buy(Decimal("64012.67")))
+        assert sent[0][:5] == ("BTC/USDT", "limit", "buy", "0.01", "64012")
+        client.markets["BTC/USDT"]["precision"]["price"] = None
+        unknown = case.buy(Decimal("64012.67"))
+        assert "writes prices" in (await case.told(Unsent, unknown)).reason
+        assert len(sent) == 1
+    finex = ccxt.bitfinex()
+    finex.markets = {"BTC/USDT": {"symbol": "BTC/USDT", "precision": {"amount": 8, "price": 5}}}
+    assert [finex.price_to_precision("BTC/USDT", text) for text in ("64012.67", "64012")] == ["64013", "64012"]

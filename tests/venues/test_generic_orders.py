@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from gambit.model import Category
-from gambit.venues.generic_orders import Seen, by_client_id, fault_of, filled, number
+from gambit.venues.generic_orders import Seen, by_client_id, fault_of, filled, number, step, to_digits
 from gambit.venues.reading import Malformed
 
 ERROR = ("ExchangeError", "BaseError", "Exception")
@@ -120,3 +120,29 @@ def test_gates_client_ids_are_ours() -> None:
     seen = by_client_id([{"id": "6", "clientOrderId": "t-gb01HV"}], "gb01HV")
     assert seen is not None
     assert (seen.client_id, seen.venue_id) == ("gb01HV", "6")
+
+
+@pytest.mark.parametrize(
+    ("mode", "precision", "expected"),
+    [(4, "0.1", "0.1"), (2, "8", "0.00000001"), (2, "0", "1"), (2, "-1", "10"), (3, "8", "0.00000001")],
+)
+def test_a_step_is_what_the_librarys_mode_says(mode: int, precision: str, expected: str) -> None:
+    """A step as it is, or a number of decimals."""
+    assert step(mode, Decimal(precision)) == Decimal(expected)
+    assert step(mode, None) is None
+
+
+@pytest.mark.parametrize(
+    ("price", "buy", "sell"),
+    [
+        ("64012.67", "64012", "64013"),
+        ("99999.1", "99999", "100000"),
+        ("640126.7", "640120", "640130"),
+        ("1.23456", "1.2345", "1.2346"),
+        ("0.00012345", "0.00012345", "0.00012345"),
+    ],
+)
+def test_a_price_of_five_digits_is_never_worse(price: str, buy: str, sell: str) -> None:
+    """A buy pays no more, a sell gets no less."""
+    assert to_digits(Decimal(price), "buy", 5) == Decimal(buy)
+    assert to_digits(Decimal(price), "sell", 5) == Decimal(sell)
