@@ -278,6 +278,8 @@ class AccountPort:
         now_ns = self._clock.mono_ns()
         for used in told:
             if used.lane is None:
+                if used.limit:
+                    self.gateway.budget.allow(used.limit)
                 self.gateway.budget.learn(used.units, now_ns)
             else:
                 self.allowance.learn(used, now_ns)

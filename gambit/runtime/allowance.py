@@ -60,11 +60,13 @@ class Allowance:
         return request.weight if self._counts_all else 0 if limit is None else cost(limit, request)
 
     def learn(self, used: Used, now_ns: int) -> None:
-        """The venue says how much of a limit is used, of every market's where it has one each."""
+        """The venue says how much of a limit is used, and what it is."""
         for number, limit in enumerate(self._limits):
             if limit.of == "account" and used.lane in limit.lanes and limit.per_sec == used.per_sec:
                 budget = self._budget(number, limit, "")
                 if isinstance(budget, Budget):
+                    if used.limit:
+                        budget.allow(used.limit)
                     budget.learn(used.units, now_ns)
 
     def refused(self, lane: Lane, fault: Fault, now_ns: int) -> None:

@@ -27,11 +27,15 @@ class Budget:
 
     def __init__(self, weight: int, window_sec: float) -> None:
         self.window_ns = int(window_sec * SEC)
-        self.usable = max(1, int(weight * USABLE))
-        self.reserve = int(self.usable * RESERVED)
+        self.allow(weight)
         self.spent: deque[tuple[int, int]] = deque()  # (when, weight)
         self.used = 0  # within the window, by our count
         self.blocked_until_ns = 0
+
+    def allow(self, weight: int) -> None:
+        """What the venue allows within a window from now on: limits differ by account, and change."""
+        self.usable = max(1, int(weight * USABLE))
+        self.reserve = int(self.usable * RESERVED)
 
     def wait_ns(self, weight: int, now_ns: int, lane: Lane = Lane.ORDINARY) -> int:
         """How long until a request of this weight may leave; 0 for now. One heavier than the budget leaves when the

@@ -284,11 +284,12 @@ class KeyRights(msgspec.Struct, frozen=True, kw_only=True):
 
 class Used(msgspec.Struct, frozen=True, kw_only=True):
     """How much of a limit the venue counts as used: of the account's with this lane and period; without a lane, of the
-    weight by address."""
+    weight by address. `limit` is what it allows there; None where it does not say."""
 
     lane: Lane | None
     per_sec: float
     units: int
+    limit: int | None = None
 
 
 class StreamReady(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ def binance_frame(message: Mapping[str, object]) -> Iterator[Used]:
         kind = row.get("rateLimitType")
         if count is not None and seconds and times and kind in ("REQUEST_WEIGHT", "ORDERS"):
             lane = Lane.CREATE if kind == "ORDERS" else None
-            yield Used(lane=lane, per_sec=float(seconds * times), units=count)
+            yield Used(lane=lane, per_sec=float(seconds * times), units=count, limit=_count(row.get("limit")))
 
 
 def binance_headers(headers: Mapping[str, str]) -> Iterator[Used]:
@@ -39,7 +39,7 @@ def bybit_headers(headers: Mapping[str, object], lane: Lane) -> Iterator[Used]:
     told = {name.lower(): value for name, value in headers.items()}
     limit, left = _count(told.get("x-bapi-limit")), _count(told.get("x-bapi-limit-status"))
     if limit is not None and left is not None and left <= limit:
-        yield Used(lane=lane, per_sec=BYBIT_SEC, units=limit - left)
+        yield Used(lane=lane, per_sec=BYBIT_SEC, units=limit - left, limit=limit)
 
 
 def _count(value: object) -> int | None:

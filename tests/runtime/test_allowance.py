@@ -257,6 +257,19 @@ class _Stamp:
     now_ns, nonce = 1, 1
 
 
+async def test_the_venues_word_for_a_limit_goes_before_the_documents() -> None:
+    """Limits differ by account: one with 50 orders in 10 s is not shown the 51st, and weight by address is learned."""
+    case = Case("binance")
+    rows = [
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": 3},
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 600, "count": 7},
+    ]
+    case.port._learn_limits(binance_frame({"rateLimits": rows}))
+    sent = [fact for number in range(99) for fact in case.create(number) if isinstance(fact, Sent)]
+    assert len(sent) == int(50 * 0.9 * 0.8) - 3
+    assert case.port.gateway.budget.usable == 540
+
+
 def test_refusals_and_readings_of_a_limit() -> None:
     """How long a refusal holds back, and what is no number says nothing."""
     allowance = Allowance(language_of("bybit").limits)
