@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from gambit.cli import users
 from gambit.cli.program import gambit
 from gambit.config import load_layers
 from gambit.events import DeadLettered, DeadLettersPurged, written
+from gambit.journal import JournalError
 from gambit.journal.segment import segments
+from gambit.runtime.backup import restore_backup
 from gambit.runtime.keeping import Keeping, open_keeping
 from gambit.runtime.process import InstanceLock
 from gambit.store.reading import limited
@@ -349,6 +352,55 @@ def test_of_two_restores_at_once_one_is_refused(at_rest: Path, tmp_path: Path) -
     assert (ran.code, "works there, a daemon or another restore; nothing was put in place" in ran.text) == (1, True)
     assert [each.name for each in back.iterdir()] == ["gambit.lock"]
     assert Ran(back, "restore", file).code == 0
+
+
+IN_A_BACKUP = ("journal.head", "journal.key", "journal.pub", "desk", "exports", "gambit.duckdb", "journal")
+
+
+@pytest.mark.parametrize("names", [(one,) for one in (*IN_A_BACKUP, "gambit.duckdb.wal")] + [IN_A_BACKUP])
+def test_a_restore_names_all_that_is_in_its_way(at_rest: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Snapshots of the desk that stayed were no part of what came back, and the next start was refused."""
+    file, back = tmp_path / "backup", tmp_path / "back"
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    back.mkdir(mode=0o700)
+    for name in names:
+        (back / name).mkdir() if name in ("desk", "exports", "journal") else (back / name).touch()
+    ran = Ran(back, "restore", file)
+    assert (ran.code, "a restore replaces nothing" in ran.text) == (1, True)
+    assert ran.text.partition(": exist")[0] == ", ".join(str(back / name) for name in names)
+    assert {each.name for each in back.iterdir()} == {"gambit.lock", *names}
+    for name in names:
+        (back / name).rename(tmp_path / name)
+    assert Ran(back, "restore", file).code == 0
+
+
+def test_a_restore_that_is_cut_short_starts_nothing(
+    at_rest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it ends: what is in place by then is not taken for a desk without a past."""
+    file, put, is_whole = tmp_path / "backup", shutil.move, False
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    for moves in range(1, 9):
+        back, left = tmp_path / f"back-{moves}", iter(range(moves))
+
+        def move(found: Path, target: Path, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise OSError("it ends here")
+            put(found, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "move", move)
+            try:
+                restore_backup(file, back, back / "gambit.duckdb")
+            except OSError:
+                assert not is_whole
+            else:
+                is_whole = True
+                continue
+        with pytest.raises(JournalError):
+            keeping_at(back)
+    assert is_whole
+    assert "all rows agree" in Ran(back, "rebuild").text
 
 
 def test_who_changes_users_waits_for_who_does_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,9 @@ DATABASE: Final = "gambit.duckdb"
 _READ_BYTES: Final = 1 << 20
 _FOLDERS: Final = ("journal", FOLDER, "exports")
 _FILES: Final = (DATABASE, "journal.head", "journal.key", "journal.pub")
+# As they are put in place: a restore that is cut short leaves a head whose journal is missing, and no start takes that
+# for a new one.
+_IN_ORDER: Final = ("journal.head", "journal.key", "journal.pub", FOLDER, "exports", DATABASE, "journal")
 
 
 class BackupError(Exception):
@@ -124,7 +127,7 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> str:
 
 
 def restore_backup(source: Path, state_dir: Path, database: Path) -> Restored:
-    """Put a backup in place of nothing: `state_dir` must hold no journal, and `database` must not exist.
+    """Put a backup in place of nothing: `state_dir` must hold none of what a backup has, and `database` must not exist.
 
     Everything is unpacked beside it and proved first: the list of hashes, the journal's chain and signatures, and that
     the database is a picture of it. The state directory's lock is held meanwhile: of two at once the pieces would mix.
@@ -141,16 +144,20 @@ def restore_backup(source: Path, state_dir: Path, database: Path) -> Restored:
 
 
 def _restored(source: Path, state_dir: Path, database: Path) -> Restored:
-    for path in (state_dir / "journal", state_dir / "exports", database):
-        if path.exists():
-            raise BackupError(f"{path}: exists already; move it away first, a restore replaces nothing")
+    targets = {name: database if name == DATABASE else state_dir / name for name in _IN_ORDER}
+    log = database.with_name(database.name + ".wal")  # DuckDB would take it for the restored file's
+    there = [str(path) for path in (*targets.values(), log) if os.path.lexists(path)]
+    if there:
+        raise BackupError(
+            f"{', '.join(there)}: {'exists' if len(there) == 1 else 'exist'} already; move "
+            f"{'it' if len(there) == 1 else 'them'} away first, a restore replaces nothing"
+        )
     with scratch(state_dir, ".restore-") as folder:
         files = _unpacked(source, folder)
         restored = _proved(source, folder, files)
-        for name in (*_FOLDERS, *_FILES):
+        for name, target in targets.items():
             found = folder / name
             if found.exists():
-                target = database if name == DATABASE else state_dir / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(found, target)
     return restored
