@@ -61,10 +61,12 @@ async def one_leg_in_doubt(stage: Stage) -> None:
     stage.strike(CHEAP, "http", QUERY, for_ms=7000, status=503, body="<html>")
     standing = stage.ground.dealing.desk.standing
     await until(lambda: any(str(order.status) == "in_doubt" for order in standing.live.values()), why="a doubt")
-    doubtful = {order.intent.plan_id for order in standing.live.values() if str(order.status) == "in_doubt"}
+    doubtful = {key: order.intent.plan_id for key, order in standing.live.items() if str(order.status) == "in_doubt"}
     before = len(later_orders(stage))
-    while any(str(order.status) == "in_doubt" for order in standing.live.values()):
-        blind = [intent for intent in later_orders(stage)[before:] if intent.plan_id in doubtful]
+    while still := {  # an order of another plan may be in doubt for longer
+        plan for key, plan in doubtful.items() if (one := standing.live.get(key)) and str(one.status) == "in_doubt"
+    }:
+        blind = [intent for intent in later_orders(stage)[before:] if intent.plan_id in still]
         stage.need(not blind, f"I06: {blind} while an order may still have filled")
         await asyncio.sleep(0.05)
     await stage.settle()
