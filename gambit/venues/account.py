@@ -147,6 +147,7 @@ class Account:
     def learn(self, instruments: Iterable[Instrument]) -> None:
         """The venue's list is new: other steps, other markets."""
         self._by_symbol = {each.symbol: each for each in instruments}
+        self.language.learn(self._by_symbol.values())
         self._by_spelling |= {each.spelling: each for each in self._by_symbol.values()}  # answers may name the old ones
         self._placings.clear()
 

@@ -67,6 +67,7 @@ from gambit.venues.reading import (
     kept,
     loaded,
     maybe_above_zero,
+    maybe_amount,
     maybe_at_least_zero,
     ms_ns,
     needed_id,
@@ -484,7 +485,7 @@ def order_state(row: Row) -> OrderState:
         price=maybe_above_zero(row, "price"),
         cum_qty=cum_qty,
         avg_price=maybe_above_zero(row, "avgPrice"),
-        cum_fee=maybe_at_least_zero(row, "cumExecFee"),
+        cum_fee=maybe_amount(row, "cumExecFee"),
         cause=cause,
         text=text_of(row, "rejectReason"),
     )

@@ -59,6 +59,7 @@ from gambit.venues.reading import (
     inner,
     loaded,
     maybe_above_zero,
+    maybe_amount,
     maybe_at_least_zero,
     needed_id,
     needed_text,
@@ -77,6 +78,7 @@ from gambit.venues.wire import packed
 CLIENT_ID: Final = re.compile(
     r"[A-Za-z0-9_-]{1,18}|[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
+RELATIVE: Final = re.compile(r"[+#-][0-9.]+%?|[0-9.]+%")
 FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 NS_A_MS: Final = 1_000_000
 REFUSAL_BYTES: Final = 1000  # a refusal by its nonce is shorter; long answers are read once only
@@ -111,7 +113,8 @@ class KrakenOrders(OrderLanguage):
         self.window_ms = window_ms
         self.window_ns: int | None = window_ms * NS_A_MS
         self.token_text = ""  # as JSON, quotes included
-        self._spellings = {name: spelling for spelling in spellings for name in rest_names(spelling)}
+        self._spellings: dict[str, str] = {}
+        self._name(spellings)
         calls, decay, orders, orders_decay = TIERS[tier]
         self.limits: tuple[Limit, ...] = (
             Limit(units=calls, per_sec=calls / decay, lanes=(Lane.READ,), counts="weight", decays=True),
@@ -124,6 +127,10 @@ class KrakenOrders(OrderLanguage):
                 cancel_units=CANCEL_UNITS,
             ),
         )
+
+    def learn(self, instruments: Iterable[Instrument]) -> None:
+        """What HTTP calls its markets."""
+        self._name(each.spelling for each in instruments)
 
     def placing(self, instrument: Instrument, side: Side, terms: Terms) -> "KrakenPlacing":
         """A limit order, its fee in the quote currency."""
@@ -246,6 +253,9 @@ class KrakenOrders(OrderLanguage):
         """The market that HTTP calls so; its own name where it is none of ours."""
         return self._spellings.get(name, name)
 
+    def _name(self, spellings: Iterable[str]) -> None:
+        self._spellings |= {name: spelling for spelling in spellings for name in rest_names(spelling)}
+
     def _post(self, name: str, params: str, weight: int, lane: Lane, asked: Asked) -> RestRequest:
         path, form = f"/0/private/{name}", f"nonce={asked.nonce}{params}"
         headers = self.signed(path, form, asked.nonce)
@@ -324,7 +334,7 @@ def _cancelled(language: KrakenOrders, asked: Asked, result: Row) -> Answer:  # 
 
 def _queried(language: KrakenOrders, asked: Asked, result: Row) -> Answer:
     found = result if asked.venue_id else inner(result, "closed" if asked.page else "open")
-    if not found:
+    if not found and not asked.others:
         return missing(asked)
     states = [_order_state(language, name, inner(found, name)) for name in found]
     if asked.others:
@@ -365,13 +375,19 @@ def _order_state(language: KrakenOrders, name: str, row: Row) -> OrderState:
         spelling=language.spelling(needed_text(described, "pair")),
         side=side_of(described, "type"),
         qty=maybe_above_zero(row, "vol"),
-        price=maybe_above_zero(described, "price"),
+        price=_limit(described),
         cum_qty=cum_qty,
         avg_price=maybe_above_zero(row, "price"),
-        cum_fee=maybe_at_least_zero(row, "fee"),
+        cum_fee=maybe_amount(row, "fee"),
         cause=cause,
         text=text_of(row, "reason"),
     )
+
+
+def _limit(described: Row) -> Decimal | None:
+    """An order's price; None where it has none yet: a trailing stop's is an offset from the market's (+5.0000%)."""
+    is_offset = RELATIVE.fullmatch(text_of(described, "price")) is not None
+    return None if is_offset else maybe_above_zero(described, "price")
 
 
 def _fills(language: KrakenOrders, asked: Asked, result: Row) -> Answer:

@@ -9,7 +9,7 @@ Source: okx.md 5 to 8.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -111,8 +111,8 @@ PROBE: Final = packed({"op": "subscribe", "args": [{"channel": "orders", "instTy
 
 
 class OkxOrders(OrderLanguage):
-    """An account at OKX spot. `codes` are the markets' instIdCodes by spelling and may grow; without one the line takes
-    no orders for a market. `mode` is "cash", or "cross" for accounts in a multi-currency mode."""
+    """An account at OKX spot. `codes` are the markets' instIdCodes by spelling; without one the line takes no orders
+    for a market. `mode` is "cash", or "cross" for accounts in a multi-currency mode."""
 
     name = "okx"
     addresses = Addresses(
@@ -133,7 +133,7 @@ class OkxOrders(OrderLanguage):
     ) -> None:
         self.keys = keys
         self.mac = keyed(keys.secret.encode())
-        self.codes = codes
+        self.codes = dict(codes)
         self.mode = mode
         self.window_ms = window_ms
         self.window_ns: int | None = window_ms * NS_A_MS
@@ -143,6 +143,10 @@ class OkxOrders(OrderLanguage):
             ("Content-Type", "application/json"),
             *((DEMO_HEADER,) if is_demo else ()),
         )
+
+    def learn(self, instruments: Iterable[Instrument]) -> None:
+        """A market may come, be coded later, or anew."""
+        self.codes |= {each.spelling: each.code for each in instruments if each.code is not None}
 
     def placing(self, instrument: Instrument, side: Side, terms: Terms) -> "OkxPlacing":
         """A limit order; the time in force is part of the type."""

@@ -23,7 +23,7 @@ the same key, over all connections and restarts (Kraken insists); it is also the
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, Literal, Protocol
@@ -469,6 +469,10 @@ class OrderLanguage(Protocol):
     def token(self, at: Stamp) -> RestRequest | None:  # noqa: ARG002
         """The request of a session token, where lines need one; `use_token` takes the answer's."""
         return None
+
+    def learn(self, instruments: Iterable[Instrument]) -> None:  # noqa: ARG002
+        """The venue's list is new; what was known stays known, for answers may name what is listed no more."""
+        return
 
     def use_token(self, text: str) -> None:  # noqa: ARG002
         """Lines and entry frames made from now on carry this token."""

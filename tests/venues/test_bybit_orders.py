@@ -384,6 +384,16 @@ def test_news() -> None:
     assert heard(line, push("execution.spot", execType="Funding")).reports == ()
 
 
+def test_a_fee_may_be_a_rebate() -> None:
+    """Of an order that made the market, on the line and among the open ones."""
+    (state,) = heard(LANGUAGE.stream(), push("order.spot", cumExecFee="-0.0256")).reports
+    assert isinstance(state, OrderState)
+    assert state.cum_fee == D("-0.0256")
+    [row] = json.loads(push("order.spot", cumExecFee="-0.0256"))["data"]
+    (listed,) = read(LANGUAGE, asked("open_orders"), envelope({"list": [row]})).reports
+    assert listed == state
+
+
 def test_a_fill_without_an_id_is_a_loss() -> None:
     """HTTP has the id; one made up would count twice."""
     assert kinds(heard(LANGUAGE.stream(), push("execution.spot", execId="")).reports) == ["StreamLost"]

@@ -323,6 +323,15 @@ def test_cancels(reason: str, means: str) -> None:
     assert kinds(read(LANGUAGE, CANCEL, other).reports) == ["Unclear"]
 
 
+def test_a_fee_may_be_a_rebate() -> None:
+    """Of an order that made the market."""
+    for got in (
+        read(LANGUAGE, QUERY, json.dumps({"order": ORDER | {"total_fees": "-1.65"}})).reports,
+        LANGUAGE.stream().hear(push(total_fees="-1.65").encode(), {}).reports,
+    ):
+        assert [each.cum_fee for each in got if isinstance(each, OrderState)] == [D("-1.65")]
+
+
 def test_queries() -> None:
     """By the venue's id, or page by page until the order is found."""
     state = OrderState(

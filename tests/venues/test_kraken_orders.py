@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gambit.venues.account import Account
 from gambit.venues.kraken_line import KNOWN_MAX, KrakenLine
 from gambit.venues.kraken_orders import KrakenOrders, asset
 from gambit.venues.orders import (
@@ -345,6 +346,48 @@ def test_queries_look_twice() -> None:
     other = read(LANGUAGE, QUERY, envelope({"open": {ORDER_ID: REST_ORDER | {"cl_ord_id": "other"}}}))
     assert other.reports == ()
     assert other.fault is not None
+
+
+def test_orders_asked_about_together_that_are_nowhere() -> None:
+    """Each of them is absent."""
+    refs = [Ref("gb1", "O1"), Ref("gb2", "O2")]
+    got = read(LANGUAGE, LANGUAGE.query_together(refs, AT).asked, envelope({}))
+    assert got.reports == tuple(
+        Absent(client_id=ref.client_id, venue_id=ref.venue_id, searched_history=True) for ref in refs
+    )
+
+
+@pytest.mark.parametrize("price", ["+5.0000%", "-5.0000%", "+100.5", "#3", "2%"])
+def test_a_price_that_is_an_offset_is_none(price: str) -> None:
+    """A trailing stop, of somebody else's say: it keeps nobody from reading the other orders."""
+    stop = REST_ORDER | {"status": "open", "descr": REST_ORDER["descr"] | {"price": price}}
+    first, other = states(
+        read(LANGUAGE, asked("open_orders"), envelope({"open": {"OTS": stop, ORDER_ID: REST_ORDER}})).reports
+    )
+    assert (first.venue_id, first.price, first.qty) == ("OTS", None, D("0.01"))
+    assert other.price == D("64012.4")
+    broken = stop | {"descr": stop["descr"] | {"price": "5,0"}}
+    assert read(LANGUAGE, asked("open_orders"), envelope({"open": {"OTS": broken}})).fault is not None
+
+
+def test_a_fee_may_be_a_rebate() -> None:
+    """Of an order that made the market."""
+    order = REST_ORDER | {"status": "open", "fee": "-0.0256"}
+    (state,) = states(read(LANGUAGE, asked("open_orders"), envelope({"open": {ORDER_ID: order}})).reports)
+    assert state.cum_fee == D("-0.0256")
+
+
+def test_markets_of_a_later_list_are_known() -> None:
+    """HTTP's names of them too: their executions are told, and those of former ones still are."""
+    language = KrakenOrders(Keys(key="key", secret=SECRET), [])
+    found = Account(language, [], prefix="gb")
+    about, body = asked("fills", spelling="BTC/USD"), envelope({"trades": {"T1": TRADE_ROW}, "count": 1})
+    assert read(language, about, body).reports == ()
+    found.learn([MARKET])
+    (fill,) = traded(read(language, about, body).reports)
+    assert fill.spelling == "BTC/USD"
+    found.learn([])
+    assert len(read(language, about, body).reports) == 1
 
 
 def test_answers() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gambit.venues import VENUES
+from gambit.venues.account import Account
 from gambit.venues.accounts import order_language
 from gambit.venues.okx_orders import OkxOrders
 from gambit.venues.orders import (
@@ -138,19 +139,21 @@ def test_templates_are_the_naive_bytes(
 
 
 def test_the_line_names_markets_by_code() -> None:
-    """Without a code the line takes no orders; codes may come later."""
-    codes: dict[str, int] = {}
-    language = OkxOrders(KEYS, codes)
+    """Without a code the line takes no orders; codes come later, and may change, with the instrument list."""
+    language = OkxOrders(KEYS, {})
     placing = language.placing(MARKET, "buy", "ioc")
     for attempt in (lambda: placing.frame(ID, D(1), D(1), AT), lambda: language.cancel_frame(MARKET, REF, AT)):
         with pytest.raises(NoSuchWay, match="okx BTC-USDT: no instIdCode"):
             attempt()
-    codes["BTC-USDT"] = 7
-    data = placing.frame(ID, D(1), D(1), AT).data
-    assert json.loads(data)["args"][0]["instIdCode"] == 7
+    account = Account(language, [MARKET], prefix="gb")
+    for code, told in ((None, 0), (7, 7), (None, 7), (8, 8)):
+        account.learn([msgspec.structs.replace(MARKET, code=code)])
+        if told:
+            data = placing.frame(ID, D(1), D(1), AT).data
+            assert json.loads(data)["args"][0]["instIdCode"] == told
     assert b'instId"' not in data
     assert json.loads(language.cancel_frame(MARKET, REF, AT).data) == {
-        "id": str(AT.nonce), "op": "cancel-order", "args": [{"instIdCode": 7, "clOrdId": ID}]
+        "id": str(AT.nonce), "op": "cancel-order", "args": [{"instIdCode": 8, "clOrdId": ID}]
     }  # fmt: skip
 
 
