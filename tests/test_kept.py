@@ -1,7 +1,9 @@
 """The commands on what the daemon kept: query, export, verify, rebuild, backup, restore, dlq."""
 
 import asyncio
+import errno
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import orjson
 import pytest
 
 from gambit.cli import users
+from gambit.cli.ledger import put_in_place
 from gambit.cli.program import gambit
 from gambit.config import load_layers
 from gambit.events import DeadLettered, DeadLettersPurged, written
@@ -301,6 +304,40 @@ def test_rebuild_finds_and_mends(at_rest: Path) -> None:
     assert f"made again from {RECORDS + 1} records" in Ran(at_rest, "rebuild", "--replace").text
     assert "all rows agree" in Ran(at_rest, "rebuild").text
     assert Ran(at_rest, "query", "SELECT close FROM candles", "--json").json == {"close": 1.5}
+
+
+def test_rebuild_replaces_a_database_on_another_disk(
+    at_rest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No rename leads from one disk to another; the old database was moved aside, and nothing came in its place."""
+    database = tmp_path / "disk" / "kept.duckdb"
+    database.parent.mkdir()
+    (at_rest / "gambit.duckdb").rename(database)
+    replace = Path.replace
+
+    def within_a_disk(path: Path, target: Path) -> Path:
+        if (at_rest in path.parents) != (at_rest in target.parents):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(path), None, str(target))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", within_a_disk)
+    there = ("--set", f"store.path={database}")
+    assert f"made again from {RECORDS + 1} records" in Ran(at_rest, "rebuild", "--replace", *there).text
+    assert Ran(at_rest, "query", "SELECT close FROM candles", "--json", *there).json == {"close": 1.5}
+    assert [path.name.partition("-")[0] for path in sorted(database.parent.iterdir())] == [
+        "kept.duckdb", "kept.duckdb.replaced",
+    ]  # fmt: skip
+
+
+def test_a_database_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    """With its log, which has its last changes."""
+    database = tmp_path / "gambit.duckdb"
+    files = {database.with_name(database.name + ending): ending.encode() for ending in ("", ".wal", ".mark")}
+    for path, data in files.items():
+        path.write_bytes(data)
+    with pytest.raises(FileNotFoundError):
+        put_in_place(tmp_path / "nothing", database)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
 
 
 def test_a_database_without_tables_is_told_and_backed_up(at_rest: Path, tmp_path: Path) -> None:

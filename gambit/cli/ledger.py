@@ -137,7 +137,7 @@ def replaced(config: "Config", progress: Progress) -> int:
     """Rebuild the whole journal and put it in place, samples taken over. Raises Failure."""
     from gambit.journal import JournalInUse
     from gambit.journal.journal import Lock
-    from gambit.runtime.keeping import folder_of, journal_places, store_folders
+    from gambit.runtime.keeping import journal_places, store_folders
     from gambit.store import StoreError
     from gambit.store import rebuild as rebuilding
 
@@ -148,7 +148,8 @@ def replaced(config: "Config", progress: Progress) -> int:
         raise Failure(f"{error}; stop the daemon first: it mends its database itself when it must") from error
     try:
         journal = proved(config, progress)
-        with scratch(folder_of(config), LEFTOVERS) as folder:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with scratch(database.parent, LEFTOVERS) as folder:  # it may lie on another disk than the state directory
             fresh = folder / "rebuilt.duckdb"
             cursor = rebuilding.rebuild(journal, fresh, journal.synced, progress.update)
             notes = []
@@ -157,13 +158,30 @@ def replaced(config: "Config", progress: Progress) -> int:
                     rebuilding.take_samples(database, fresh)
                 except StoreError as error:
                     notes.append(f"its samples could not be taken over: {error}")
-                aside = database.with_name(f"{database.name}.replaced-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
-                database.replace(aside)
+            aside = put_in_place(fresh, database)
+            if aside is not None:
                 notes.append(f"the old one is {aside}")
-            for leftover in (".wal", ".mark"):
-                database.with_name(database.name + leftover).unlink(missing_ok=True)
-            fresh.replace(database)
     finally:
         lock.release()
     click.echo("; ".join([f"{database}: made again from {cursor.seq - cursor.first_seq + 1} records", *notes]))
     return 0
+
+
+def put_in_place(fresh: Path, database: Path) -> Path | None:
+    """Put a database file in place of another; gives where that one is now, with its log, None when there was none.
+    Raises OSError: the old one is in its place again then."""
+    aside = database.with_name(f"{database.name}.replaced-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    moved: list[tuple[Path, Path]] = []
+    try:
+        for ending in ("", ".wal"):
+            old, kept = (path.with_name(path.name + ending) for path in (database, aside))
+            if old.exists():
+                old.replace(kept)
+                moved.append((old, kept))
+        fresh.replace(database)
+    except BaseException:
+        for old, kept in moved:
+            kept.replace(old)
+        raise
+    database.with_name(database.name + ".mark").unlink(missing_ok=True)
+    return aside if moved else None
