@@ -325,7 +325,7 @@ class GenericPort:
                 return
             await self._call("cancel", self.client.cancel_order(venue_id, spelling), Lane.URGENT)
         except Failed as failed:
-            if failed.fault.is_definite or failed.fault.means == "missing":
+            if failed.fault.is_definite or failed.fault.means in ("missing", "done"):
                 self._not_cancelled(command, failed.fault.means, str(failed))
             else:
                 reason = str(failed)
@@ -351,7 +351,7 @@ class GenericPort:
         try:
             seen = await self._fetch(command.symbol, venue_id) if venue_id else None
         except Failed as failed:
-            if failed.fault.means != "missing":
+            if failed.fault.means not in ("missing", "done"):
                 return  # the desk asks again
             seen = None
         try:

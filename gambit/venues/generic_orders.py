@@ -1,13 +1,14 @@
 """Orders in the words of a library that knows many exchanges (ccxt): what its rows and errors mean here. Pure.
 
 The library's classes of errors are no safe sign: it calls time-outs of one exchange invalid orders, and refusals of
-another just errors. A create or cancel counts as refused only where the exchange's own words do, or the class is one
-that none of the known traps has; whatever else was raised leaves it unknown (docs/order-entry.md, "Three outcomes").
-Numbers come as the exchange's text.
+another just errors. The code of an exchange whose table there is (gambit.venues.refusals) goes before the class. A
+create or cancel counts as refused only where the exchange's own words do, or the class is one that none of the known
+traps has; whatever else was raised leaves it unknown (docs/order-entry.md, "Three outcomes"). Numbers come as the
+exchange's text.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -15,6 +16,17 @@ from gambit.events.orders import MAIN_ACCOUNT, BalanceRead, Filled, ForeignOrder
 from gambit.model import Category, Side
 from gambit.venues.orders import Fault, Means
 from gambit.venues.reading import Malformed
+from gambit.venues.refusals import (
+    BINANCE,
+    BYBIT,
+    OKX,
+    Rule,
+    binance_fault,
+    bybit_fault,
+    coinbase_fault,
+    kraken_fault,
+    okx_fault,
+)
 
 ZERO: Final = Decimal(0)
 NS_A_MS: Final = 1_000_000
@@ -24,11 +36,27 @@ DECIMALS_MAX: Final = 18
 # Codes after which nobody knows, whatever the class (venues' error tables: time-outs, internal errors, overload).
 UNKNOWN_CODES: Final = frozenset({
     "-1000", "-1001", "-1006", "-1007", "-1008", "50004", "50013", "50026", "51054", "51149", "51412", "10000", "10016",
-    "170001", "170007", "170032", "170035", "170146", "170147",
+    "170001", "170007", "170032", "170035", "170146", "170147", "51016", "50071", "170141", "110072", "10014",
 })  # fmt: skip
 UNKNOWN_WORDS: Final = re.compile(
-    r"duplicate|time[d ]*-?out|EService|Internal error|unavailable|overload|busy|try again|maintenance", re.IGNORECASE
+    r"time[d ]*-?out|EService|Internal error|unavailable|overload|busy|try again|maintenance", re.IGNORECASE
 )
+SENT_WORDS: Final = re.compile(r"duplicate|already (?:exist|been used|used|in use)", re.IGNORECASE)
+# Raised where nobody knows, or the answer was none of the exchange's engine, whatever code is in it.
+DOUBTFUL: Final = frozenset({"ExchangeNotAvailable", "RequestTimeout", "OperationFailed"})
+TOO_MANY: Final = "DDoSProtection"
+# The exchange's name stands in front of its answer. Its other houses speak the same language.
+HOUSES: Final[Mapping[str, str]] = {
+    "binance": "binance", "binanceus": "binance", "okx": "okx", "okxus": "okx", "myokx": "okx", "bybit": "bybit",
+    "bybiteu": "bybit", "kraken": "kraken", "coinbase": "coinbase",
+}  # fmt: skip
+CODED: Final[Mapping[str, tuple[Callable[[str, str], Fault], Mapping[str, Rule]]]] = {
+    "binance": (lambda code, text: binance_fault(code, text, 200), BINANCE),
+    "okx": (okx_fault, OKX),
+    "bybit": (bybit_fault, BYBIT),
+}
+KRAKEN_WORDS: Final = re.compile(r'"(E[A-Z][A-Za-z]*:[^"]*)"')
+COINBASE_WORDS: Final = re.compile(r'"(?:error|\w*failure_reason)"\s*:\s*"(\w+)"')
 CODES: Final = re.compile(r'"(?:code|sCode|retCode|err_code|error_code)"\s*:\s*"?(-?\d+)')
 # Kraken's, which the library mostly calls just an error.
 REFUSED_WORDS: Final = re.compile(
@@ -66,17 +94,52 @@ FOUND_AS: Final[Mapping[str, FoundAs]] = {
 def fault_of(classes: Collection[str], text: str) -> Fault:
     """What an error of the library means: `classes` are the names of its class and of those it is one of, `text` is
     what it says, the exchange's answer in it. `is_definite`: an order call certainly was not carried out."""
-    codes = CODES.findall(text)
+    codes = [code for code in CODES.findall(text) if code not in ("0", "1", "2", "200")]
+    known = _by_code(text, codes)
     category = next((category for name, category in CATEGORIES if name in classes), Category.DATA_INCONSISTENCY)
     if DENIED_WORDS.search(text):
         category = Category.AUTH
-    code = next((code for code in codes if code not in ("0", "1", "2", "200")), next(iter(classes), "error"))
     means: Means = "clock" if "InvalidNonce" in classes else "missing" if "OrderNotFound" in classes else "other"
-    is_certain = not UNSENT.isdisjoint(classes) or (_is_refusal(classes, text) and not _is_doubtful(codes, text))
+    if means == "other" and SENT_WORDS.search(text):
+        means = "already_sent"
+    if known is not None:
+        category, means = known.category, known.means if known.means != "other" else means
+        is_refused = known.is_definite and not _is_passing(known) and not _is_cut_off(classes)
+    else:
+        is_refused = _is_refusal(classes, text) and not _is_doubtful(codes, text)
+    is_certain = not UNSENT.isdisjoint(classes) or is_refused
     return Fault(
-        category=category, code=code, text=text[:300], is_definite=is_certain, execution_unknown=not is_certain,
-        means=means,
+        category=category, code=next(iter(codes), next(iter(classes), "error")), text=text[:300],
+        is_definite=is_certain, execution_unknown=not is_certain, means=means,
     )  # fmt: skip
+
+
+def _by_code(text: str, codes: Collection[str]) -> Fault | None:
+    """By the table of the exchange whose answer it is; None where there is none, or no code in it that it has."""
+    house = HOUSES.get(text.partition(" ")[0])
+    if house == "kraken":
+        faults = [kraken_fault(words) for words in KRAKEN_WORDS.findall(text)]
+    elif house == "coinbase":
+        faults = [coinbase_fault([word], text) for word in COINBASE_WORDS.findall(text)]
+    elif house is not None:
+        faults = [read(code, text) for read, table in [CODED[house]] for code in codes if code in table]
+    else:
+        faults = []
+    return next((fault for fault in faults if _says_something(fault)), None)
+
+
+def _says_something(fault: Fault) -> bool:
+    """Whether a table had the code: one that it has not gets its category from the HTTP status alone."""
+    return fault.category is not Category.DATA_INCONSISTENCY or fault.means != "other"
+
+
+def _is_passing(fault: Fault) -> bool:
+    """Refused for now: asked about before anybody makes it again."""
+    return fault.category is Category.RATE_LIMIT or fault.means in ("clock", "nonce", "too_late")
+
+
+def _is_cut_off(classes: Collection[str]) -> bool:
+    return not DOUBTFUL.isdisjoint(classes) and TOO_MANY not in classes
 
 
 def _is_refusal(classes: Collection[str], text: str) -> bool:
@@ -85,7 +148,8 @@ def _is_refusal(classes: Collection[str], text: str) -> bool:
 
 
 def _is_doubtful(codes: Collection[str], text: str) -> bool:
-    return not UNKNOWN_CODES.isdisjoint(codes) or UNKNOWN_WORDS.search(text) is not None
+    has_words = any(words.search(text) for words in (UNKNOWN_WORDS, SENT_WORDS))
+    return has_words or not UNKNOWN_CODES.isdisjoint(codes)
 
 
 def step(mode: int, precision: Decimal | None) -> Decimal | None:

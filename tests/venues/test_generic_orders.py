@@ -20,7 +20,11 @@ NETWORK = ("NetworkError", "OperationFailed", "BaseError", "Exception")
         (("InvalidOrder", *ERROR), 'binance {"code":-2010,"msg":"Duplicate order sent."}', False),
         (("InvalidOrder", *ERROR), 'bybit {"retCode":170146,"retMsg":"Order creation timeout."}', False),
         (("InvalidOrder", *ERROR), 'bybit {"retCode":170147,"retMsg":"Order cancellation timeout."}', False),
-        (("InvalidOrder", *ERROR), 'bybit {"retCode":170141,"retMsg":"Invalid client order id"}', True),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170124,"retMsg":"Order amount too large."}', True),
+        (("BadRequest", *ERROR), 'binance {"code":-1013,"msg":"Filter failure: NOTIONAL"}', True),
+        (("ExchangeNotAvailable", *NETWORK), 'binance 503 {"code":-1013,"msg":"Filter failure: NOTIONAL"}', False),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170005,"retMsg":"Too many new orders."}', False),
+        (("InvalidOrder", *ERROR), 'gate {"label":"X","message":"order with this text already exists"}', False),
         (("InvalidNonce", *NETWORK), 'binance {"code":-1021,"msg":"outside of the recvWindow"}', False),
         (("DDoSProtection", *NETWORK), 'binance {"code":-1003,"msg":"Too many requests"}', False),
         (("RateLimitExceeded", "DDoSProtection", *NETWORK), 'okx {"code":"50011"}', False),
@@ -146,3 +150,38 @@ def test_a_price_of_five_digits_is_never_worse(price: str, buy: str, sell: str) 
     """A buy pays no more, a sell gets no less."""
     assert to_digits(Decimal(price), "buy", 5) == Decimal(buy)
     assert to_digits(Decimal(price), "sell", 5) == Decimal(sell)
+
+
+SENT, DDOS, TAKEN = "already_sent", ("DDoSProtection", *NETWORK), "Client order ID already exists."
+
+
+@pytest.mark.parametrize(
+    ("classes", "text", "category", "means"),
+    [
+        (("InvalidOrder", *ERROR), f'okx {{"data":[{{"sCode":"51016","sMsg":"{TAKEN}"}}]}}', "permanent_4xx", SENT),
+        (ERROR, 'okx {"code":"1","data":[{"sCode":"50071","sMsg":"x"}]}', "permanent_4xx", SENT),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170141,"retMsg":"x"}', "permanent_4xx", SENT),
+        (("InvalidOrder", *ERROR), 'binance {"code":-2010,"msg":"Duplicate order sent."}', "permanent_4xx", SENT),
+        (ERROR, 'kraken {"error":["EOrder:Invalid cl_ord_id"]}', "permanent_4xx", SENT),
+        (ERROR, 'coinbase {"error_response":{"error":"DUPLICATE_CLIENT_ORDER_ID"}}', "permanent_4xx", SENT),
+        (("InvalidOrder", *ERROR), f'kucoin {{"code":"300","msg":"{TAKEN}"}}', "permanent_4xx", SENT),
+        (ERROR, 'okx {"code":"1","data":[{"sCode":"50061","sMsg":"Order rate"}]}', "rate_limit", "other"),
+        (ERROR, 'binance {"code":-1008,"msg":"Server overloaded"}', "vendor_5xx", "other"),
+        (ERROR, 'bybit {"retCode":10000,"retMsg":"Server Timeout"}', "vendor_5xx", "other"),
+        (ERROR, 'bybit {"retCode":10016,"retMsg":"x"}', "vendor_5xx", "other"),
+        (("InvalidOrder", *ERROR), 'bybit {"retCode":170005,"retMsg":"Too many"}', "rate_limit", "other"),
+        (DDOS, 'kraken {"error":["EOrder:Rate limit exceeded"]}', "rate_limit", "other"),
+    ],
+)
+def test_the_code_goes_before_the_class(classes: tuple[str, ...], text: str, category: str, means: str) -> None:
+    """What was sent before is not refused, and what says when to come again says nothing else."""
+    fault = fault_of(classes, text)
+    assert (fault.category, fault.means, fault.is_definite) == (category, means, False)
+
+
+def test_a_lockout_stops() -> None:
+    """The library calls it too many requests; it is the keys', and each further call makes it longer."""
+    fault = fault_of(DDOS, 'kraken {"error":["EGeneral:Temporary lockout"]}')
+    assert (fault.category, fault.is_definite) == (Category.AUTH, True)
+    unknown = fault_of(("InvalidOrder", *ERROR), 'kraken {"error":["EOrder:Unknown order"]}')
+    assert (unknown.means, unknown.is_definite) == ("missing", False)
