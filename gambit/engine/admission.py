@@ -6,6 +6,8 @@ A plan that waited for a person is asked about again with everything as it is th
 import dataclasses
 from decimal import Decimal
 
+import msgspec
+
 from gambit.commands import plan_id
 from gambit.engine.conditions import BookView, Conditions
 from gambit.engine.funnel import REASON_OF_GATE, RISK
@@ -87,26 +89,54 @@ def _refusal(opportunity: Opportunity, reason: str, detail: str) -> PlanRefused:
 def second_thoughts(
     made: PlanMade, by: str, held: Held, limits: Limits, rules: Execution, conditions: Conditions, now_ns: int
 ) -> PlanApproved | PlanStopped:
-    """What becomes of a plan that somebody approved: priced again on the books of this moment it still has to earn, and
-    every gate has to pass it; either way with their verdicts."""
+    """What becomes of a plan that somebody approved: with the fees, rules and books of this moment its legs still have
+    to be allowed and to earn, and every gate has to pass it; either way with their verdicts."""
     own = {leg.symbol for leg in made.legs}
     planned = {symbol: times[:-1] if symbol in own else times for symbol, times in held.planned_ns.items()}
     episodes = {signal: plan for signal, plan in held.episodes.items() if plan != made.plan_id}
     without = dataclasses.replace(held, episodes=episodes, planned_ns=planned)
-    again = _again(made, rules, conditions, now_ns)
+    legs = tuple(_at_its_fee(leg, conditions) for leg in made.legs)
+    again = _again(made, legs, rules, conditions, now_ns)
     verdict = check(again, without, limits, conditions, now_ns)
     reason = f"{RISK}{verdict.gate}" if isinstance(verdict, Refused) else ""
-    if again.expected_profit <= 0 or again.net_bps < rules.safety_margin_bps:
-        reason = "lost_race"
+    if not _earns(again, rules):
+        reason = "fee" if _earns(_again(made, made.legs, rules, conditions, now_ns), rules) else "lost_race"
+    if not all(_is_allowed(leg, conditions) for leg in legs):
+        reason = "rules"
     if reason:
         return PlanStopped(plan_id=made.plan_id, reason=reason, by=by, gates=verdict.gates)
     return PlanApproved(plan_id=made.plan_id, by=by, gates=verdict.gates)
 
 
-def _again(made: PlanMade, rules: Execution, conditions: Conditions, now_ns: int) -> Plan:
-    """A plan that waited, at what its quantities would trade for now, each leg within its limit."""
-    buy, sell = made.legs[0], made.legs[-1]
-    quotes = [(leg, _quote(leg, conditions.book(leg.venue, leg.symbol))) for leg in made.legs]
+def _at_its_fee(leg: PlannedLeg, conditions: Conditions) -> PlannedLeg:
+    """A leg with what its venue charges now."""
+    venue = conditions.venue(leg.venue)
+    return leg if venue is None else msgspec.structs.replace(leg, fee_bps=venue.taker_fee_bps)
+
+
+def _earns(plan: Plan, rules: Execution) -> bool:
+    return plan.expected_profit > 0 and plan.net_bps >= rules.safety_margin_bps
+
+
+def _is_allowed(leg: PlannedLeg, conditions: Conditions) -> bool:
+    """Whether the venue takes an order of that price and quantity now."""
+    own = conditions.instrument(leg.venue, leg.symbol)
+    if own is None or own.contract_size is not None:
+        return False
+    if own.max_qty is not None and leg.qty > own.max_qty:
+        return False
+    if own.min_qty is not None and leg.qty < own.min_qty:
+        return False
+    if own.min_notional is not None and leg.qty * min(leg.price, leg.average_price) < own.min_notional:
+        return False
+    is_whole = own.lot is None or leg.qty % own.lot == 0
+    return is_whole and (own.tick is None or leg.price % own.tick == 0)
+
+
+def _again(made: PlanMade, legs: tuple[PlannedLeg, ...], rules: Execution, conditions: Conditions, now_ns: int) -> Plan:
+    """A plan that waited, at what its quantities would trade for now, each leg within its limit and at its fee."""
+    buy, sell = legs[0], legs[-1]
+    quotes = [(leg, _quote(leg, conditions.book(leg.venue, leg.symbol))) for leg in legs]
     total = sum((quote for leg, quote in quotes if leg.side == "buy"), ZERO)
     spent = sum((quote * (1 + leg.fee_bps / BPS) for leg, quote in quotes if leg.side == "buy"), ZERO)
     got = sum((quote * (1 - leg.fee_bps / BPS) for leg, quote in quotes if leg.side == "sell"), ZERO)
@@ -126,8 +156,8 @@ def _again(made: PlanMade, rules: Execution, conditions: Conditions, now_ns: int
     return Plan(
         opportunity=opportunity,
         strategy=made.strategy,
-        legs=made.legs,
-        qty=sum((leg.qty for leg in made.legs if leg.side == "buy"), ZERO),
+        legs=legs,
+        qty=sum((leg.qty for leg in legs if leg.side == "buy"), ZERO),
         total_quote=total,
         expected_profit=got - spent,
         latency_ns=0,

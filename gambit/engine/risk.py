@@ -71,8 +71,8 @@ class Refused:
 
 
 def is_loss_limit(gates: Iterable[GateVerdict]) -> bool:
-    """Whether the daily loss is reached, which halts trading."""
-    return any(verdict.gate == "daily_loss" and not verdict.ok for verdict in gates)
+    """Whether the daily loss is reached, which halts trading; one that nobody can tell is not."""
+    return any(verdict.gate == "daily_loss" and not verdict.ok and verdict.limit for verdict in gates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,9 +304,23 @@ def _worst_position(case: Case, symbol: str) -> Decimal:
 
 
 def _daily_loss(case: Case) -> GateVerdict:
+    """Of everything that has a result today or may have one; money without a mark is a result that nobody knows."""
+    blind = [asset for asset in _money(case) if asset not in case.held.marks]
+    if blind:
+        return _verdict("daily_loss", False, f"{', '.join(blind)}: no price of it in a quote at par is followed")
     loss = -case.held.holdings.result_today(case.held.marks, case.now_ns)
     limit = case.equity * case.limits.daily_loss_limit_bps / BPS
     return _verdict("daily_loss", loss <= 0 or loss < limit, loss, limit)  # no loss is none, whatever the equity
+
+
+def _money(case: Case) -> list[str]:
+    """What today's result, open positions and the plan itself are counted in."""
+    holdings = case.held.holdings
+    money = {leg.quote for leg in case.plan.legs}
+    money.update(position.quote for position in holdings.positions.values() if position.qty)
+    if holdings.day.number == case.now_ns // DAY_NS:
+        money.update(asset for asset, amount in holdings.day.realised.items() if amount)
+    return sorted(money)
 
 
 def _later(times: Sequence[int], since_ns: int) -> int:

@@ -267,6 +267,7 @@ def _entries(trade: Trade, around: Surroundings) -> list[OrderFact]:
 
 
 def _entry(made: PlanMade, index: int, leg: PlannedLeg, around: Surroundings) -> OrderIntended:
+    view = around.conditions.venue(leg.venue)
     idempotency = idempotency_key(made.plan_id, made.user_id, leg.venue, leg.symbol, leg.side, leg.qty)
     key = client_order_id(around.rules.key_prefix, made.epoch, made.number, idempotency)
     return OrderIntended(
@@ -285,8 +286,8 @@ def _entry(made: PlanMade, index: int, leg: PlannedLeg, around: Surroundings) ->
         tif=leg.tif,
         purpose="entry",
         leg=index,
-        fee_bps=leg.fee_bps,
-        window_ns=_window(around, leg.venue),
+        fee_bps=leg.fee_bps if view is None else view.taker_fee_bps,  # a plan that waited has that of then
+        window_ns=None if view is None else view.window_ns,
     )
 
 
@@ -422,13 +423,19 @@ def _is_spaced(trade: Trade, around: Surroundings) -> bool:
 
 
 def _route(trade: Trade, one: Imbalance, around: Surroundings) -> Route | None:
-    """The cheapest healthy venue; one that just refused, or is halted, comes last."""
+    """The cheapest healthy venue; one that refused, did not get a compensation, or is halted comes last."""
     own = [around.orders[key] for key in trade.keys]
-    last = frozenset(order.intent.venue for order in own if order.failed_by is On.REJECTED)
+    last = frozenset(order.intent.venue for order in own if _is_not_taken(order))
     last |= {scope.removeprefix("venue:") for scope in around.trading.scopes if scope.startswith("venue:")}
     return hedge(one, trade.attempts, last, around) or (
         hedge(one, trade.attempts, frozenset(), around) if last else None
     )
+
+
+def _is_not_taken(order: Order) -> bool:
+    """Whether the next attempt is better made elsewhere. An entry that never arrived is tried again where it was."""
+    is_lost = order.failed_by in (On.UNSENT, On.ABSENT_PROVEN) and not _is_entry(order)
+    return is_lost or order.failed_by is On.REJECTED
 
 
 def _compensation(trade: Trade, one: Imbalance, route: Route, around: Surroundings) -> list[OrderFact]:

@@ -1,10 +1,13 @@
 """Imbalances of every origin end flat, each difference closed once."""
 
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from gambit.engine.limits import SECOND_NS
 from gambit.engine.standing import Standing
-from gambit.events.orders import PlanClosed, PlanMade, PlannedLeg, Rejected, ScopeHalted, Sent
+from gambit.events.orders import PlanClosed, PlanMade, PlannedLeg, Rejected, ScopeHalted, Sent, Unsent
 from tests.engine.test_desk import Talk, done, fill, kinds, placed
 from tests.engine.world import NOW_NS, D, World, levels, opportunity, world
 
@@ -160,3 +163,21 @@ def test_the_naked_exposure_is_measured() -> None:
     assert closed.naked_quote_ns == 2 * SECOND_NS * (10 * 100 + 10 * 102)
     assert closed.profit == {"USDT": D(40)}
     assert Standing.restored(talk.desk.standing.snapshot()).digest() == talk.desk.standing.digest()
+
+
+@pytest.mark.parametrize("answer", [Rejected, Unsent])
+def test_f47_a_venue_that_did_not_take_one_comes_last(answer: Any) -> None:
+    """Refused there or never sent there (its rate budget, say): the next try goes elsewhere."""
+    here = world()
+    here.put("c", levels(("101.95", "500")), levels(("102.3", "500")))
+    talk = Talk(here)
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"), Rejected(key=sell.key, venue="b", code="no"))
+    tried: list[str] = []
+    for _ in range(3):
+        order = placed(talk.said)[-1]
+        tried.append(order.venue)
+        told: dict[str, str] = {"code": "no"} if answer is Rejected else {"reason": "the rate budget is used up"}
+        talk.tell(answer(key=order.key, venue=order.venue, **told))
+        talk.wait(SECOND_NS)
+    assert tried[:2] == ["c", "a"]

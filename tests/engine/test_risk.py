@@ -178,6 +178,34 @@ def test_gates_of_money() -> None:
     assert (failed(verdict), verdict.is_loss_limit) == (["daily_loss"], True)
 
 
+@pytest.mark.parametrize("without", ["plan", "day", "position"])
+def test_a_day_in_money_without_a_mark_is_not_judged(without: str) -> None:
+    """Rule 3: a result nobody can tell is refused, not counted as none; nor is it the limit, which would halt."""
+    own, here, of, now_ns = held(), world(), plan(), NOW_NS
+    blind = "BTC-EUR"
+    if without == "plan":
+        for venue, bid, ask in (("a", "99.9", "100"), ("b", "102", "102.1")):
+            here.put(venue, levels((bid, "200")), levels((ask, "200")), symbol=blind)
+            own.holdings.correct(BalanceCorrected(venue=venue, asset="EUR", delta=D(100_000), reason="opening"))
+        of = plan(here, symbol=blind, symbol_buy=blind, symbol_sell=blind)
+    else:
+        fill(own.holdings, order(symbol=blind, quote="EUR", qty=D(9)), "e1", "9", "100", now_ns=NOW_NS, fee=D(0))
+        left = "9" if without == "day" else "8"
+        sold = order(venue="b", side="sell", symbol=blind, quote="EUR", qty=D(left))
+        fill(own.holdings, sold, "e2", left, "10", now_ns=NOW_NS, fee=D(0))
+    if without == "position":
+        own.holdings.day.realised.clear()
+    verdict = check(of, own, LIMITS, here, now_ns)
+    assert isinstance(verdict, Refused)
+    assert (failed(verdict), verdict.is_loss_limit) == (["daily_loss"], False)
+    said = next(one.value for one in verdict.gates if one.gate == "daily_loss")
+    assert said == "EUR: no price of it in a quote at par is followed"
+    seen = replace(own, marks={**own.marks, "EUR": D("1.1")})
+    assert failed(check(of, seen, LIMITS, here, now_ns)) == []
+    if without == "day":  # tomorrow it is no result of the day any more
+        assert "daily_loss" not in failed(check(of, own, LIMITS, here, now_ns + DAY_NS))
+
+
 def touch_bps(made: Plan, here: World) -> Decimal:
     """The wider of its books' own spreads."""
     books = [here.by_name[leg.venue, SYMBOL] for leg in made.legs]
