@@ -5,8 +5,11 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
 from gambit.commands import Notify
 from gambit.config import Config
+from gambit.engine.catalog import Catalog
 from gambit.engine.conditions import VenueView
 from gambit.engine.desk import Desk
 from gambit.engine.market import Market
@@ -14,6 +17,7 @@ from gambit.engine.paper import Paper, opening_balances
 from gambit.engine.standing import Standing
 from gambit.events.operation import AccountHeld, TradingStateChanged
 from gambit.journal import JournalError
+from gambit.model import Instrument
 from gambit.runtime.account_port import AccountPort
 from gambit.runtime.answer_times import AnswerTimes
 from gambit.runtime.clock import Clock
@@ -177,19 +181,26 @@ def live_ports(
 
 def account_of(config: Config, market: Market, feeds: Feeds, venue: str, keys: Keys) -> Account:
     """An account at a venue, or at its test network. Raises ValueError for keys that cannot sign."""
-    instruments = list(market.venues[venue].catalog.by_symbol.values())
+    catalog = market.venues[venue].catalog
+    instruments = known_markets(catalog)
     return Account(
         order_language(venue, keys, instruments, is_testnet=feeds.gateway(venue).is_testnet),
         instruments,
         prefix=config.execution.key_prefix,
         offset_ns=partial(feeds.clock_offset_ns, venue),
+        assets=catalog.aliases,
     )
+
+
+def known_markets(catalog: Catalog) -> list[Instrument]:
+    """A venue's markets by our symbols, which an alias makes others than the venue's tickers do."""
+    return [msgspec.structs.replace(each, symbol=symbol) for symbol, each in catalog.by_symbol.items()]
 
 
 def _learned(market: Market, ports: Mapping[str, AccountPort], generic: Mapping[str, GenericPort], venue: str) -> None:
     """An account words its orders by the venue's new list."""
     if venue in ports:
-        ports[venue].learn(market.venues[venue].catalog.by_symbol.values())
+        ports[venue].learn(known_markets(market.venues[venue].catalog))
     elif venue in generic:
         generic[venue].learn(_spellings(market, venue))
 

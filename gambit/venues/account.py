@@ -18,6 +18,7 @@ as no two processes share a key.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -46,7 +47,7 @@ from gambit.events.orders import (
     synthetic_exec_id,
 )
 from gambit.model import Instrument, Side, TimeInForce
-from gambit.venues.jobs import Job, Known
+from gambit.venues.jobs import Job, Known, renamed
 from gambit.venues.orders import (
     UNREADABLE,
     Absent,
@@ -113,7 +114,8 @@ class Turn(msgspec.Struct):
 
 class Account:
     """See above. `prefix` is that of our client order ids; everything else on the account is foreign. `offset_ns` gives
-    the venue's clock minus ours as far as it was measured: what is sent is stamped with the venue's time (F87)."""
+    the venue's clock minus ours as far as it was measured: what is sent is stamped with the venue's time (F87).
+    `assets` are its tickers that mean an asset of another name here."""
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class Account:
         prefix: str,
         account: str = MAIN_ACCOUNT,
         offset_ns: Callable[[], int] = lambda: 0,
+        assets: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.language = language
         self.account = account
@@ -137,7 +140,7 @@ class Account:
         self._open: dict[str, ForeignOrderSeen] = {}  # told as open, by the venue's id
         self._unlisted: set[str] = set()  # those of them that were told before the list was asked for, not seen since
         self._nonce = 0
-        self._offset_ns = offset_ns
+        self._offset_ns, self._assets = offset_ns, assets
 
     @property
     def instruments(self) -> list[Instrument]:
@@ -429,8 +432,9 @@ class Account:
                 venue=name, symbol=command.symbol, query_id=command.query_id, asked_ns=job.asked_ns,
                 since_ns=command.since_ns, fills=tuple(job.fills), account=self.account,
             )  # fmt: skip
-        free = {asset: qty for page in job.balances for asset, qty in page.free.items()}
-        locked = {asset: qty for page in job.balances for asset, qty in (page.locked or {}).items()}
+        free = renamed({name: qty for page in job.balances for name, qty in page.free.items()}, self._assets)
+        held = {name: qty for page in job.balances for name, qty in (page.locked or {}).items()}
+        locked = renamed(held, self._assets)
         return BalanceRead(
             venue=name, query_id=command.query_id, asked_ns=job.asked_ns, free=free, locked=locked, account=self.account
         )
@@ -523,7 +527,8 @@ class Account:
         )
         return Filled(
             key=key, venue=self.language.name, symbol=self._symbol(traded.spelling), side=traded.side, exec_id=exec_id,
-            qty=traded.qty, price=traded.price, fee=traded.fee, fee_asset=traded.fee_asset,
+            qty=traded.qty, price=traded.price, fee=traded.fee,
+            fee_asset=self._assets.get(traded.fee_asset, traded.fee_asset),
             venue_order_id=traded.venue_id, exec_ns=traded.exec_ns, account=self.account,
         )  # fmt: skip
 

@@ -1,5 +1,8 @@
 """What an account remembers while it waits: of each of its orders, and of each request without its whole answer."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 import msgspec
 
 from gambit.commands import Command, QueryOrder
@@ -33,3 +36,12 @@ class Job(msgspec.Struct):
     def question(self, key: str) -> Command | None:
         """The command that an answer about an order belongs to."""
         return self.together.get(key) if self.together else self.command
+
+
+def renamed(balances: Mapping[str, Decimal], assets: Mapping[str, str]) -> dict[str, Decimal]:
+    """A venue's balances by our names of the assets; what it has under two tickers of one asset counts together."""
+    found: dict[str, Decimal] = {}
+    for ticker, qty in balances.items():
+        asset = assets.get(ticker, ticker)
+        found[asset] = found.get(asset, Decimal(0)) + qty
+    return found
