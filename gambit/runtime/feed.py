@@ -41,6 +41,7 @@ RELEARN_SEC: Final = 3600.0
 RELEARN_DEGRADED_SEC: Final = 30.0
 RELEARN_DOUBTED_SEC: Final = 60.0  # once within this, however many orders the venue's rules refuse (F49)
 ASK_TIME_SEC: Final = 60.0
+COPIED_LEVELS: Final = 1000  # a side of a book that moves to another connection; as many as a fetched one has
 CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
 CONNECTS_SEC: Final = 300.0
 
@@ -212,8 +213,18 @@ class Feed:
         tls = self.feeds.tls if self.settings.ws.startswith("wss:") else None
         await self.feeds.transport.open(self.settings.ws, stream, tls)
 
+    def copied(self, spelling: str) -> Answer | None:
+        """See Shop. Its address says that the venue did not give it."""
+        call = self.venue.snapshot_call(spelling, self.settings.depth)
+        market = self.feeds.market
+        book = market.book(market.index(self.name, spelling), most=COPIED_LEVELS)
+        if call is None or book is None or not book["synced"]:
+            return None
+        body = self.venue.depth_answer(book["seq"], book["bids"], book["asks"])
+        return None if body is None else Answer(f"{self.gateway.rest}{call.path}&copied=1", body)
+
     async def snapshot(self, spelling: str) -> Answer | None:
-        """See Shop."""
+        """A depth snapshot; None where there is none to be had now."""
         call = self.venue.snapshot_call(spelling, self.settings.depth)
         if call is None:
             return None

@@ -3,8 +3,10 @@ that is about to be cut by one that is ready (reliability.md F76, F77, F79).
 
 Of two connections for one book the market listens to the one that spoke last (R8). So a replacement takes over like
 this: where snapshots come with the stream, its first snapshot silences the old connection in the same call; where they
-are fetched beside it, its diffs are held back until the snapshots are there, and then both go in together. In neither
-case does a book that was synced stay unsynced beyond that call.
+are fetched beside it, its diffs are held back for a moment, and then go in together with a copy of each book as the old
+connection had it, which they continue; fetching all snapshots again would take a large line minutes of the venue's
+budget. A book that is quiet follows with its first diff. In neither case does a book that was synced stay unsynced
+beyond that call.
 """
 
 import asyncio
@@ -14,13 +16,17 @@ from typing import Any, Final, Protocol
 from gambit.runtime.backoff import SEC, Attempts, Backoff
 from gambit.runtime.gateway import Answer
 from gambit.runtime.health import CONN, MOVED, SYNCED, State
-from gambit.runtime.session import BookState, Drop, Fetch, Replace
+from gambit.runtime.session import BookState, Drop, Fetch, Phase, Replace
 from gambit.runtime.stream import Stream, ignore
 from gambit.runtime.transport import LinkError
 from gambit.venues.wire import Rule
 
 SUCCESSION_SEC: Final = 20.0  # a replacement that has not taken over by then is given up
-GATHER_SEC: Final = 1.0  # diffs that a replacement holds before its snapshots are fetched
+GATHER_SEC: Final = (
+    1.0  # diffs that a replacement holds before it takes over: more than one connection is behind another
+)
+DRAIN_SEC: Final = 1.0  # how long a book may take to follow to the replacement
+QUIET_DRAIN_SEC: Final = 8.0  # the same where it follows with its next diff
 
 
 class Shop(Protocol):
@@ -34,8 +40,8 @@ class Shop(Protocol):
         """Raises LinkError."""
         ...
 
-    async def snapshot(self, spelling: str) -> Answer | None:
-        """A depth snapshot; None where there is none to be had now."""
+    def copied(self, spelling: str) -> Answer | None:
+        """A synced book as a depth snapshot; None for one that is not synced."""
         ...
 
     def take_snapshot(self, answer: Answer) -> None: ...
@@ -194,7 +200,7 @@ class Line:
         try:
             await self._open(stream)
             if self.fetches:
-                await self._bring_snapshots(stream, old)
+                await self._bring_copies(stream, old)
             else:
                 stream.attach()
                 stream.on_message = self._until_it_takes_over(stream, old)
@@ -208,18 +214,48 @@ class Line:
         if stream.bug is not None:
             raise stream.bug
 
-    async def _bring_snapshots(self, stream: Stream, old: Stream) -> None:
+    async def _bring_copies(self, stream: Stream, old: Stream) -> None:
+        """Raises TimeoutError where nothing comes on the replacement."""
+        patience = SUCCESSION_SEC
+        while not stream.held and not stream.ended.done():  # the first that comes tells that it is subscribed
+            if patience <= 0:
+                raise TimeoutError
+            await self.shop.sleep(GATHER_SEC)
+            patience -= GATHER_SEC
         await self.shop.sleep(GATHER_SEC)
-        answers = await asyncio.gather(*(self.shop.snapshot(spelling) for spelling in self.markets))
+        copies: dict[str, Answer] = {}
+        for spelling in self.markets:
+            copy = self.shop.copied(spelling)
+            if copy is not None:
+                copies[spelling] = copy
+            await asyncio.sleep(0)  # a copy takes a millisecond, and other frames go first
         if stream.ended.done():
             return
         self._silence(old)
         stream.attach()
-        for answer in answers:
-            if answer is not None:
-                self.shop.take_snapshot(answer)
+        self._join(stream, copies)
+        stream.on_message = self._until_all_follow(stream, copies)
         stream.look()
         stream.pulse()
+
+    def _join(self, stream: Stream, copies: dict[str, Answer]) -> None:
+        """Give each book that came over to the connection its copy."""
+        states = stream.market.pairs.states()
+        for spelling in [name for name in copies if states[self.markets[name]][CONN] == stream.conn]:
+            self.shop.take_snapshot(copies.pop(spelling))
+
+    def _until_all_follow(self, stream: Stream, copies: dict[str, Answer]) -> Callable[[bytes, int], object]:
+        take, pairs, until_ns = stream.on_message, stream.market.pairs, self.taken_ns + int(QUIET_DRAIN_SEC * SEC)
+
+        def follow(data: bytes, recv_ns: int) -> None:
+            changes = pairs.changes
+            take(data, recv_ns)
+            if pairs.changes != changes:
+                self._join(stream, copies)
+            if not copies or self.shop.now_ns() >= until_ns:
+                stream.on_message = take
+
+        return follow
 
     def _until_it_takes_over(self, stream: Stream, old: Stream) -> Callable[[bytes, int], object]:
         take, pairs = stream.on_message, stream.market.pairs
@@ -240,13 +276,16 @@ class Line:
         self.replaced += 1
 
     def _finish_succession(self, now_ns: int) -> None:
-        """Let the old connection go when its books have all moved over, or after a second."""
+        """Let the old connection go when its books have all moved over, or after a while; at once when the replacement
+        is gone, since it listens to nothing any more."""
         old, new = self.current, self.successor
-        if old is None or new is None or old.on_message is not ignore or old.ended.done():
+        if old is None or old.session.phase is not Phase.DRAINING or old.ended.done():
             return
-        if new.session.has_been_live or now_ns - self.taken_ns >= SEC:
+        is_gone = new is None or new.ended.done()
+        drain_sec = QUIET_DRAIN_SEC if self.fetches else DRAIN_SEC
+        if is_gone or (new and new.session.has_been_live) or now_ns - self.taken_ns >= drain_sec * SEC:
             old.detach()
-            old.close_for("replaced")
+            old.close_for("its replacement is gone" if is_gone else "replaced")
 
 
 def _state(states: Sequence[State], market: int, conn: int) -> BookState:

@@ -267,6 +267,10 @@ class Binance(Venue):
             weight = 2 if levels <= 50 else 5 if levels <= 100 else 10 if levels <= 500 else 20
         return Call(f"{PREFIXES[self.style]}/depth?symbol={spelling}&limit={levels}", weight)
 
+    def depth_answer(self, last_id: int, bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> bytes:
+        """See Venue."""
+        return packed({"lastUpdateId": last_id, "bids": bids, "asks": asks})
+
     def time_call(self) -> Call:
         """Public, without a key."""
         return Call(f"{PREFIXES[self.style]}/time")

@@ -187,6 +187,10 @@ class Venue(Protocol):
         """Where a depth snapshot for the stream is to be had; None where snapshots come with the stream."""
         return None
 
+    def depth_answer(self, last_id: int, bids: Sequence[Sequence[str]], asks: Sequence[Sequence[str]]) -> bytes | None:  # noqa: ARG002
+        """A book, [price, quantity] best first, as snapshot_call() would be answered; None as there."""
+        return None
+
     def time_call(self) -> Call | None:
         """Where the venue says what time it is; None where it does not."""
         return None

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from gambit.config import Config
+from gambit.runtime.budget import Budget
 from gambit.runtime.feed import Feeds, FeedSettings
 from gambit.runtime.http import HttpAnswer, HttpError
 from gambit.runtime.line import Line
@@ -111,6 +112,19 @@ class NoHttp:
 
     async def request(self, *_: object, **__: object) -> HttpAnswer:
         raise HttpError("down", sent=False)
+
+
+class Depths:
+    """Answers each question for a depth snapshot."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def request(self, _method: str, url: str, **__: object) -> HttpAnswer:
+        if "/depth?" not in url:
+            raise HttpError("down", sent=False)
+        self.asked += 1
+        return HttpAnswer(200, {}, b'{"lastUpdateId":100,"bids":[["99","5"],["97","1"]],"asks":[["101","5"]]}')
 
 
 class Desk:
@@ -234,3 +248,134 @@ async def test_what_ended_by_itself_is_not_replaced(desk: Desk) -> None:
     desk.wires.to("okx")[-1].say(okx("snapshot", -1, 9))
     await desk.clock.pass_by(1)
     assert (new.is_open, desk.is_synced(), desk.deaths) == (False, True, [])
+
+
+# ---- snapshots beside the stream ----
+
+PAIRS = tuple(f"C{k:02d}-USDT" for k in range(30))  # whose snapshots weigh more than binance-us gives a minute
+
+
+class Large:
+    """A feed of so many books of binance-us, all synced."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.wires = Wires(self.clock)
+        self.http = Depths()
+        self.deaths: list[str] = []
+        self.unsynced = 0  # pulses that found a book unsynced
+        self.is_started = False
+        self.market = build_market(Config(symbols=PAIRS), is_live=True)
+        self.feeds = Feeds(
+            self.market,
+            [FeedSettings(venue=VENUES["binance-us"], symbols=PAIRS, ws="ws://binance-us", rest="http://x")],
+            transport=self.wires,
+            http=self.http,
+            clock=self.clock,
+            random=lambda: 0.5,
+            on_death=lambda name, error: self.deaths.append(f"{name}: {error!r}"),
+            pulse=self.look,
+            sleep=self.clock.sleep,
+        )
+        self.ids = dict.fromkeys((pair.replace("-", "") for pair in PAIRS), 100)
+
+    def look(self) -> None:
+        if self.is_started:
+            self.unsynced += not all(state[0] for state in self.market.pairs.states())
+
+    def diff(self, spelling: str) -> bytes:
+        """The next one."""
+        self.ids[spelling] = last = self.ids[spelling] + 1
+        bids = [["98", str(last)]]
+        return json.dumps(
+            {
+                "e": "depthUpdate",
+                "E": self.clock.ns // 1_000_000,
+                "s": spelling,
+                "U": last,
+                "u": last,
+                "b": bids,
+                "a": [],
+            }
+        ).encode()
+
+    async def trade(self, seconds: float, *quiet: str) -> None:
+        """Diffs of all books but the quiet ones, on every connection there is, ten times a second."""
+        for _ in range(round(seconds * 10)):
+            for spelling in self.ids:
+                if spelling not in quiet:
+                    self.tell(spelling)
+            await self.clock.pass_by(0.1)
+
+    def tell(self, spelling: str) -> None:
+        data = self.diff(spelling)
+        for wire in self.wires.all:
+            if wire.is_open:
+                wire.say(data)
+
+    async def start(self) -> None:
+        gateway = self.feeds.feeds[0].gateway  # type: ignore[union-attr]
+        gateway.budget, small = Budget(100_000, 60), gateway.budget
+        starting = asyncio.create_task(self.feeds.start())
+        await self.clock.pass_by(6)
+        await starting
+        await self.trade(2)
+        gateway.budget, self.is_started = small, True
+        assert all(state[0] for state in self.market.pairs.states())
+
+    @property
+    def line(self) -> Line:
+        line = self.feeds.feeds[0].lines[0]
+        assert isinstance(line, Line)
+        return line
+
+
+@pytest.fixture
+async def large() -> AsyncIterator[Large]:
+    """See Large."""
+    large = Large()
+    await large.start()
+    yield large
+    await large.feeds.stop()
+
+
+async def test_a_large_line_is_replaced_without_asking_for_its_books_again(large: Large) -> None:
+    """No pulse finds a book unsynced, a quiet one neither, and the venue's budget is left alone (F76)."""
+    asked, old = large.http.asked, large.wires.all[0]
+    old.say(b'{"e":"serverShutdown","E":1}')
+    await large.trade(5, "C07USDT")
+    assert (len(large.wires.all), old.is_open) == (2, True)
+    large.tell("C07USDT")
+    await large.trade(2)
+    assert (old.is_open, large.wires.all[1].is_open, large.unsynced) == (False, True, 0)
+    assert (large.http.asked, large.line.replaced, large.deaths) == (asked, 1, [])
+    for k, spelling in enumerate(large.ids):
+        book = large.market.book(k)
+        assert book is not None
+        assert (book["conn"], book["seq"], book["gaps"]) == ("binance-us-0b", large.ids[spelling], 0)
+        assert book["bids"] == [["99", "5"], ["98", str(large.ids[spelling])], ["97", "1"]]
+
+
+async def test_a_replacement_on_which_nothing_comes_takes_nothing_over(large: Large) -> None:
+    """It is given up, and the old connection goes on."""
+    old = large.wires.all[0]
+    old.say(b'{"e":"serverShutdown","E":1}')
+    for _ in range(250):
+        for spelling in large.ids:
+            old.say(large.diff(spelling))
+        await large.clock.pass_by(0.1)
+    assert len(large.wires.all) == 2
+    assert [wire.is_open for wire in large.wires.all] == [True, False]
+    assert (large.unsynced, large.line.replaced, large.line.successor, large.deaths) == (0, 0, None, [])
+
+
+async def test_a_replacement_that_breaks_after_it_took_over_is_no_silence(large: Large) -> None:
+    """The old connection listens no more by then: both end, and the line connects anew."""
+    old = large.wires.all[0]
+    old.say(b'{"e":"serverShutdown","E":1}')
+    await large.trade(5, "C07USDT")
+    assert large.line.replaced == 1
+    large.wires.all[1].cut()
+    await large.trade(2)
+    assert (old.is_open, len(large.wires.all), large.deaths) == (False, 3, [])
+    assert large.line.streams == [large.wires.all[2].listener]
