@@ -377,6 +377,28 @@ def test_backup_and_restore(state_dir: Path, tmp_path: Path) -> None:
     assert asyncio.run(reopened()) == records_at(state_dir) + 1
 
 
+def test_what_a_kill_leaves_of_a_backup_goes_with_the_next(
+    state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is whole, all of it lies in folders of a name that says so."""
+    file = tmp_path / "to" / "backup"
+    left = file.parent / ".backup-dead"
+    left.mkdir(parents=True)
+    (left / "gambit.duckdb").write_bytes(b"x" * 1000)
+    link, unfinished = os.link, []
+
+    def linked(source: Path, target: Path) -> None:
+        unfinished.extend(path.name for path in file.parent.iterdir())
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", linked)
+    assert Ran(state_dir, "backup", "-o", file).code == 0
+    assert unfinished
+    assert all(name.startswith(".backup-") for name in unfinished)
+    assert left.name not in unfinished
+    assert list(file.parent.iterdir()) == [file]
+
+
 def test_of_two_restores_at_once_one_is_refused(at_rest: Path, tmp_path: Path) -> None:
     """Both said that all was well, and what they had put in place was one inside the other."""
     file, back = tmp_path / "backup", tmp_path / "back"

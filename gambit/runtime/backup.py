@@ -26,6 +26,7 @@ from gambit.store.rebuild import cursor_of
 
 MANIFEST: Final = "manifest.json"
 DATABASE: Final = "gambit.duckdb"
+LEFTOVERS: Final = ".backup-"  # unfinished ones lie in folders beside the target, which the next backup there clears
 _READ_BYTES: Final = 1 << 20
 _FOLDERS: Final = ("journal", FOLDER, "exports")
 _FILES: Final = (DATABASE, "journal.head", "journal.key", "journal.pub")
@@ -68,10 +69,10 @@ def write_backup(sources: Sources, target: Path) -> None:
     """
     if target.exists():
         raise BackupError(f"{target}: exists already; a backup replaces nothing")
-    fresh = target.with_name(target.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with blamed_on(target), open(descriptor, "wb") as file:
+    with blamed_on(target), scratch(target.parent, LEFTOVERS) as folder:
+        fresh = folder / target.name
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
             with (
                 zstandard.ZstdCompressor(level=3).stream_writer(file, closefd=False) as packed,
                 tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar,
@@ -82,8 +83,6 @@ def write_backup(sources: Sources, target: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.link(fresh, target)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _members(sources: Sources) -> Iterator[tuple[str, Path]]:

@@ -19,10 +19,11 @@ from gambit.journal import (
     places,
     prove_sealed_before,
 )
-from gambit.runtime.backup import Sources, write_backup
+from gambit.runtime.backup import DATABASE, LEFTOVERS, Sources, write_backup
 from gambit.runtime.clock import Clock
 from gambit.runtime.process import state_dir
 from gambit.runtime.snapshots import Snapshots, newest_seq, snapshots_folder
+from gambit.scratch import scratch
 from gambit.store import Folders, Snapshot, Store
 from gambit.store.archive import kept_days
 from gambit.threads import in_thread, to_its_end
@@ -96,14 +97,15 @@ class Keeping:
 
     async def backup(self, path: Path) -> dict[str, Any]:
         """Write a backup while everything runs; as gambit.surface.views.File. Raises StoreError, OSError."""
-        copy = path.with_name(path.name + ".duckdb")
+        work = contextlib.ExitStack()
         try:
+            copy = await in_thread(work.enter_context, scratch(path.parent, LEFTOVERS)) / DATABASE
             snapshot = await to_its_end(asyncio.wrap_future(self.store.copy_to(copy)))
             await self.journal.until_synced(self.journal.head)
             await in_thread(write_backup, sources(self._config, copy), path)
             return {**_file(snapshot), "path": str(path), "bytes": path.stat().st_size}
         finally:
-            copy.unlink(missing_ok=True)
+            await in_thread(work.close)
 
     async def prove_rest(self) -> None:
         """Prove what the start left out: the segments before its snapshot, which nothing of it was made of. Raises

@@ -20,6 +20,7 @@ from gambit.store.batch import ROWS, Batch
 from gambit.store.problem import StoreDamaged, judged
 from gambit.store.projection import KEEP_WHOLE, SCHEMA_VERSION, statements
 
+UNFINISHED: Final = ".new"
 _CHECKPOINT_MB: Final = 16  # WAL size at which DuckDB folds it into the file
 _COPY_BYTES: Final = 1 << 22
 _TIME: Final = "TIMESTAMP_NS"
@@ -179,16 +180,21 @@ class Database:
         self.run("CHECKPOINT")
 
     def copy_to(self, target: Path) -> None:
-        """A copy of the file as of now, in place at once. Raises OSError."""
+        """A copy of the file as of now, in place at once; a kill leaves one that is named `target` + UNFINISHED.
+        Raises OSError."""
         self.checkpoint()
-        fresh = target.with_name(target.name + ".new")
-        with fresh.open("wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            at = 0
-            while data := os.pread(self._descriptor, _COPY_BYTES, at):
-                file.write(data)
-                at += len(data)
-        fresh.replace(target)
+        fresh = target.with_name(target.name + UNFINISHED)
+        try:
+            with fresh.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                at = 0
+                while data := os.pread(self._descriptor, _COPY_BYTES, at):
+                    file.write(data)
+                    at += len(data)
+            fresh.replace(target)
+        except BaseException:
+            fresh.unlink(missing_ok=True)  # what filled the disk does not go on doing so
+            raise
 
     @contextlib.contextmanager
     def transaction(self) -> Any:

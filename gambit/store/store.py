@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from gambit.store.archive import kept_days, retire
 from gambit.store.compaction import compact, is_worth_it
-from gambit.store.database import Cursor, Database
+from gambit.store.database import UNFINISHED, Cursor, Database
 from gambit.store.problem import StoreBusy, StoreDamaged, StoreError
 from gambit.store.projection import SAMPLED
 from gambit.store.records import Follower, Ledger
@@ -337,6 +337,8 @@ class Store:
         if target is None:
             self._snapshots += 1
             self._folders.snapshots.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left in self._folders.snapshots.glob(f"*.duckdb{UNFINISHED}"):
+                left.unlink(missing_ok=True)  # by a kill: nobody but this thread writes there
             target = self._folders.snapshots / f"{os.getpid()}-{self._snapshots}.duckdb"
         database.copy_to(target)
         snapshot = Snapshot(target, self.applied, self.lag, self._now_ns())

@@ -1,6 +1,7 @@
 """The store is a picture of the journal: everything once, whatever happens to the file."""
 
 import datetime
+import errno
 import multiprocessing
 import os
 import threading
@@ -202,6 +203,29 @@ def test_a_snapshot_is_reused_while_it_is_young(start: Start, ledger: Ledger) ->
     assert [path.exists() for path in (first.path, second.path, third.path)] == [False, True, True]
     assert third.path.stat().st_mode & 0o777 == 0o600
     assert (third.seq, third.lag) == (20, 0)
+
+
+def test_an_unfinished_snapshot_does_not_stay(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither one that a kill left nor one for which there was no room."""
+    filled(ledger)
+    folders.snapshots.mkdir()
+    (folders.snapshots / "1-1.duckdb.new").write_bytes(b"x" * 1000)
+    running = start()
+    snapshot = running.store.snapshot(0).result(30)
+    assert list(folders.snapshots.iterdir()) == [snapshot.path]
+
+    def full(*_: object) -> bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", full)
+        with pytest.raises(StoreError, match="No space left"):
+            running.store.snapshot(0).result(30)
+        with pytest.raises(StoreError, match="No space left"):
+            running.store.copy_to(folders.snapshots / "own").result(30)
+    assert list(folders.snapshots.iterdir()) == [snapshot.path]
 
 
 def test_a_snapshot_has_what_was_synced_when_it_was_asked_for(
