@@ -104,6 +104,8 @@ STATES: Final[Mapping[str, Status]] = {
 SOURCES: Final[Mapping[str, Cause]] = {
     "1": "asked", "13": "ioc", "14": "ioc", "20": "asked", "31": "post_only", "32": "self_trade"
 }  # fmt: skip
+# acctLv -> tdMode: spot, futures, multi-currency margin, portfolio margin.
+MODES: Final = {"1": "cash", "2": "cash", "3": "cross", "4": "cross"}
 SUBSCRIBE: Final = packed(
     {"op": "subscribe", "args": [{"channel": "orders", "instType": "SPOT"}, {"channel": "account"}]}
 )
@@ -112,7 +114,8 @@ PROBE: Final = packed({"op": "subscribe", "args": [{"channel": "orders", "instTy
 
 class OkxOrders(OrderLanguage):
     """An account at OKX spot. `codes` are the markets' instIdCodes by spelling; without one the line takes no orders
-    for a market. `mode` is "cash", or "cross" for accounts in a multi-currency mode."""
+    for a market. `mode` is "cash", or "cross" for accounts in a multi-currency mode; what the venue tells with the
+    rights goes before it."""
 
     name = "okx"
     addresses = Addresses(
@@ -219,7 +222,13 @@ class OkxOrders(OrderLanguage):
                 if is_fine
                 else failed(asked, http_fault(status, body))
             )
-        return answer(asked, message, status)
+        found = answer(asked, message, status)
+        if asked.what == "rights" and found.fault is None:
+            try:
+                self.mode = MODES.get(ident(only_row(message, "data"), "acctLv"), self.mode)
+            except Malformed as error:
+                return unreadable(asked, str(error))
+        return found
 
     def code(self, spelling: str) -> int:
         """A market's instIdCode. Raises NoSuchWay."""
@@ -251,14 +260,15 @@ class OkxPlacing(Placing):
         self.language = language
         self.steps = Steps("okx", instrument)
         self.spelling = instrument.spelling
-        same = f'"tdMode":"{language.mode}","side":"{side}","ordType":"{ORDER_TYPES[terms]}","banAmend":true,"sz":"'
-        self._body = f'{{"instId":{packed(instrument.spelling).decode()},{same}'
-        self._args = f",{same}"
+        same = f'"side":"{side}","ordType":"{ORDER_TYPES[terms]}","banAmend":true,"sz":"'
+        market = packed(instrument.spelling).decode()
+        self._body = {mode: f'{{"instId":{market},"tdMode":"{mode}",{same}' for mode in MODES.values()}
+        self._args = {mode: f',"tdMode":"{mode}",{same}' for mode in MODES.values()}
 
     def rest(self, client_id: str, qty: Decimal, price: Decimal, at: Stamp) -> RestRequest:
         """JSON; a header says until when it may be carried out."""
         language = self.language
-        body = f"{self._body}{self._amounts(client_id, qty, price)}}}".encode()
+        body = f"{self._body[language.mode]}{self._amounts(client_id, qty, price)}}}".encode()
         asked = Asked(what="place", nonce=at.nonce, now_ns=at.now_ns, spelling=self.spelling, client_id=client_id)
         until = ("expTime", str(at.now_ns // NS_A_MS + language.window_ms))
         return language.request("POST", "/api/v5/trade/order", body, 1, Lane.CREATE, asked, until)
@@ -267,7 +277,7 @@ class OkxPlacing(Placing):
         """The same, by the market's code."""
         language = self.language
         data = (
-            f'{{"id":"{at.nonce}","op":"order","args":[{{"instIdCode":{language.code(self.spelling)}{self._args}'
+            f'{{"id":"{at.nonce}","op":"order","args":[{{"instIdCode":{language.code(self.spelling)}{self._args[language.mode]}'
             f'{self._amounts(client_id, qty, price)}}}],"expTime":"{at.now_ns // NS_A_MS + language.window_ms}"}}'
         ).encode()
         asked = Asked(what="place", nonce=at.nonce, now_ns=at.now_ns, spelling=self.spelling, client_id=client_id)

@@ -215,6 +215,21 @@ def test_the_dead_man_switch_has_bounds() -> None:
         assert read(LANGUAGE, about, envelope({"triggerTime": told, "tag": ""})).reports == (DeadManSet(ns),)
 
 
+@pytest.mark.parametrize(("level", "mode"), [("1", "cash"), ("2", "cash"), ("3", "cross"), ("4", "cross")])
+def test_the_accounts_mode_is_that_of_its_orders(level: str, mode: str) -> None:
+    """As told with the rights, of orders whose template was made before too; what is not told or unknown changes it
+    not, and an answer that cannot be read says so."""
+    language = OkxOrders(KEYS, {"BTC-USDT": 10459})
+    placing = language.placing(MARKET, "buy", "ioc")
+    assert json.loads(placing.rest(ID, D(1), D(1), AT).body)["tdMode"] == "cash"
+    row = {"perm": "read_only,trade", "ip": "10.0.0.1"}
+    for told in (row | {"acctLv": level}, row, row | {"acctLv": "9"}):
+        assert kinds(read(language, asked("rights"), envelope(told)).reports) == ["KeyRights"]
+        assert json.loads(placing.rest(ID, D(1), D(1), AT).body)["tdMode"] == mode
+        assert json.loads(placing.frame(ID, D(1), D(1), AT).data)["args"][0]["tdMode"] == mode
+    assert read(language, asked("rights"), envelope(row | {"acctLv": [7]})).fault is not None
+
+
 def test_demo_is_a_header() -> None:
     """x-simulated-trading."""
     request = OkxOrders(KEYS, {}, is_demo=True).balances(AT)
