@@ -48,6 +48,7 @@ from gambit.venues.generic_orders import (
     number,
     to_digits,
 )
+from gambit.venues.generic_pages import FULL, LEAST, Pages
 from gambit.venues.orders import Asked, Fault, Keys, What
 from gambit.venues.reading import Malformed
 
@@ -281,7 +282,7 @@ class GenericPort:
         if not seen.cum_qty:
             return Decimal(0)
         since_ms = sent_ns // 1_000_000 - EARLIER_MS
-        rows = await self._call("fills", self.client.fetch_my_trades(self._spellings[intent.symbol], since_ms))
+        rows = (await self._executed(self._spellings[intent.symbol], since_ms)).rows
         known, told = self._executions.setdefault(intent.key, set()), Decimal(0)
         unreadable: Malformed | None = None
         for row in rows:
@@ -387,12 +388,15 @@ class GenericPort:
         if spelling is None:
             return
         try:
-            rows = await self._call("fills", self.client.fetch_my_trades(spelling, since_ms))
-            found = tuple(fill for row in rows if (fill := self._filled(row)) is not None)
+            pages = await self._executed(spelling, since_ms)
+            found = tuple(fill for row in pages.rows if (fill := self._filled(row)) is not None)
         except Failed:
             return
         except Malformed as error:
             self._warn(f"{self.name}: executions of {command.symbol}: {error}")
+            return
+        if not pages.is_whole:
+            self._warn(f"{self.name}: executions of {command.symbol}: more than its pages tell, {len(found)} were read")
             return
         self._deliver([
             FillsRead(
@@ -400,6 +404,21 @@ class GenericPort:
                 since_ns=command.since_ns, fills=found,
             )
         ])  # fmt: skip
+
+    async def _executed(self, spelling: str, since_ms: int) -> Pages:
+        """The account's executions of a market. Raises Failed."""
+        told = ((self.client.features or {}).get("spot") or {}).get("fetchMyTrades") or {}
+        limit = min(told["limit"], FULL) if told.get("limit") else None
+
+        async def ask(since_ms: int, until_ms: int | None) -> Sequence[Mapping[str, Any]]:
+            params = {} if until_ms is None else {"until": until_ms}
+            call = self.client.fetch_my_trades(spelling, since_ms, limit, params)
+            rows: Sequence[Mapping[str, Any]] = await self._call("fills", call)
+            return rows
+
+        pages = Pages(ask, since_ms, limit or LEAST)
+        await pages.read()
+        return pages
 
     async def _balances(self, command: QueryBalances, now_ns: int) -> None:
         try:

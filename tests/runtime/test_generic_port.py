@@ -337,3 +337,28 @@ async def test_a_price_goes_out_as_the_exchange_counts_its_digits() -> None:
     finex = ccxt.bitfinex()
     finex.markets = {"BTC/USDT": {"symbol": "BTC/USDT", "precision": {"amount": 8, "price": 5}}}
     assert [finex.price_to_precision("BTC/USDT", text) for text in ("64012.67", "64012")] == ["64013", "64012"]
+
+
+async def test_a_list_of_executions_is_whole_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page after page; one that cannot be had is told by a warning, and the desk asks again."""
+    async with account("binance") as case:
+        key = case.buy(Decimal(70_000))
+        await until(lambda: sum(f.qty for f in case.facts if isinstance(f, Filled) and f.key == key) == Decimal("0.01"))
+        (row, *_), asked = await case.port.client.fetch_my_trades("BTC/USDT"), list[Any]()
+        rows = [row | {"id": f"x{k}", "timestamp": 1000 + k} for k in range(250)]
+
+        async def oldest(_spelling: str, since: int, limit: int, params: dict[str, int]) -> list[Any]:
+            asked.append((since, limit, params))
+            return [one for one in rows if since <= one["timestamp"] <= params.get("until", 9999)][:limit]
+
+        async def latest(_spelling: str, since: int, limit: int, _params: dict[str, int]) -> list[Any]:
+            return [one for one in rows if one["timestamp"] >= since][-limit:]
+
+        monkeypatch.setattr(case.port.client, "fetch_my_trades", oldest)
+        case.do(QueryFills(venue="binance", symbol=SYMBOL, since_ns=0, query_id=1))
+        assert [fill.exec_id for fill in (await case.told(FillsRead)).fills] == [f"x{k}" for k in range(250)]
+        assert asked[:2] == [(0, 100, {}), (1099, 100, {})]
+        monkeypatch.setattr(case.port.client, "fetch_my_trades", latest)
+        case.do(QueryFills(venue="binance", symbol=SYMBOL, since_ns=0, query_id=2))
+        await until(lambda: any("more than its pages tell" in text for text in case.said))
+        assert [fact.query_id for fact in case.facts if isinstance(fact, FillsRead)] == [1]
