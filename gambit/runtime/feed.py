@@ -273,6 +273,11 @@ class Feed:
 
     # ---- readings ----
 
+    def _waits_for_budget(self) -> bool:
+        calls = (self.venue.snapshot_call(spelling, self.settings.depth) for spelling in self.fetching)
+        call = next(calls, None)
+        return call is not None and self.gateway.budget.wait_ns(call.weight, self.feeds.clock.mono_ns()) > 0
+
     def status(self, states: Sequence[State], lost: Counter[tuple[str, str]], now_ns: int) -> FeedStatus:
         """How the feed is."""
         markets = [market for line in self.lines for market in line.markets.values()]
@@ -291,6 +296,8 @@ class Feed:
             state, reasons = "degraded", ["the REST interface does not answer; rules of instruments may be old"]
         elif state == "syncing" and self.gateway.breaker.state is not Circuit.CLOSED:
             reasons = ["the REST interface fails again and again; it is left alone for a while (open circuit)"]
+        elif state == "syncing" and self._waits_for_budget():
+            reasons = [f"snapshots of {len(self.fetching)} books wait for the venue's request budget"]
         offset = self.clock.offset(now_ns)
         return FeedStatus(
             venue=self.name,

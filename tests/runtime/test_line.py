@@ -115,16 +115,19 @@ class NoHttp:
 
 
 class Depths:
-    """Answers each question for a depth snapshot."""
+    """Answers each question for a depth snapshot, as of the last diff."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        self.ids = ids
         self.asked = 0
 
     async def request(self, _method: str, url: str, **__: object) -> HttpAnswer:
         if "/depth?" not in url:
             raise HttpError("down", sent=False)
         self.asked += 1
-        return HttpAnswer(200, {}, b'{"lastUpdateId":100,"bids":[["99","5"],["97","1"]],"asks":[["101","5"]]}')
+        last = self.ids[url.partition("symbol=")[2].partition("&")[0]]
+        bids = [["99", "5"], ["97", "1"]]
+        return HttpAnswer(200, {}, json.dumps({"lastUpdateId": last, "bids": bids, "asks": [["101", "5"]]}).encode())
 
 
 class Desk:
@@ -261,7 +264,8 @@ class Large:
     def __init__(self) -> None:
         self.clock = Clock()
         self.wires = Wires(self.clock)
-        self.http = Depths()
+        self.ids = dict.fromkeys((pair.replace("-", "") for pair in PAIRS), 100)
+        self.http = Depths(self.ids)
         self.deaths: list[str] = []
         self.unsynced = 0  # pulses that found a book unsynced
         self.is_started = False
@@ -277,7 +281,6 @@ class Large:
             pulse=self.look,
             sleep=self.clock.sleep,
         )
-        self.ids = dict.fromkeys((pair.replace("-", "") for pair in PAIRS), 100)
 
     def look(self) -> None:
         if self.is_started:
@@ -379,3 +382,15 @@ async def test_a_replacement_that_breaks_after_it_took_over_is_no_silence(large:
     await large.trade(2)
     assert (old.is_open, len(large.wires.all), large.deaths) == (False, 3, [])
     assert large.line.streams == [large.wires.all[2].listener]
+
+
+async def test_what_waits_for_the_budget_says_so(large: Large) -> None:
+    """After a cut all books need a snapshot, and a minute's budget gives 17 (864 of weight, 50 each)."""
+    large.wires.all[0].cut()
+    await large.trade(3)
+    status = large.feeds.statuses()[0]
+    assert (status.state, status.books_synced) == ("syncing", 17)
+    assert status.reason == "snapshots of 13 books wait for the venue's request budget"
+    await large.trade(60)
+    status = large.feeds.statuses()[0]
+    assert (status.books_synced, "budget" in status.reason, large.deaths) == (30, False, [])
