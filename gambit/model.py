@@ -29,6 +29,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     price_decimals: int | None = None  # of a checksum's text
     qty_decimals: int | None = None
     delivered_as: str = ""  # the spelling under which its books come, where they come under another's only
+    is_open: bool = True  # takes an ordinary limit order now; so where its status is unknown
 
 
 class DepthSnapshot(msgspec.Struct, frozen=True):

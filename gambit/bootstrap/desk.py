@@ -134,8 +134,7 @@ def live_ports(
     keys: Mapping[str, Keys],
     ledger: Ledger,
 ) -> dict[str, AccountPort | GenericPort]:
-    """A port to every venue whose keys are known, through the gateway that its feed uses, or over ccxt. Raises
-    ValueError for keys that cannot sign."""
+    """A port to every venue with known keys, by its feed's gateway or over ccxt. Raises ValueError for unfit keys."""
 
     def held(fact: AccountHeld) -> None:
         log.error("no orders go to an account", venue=fact.venue, cause=fact.cause, reason=fact.reason)
@@ -170,6 +169,7 @@ def live_ports(
             guard=guard,
             dead_man_sec=config.execution.dead_man_sec,
             doubt_rules=partial(feeds.doubt_rules, venue),
+            on_closed=partial(feeds.close_market, venue),
             on_fee=partial(feeds.learn_fee, venue),
             bury=ledger.dead_letter,
         )

@@ -101,19 +101,20 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
         click.echo(json.dumps(told))
     else:
         head, *rows = table([
-            ["venue", "state", "books", "not listed", "its clock", "reason"],
+            ["venue", "state", "books", "not listed", "closed", "its clock", "reason"],
             *(
                 [
                     status.venue,
                     status.state,
                     f"{status.books_synced}/{status.books}",
                     ", ".join(status.missing),
+                    ", ".join(status.closed),
                     "" if status.clock_offset_ns is None else f"{status.clock_offset_ns / 1e6:+.0f} ms",
                     status.reason,
                 ]
                 for status in statuses
             ),
-        ], left=6)  # fmt: skip
+        ], left=7)  # fmt: skip
         click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
         for venue, text in objections.items():
             click.echo(text or f"the key of {venue} may trade and nothing that it should not")

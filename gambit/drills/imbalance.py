@@ -25,6 +25,8 @@ PAIR: Final = Setting(
     settings=("risk.max_balance_difference = 1000000000",),
 )
 ATTEMPTS_MOST: Final = 5  # execution.compensation_attempts
+EPISODES_CLOSED: Final = 3  # with the halted venue the cheapest of all
+OPEN_SEC: Final = 150.0  # lists are read again a minute after the refusal, and a minute later
 
 
 def later_orders(stage: Stage) -> list[OrderIntended]:
@@ -184,17 +186,42 @@ async def rules_change(stage: Stage) -> None:
     stage.need(refused <= ATTEMPTS_MOST, f"I16: {refused} orders against the rules")
 
 
-@drill("F50")
+@drill("F50", limit_sec=400.0)
 async def halted_between_the_legs(stage: Stage) -> None:
-    """The second leg's symbol is halted while its create travels; the same with cancels only."""
-    for status in ("HALT", "CANCEL_ONLY"):
-        held = stage.strike(CHEAP, "hold", PLACE, ms=300)
-        await stage.fire(held, DEAR, CHEAP)
-        stage.strike(CHEAP, "status", status=status)
+    """The second leg's symbol is halted while its create travels; at another venue, the same with cancels only. Their
+    books go on moving, and no further order goes there until they are open again."""
+    cheap = {"HALT": CHEAP, "CANCEL_ONLY": "kraken"}
+    for status, venue in cheap.items():
+        held = stage.strike(venue, "hold", PLACE, ms=300)
+        await stage.fire(held, DEAR, venue)
+        stage.strike(venue, "status", status=status)
         await stage.settle()
-        stage.clear(CHEAP)
-        await until(stage.ground.is_synced, why="books are synced again")
-        await stage.still_trades(CHEAP)
+        await _refused_once(stage, venue)
+        before = stage.place_requests(venue)
+        for _ in range(EPISODES_CLOSED):
+            await stage.episode(DEAR, venue)
+        await stage.settle()
+        sent = stage.place_requests(venue) - before
+        stage.need(not sent, f"I06: {sent} orders to {venue}, which is in {status}")
+    for venue in cheap.values():
+        stage.clear(venue)
+    await until(lambda: not any(_is_closed(stage, venue) for venue in cheap.values()), OPEN_SEC, "all is open again")
+    await until(stage.ground.is_synced, why="books are synced again")
+    for venue in cheap.values():
+        await stage.still_trades(venue)
+
+
+async def _refused_once(stage: Stage, venue: str) -> None:
+    """On a busy machine the create that travelled was taken before the halt; then the next one is refused."""
+    if not _is_closed(stage, venue):
+        await stage.trade_until(DEAR, lambda: _is_closed(stage, venue), venue, f"{venue} refuses an order")
+        await stage.settle()
+
+
+def _is_closed(stage: Stage, venue: str) -> bool:
+    """Whether we take the market for closed."""
+    catalog = stage.ground.daemon.parts.market.venues[venue].catalog
+    return not catalog.by_symbol[stage.ground.setting.symbols[0]].is_open
 
 
 @drill("F51", PAIR)

@@ -7,6 +7,8 @@ where none of these say anything, because the venue's spelling has a seam.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from gambit.model import Instrument
 
 SPELLING_BYTES_MAX: Final = 31  # what the kernels remember of a frame
@@ -39,6 +41,7 @@ class Catalog:
         self.has_list = False
         self.instruments: dict[str, Instrument] = {}  # by spelling
         self.by_symbol: dict[str, Instrument] = {}
+        self._resting: dict[str, int] = {}  # symbols whose market is taken for closed, and until when at least
         named = wanted if wanted is not None else grouped
         self.named = {spelling: symbol for symbol in named for spelling in self.spellings(symbol)}
 
@@ -67,11 +70,27 @@ class Catalog:
             symbol = self.renamed(instrument.symbol)
             if not (is_name(symbol) and is_name(instrument.spelling, SPELLING_BYTES_MAX)):
                 continue
-            self.by_symbol[symbol] = instrument
-            self.instruments[instrument.spelling] = instrument
+            self._keep(symbol, instrument)
             added.append(symbol)
         self.has_list = self.has_list or is_list
         return added
+
+    def _keep(self, symbol: str, instrument: Instrument) -> None:
+        if symbol in self._resting:
+            instrument = msgspec.structs.replace(instrument, is_open=False)
+        self.by_symbol[symbol] = instrument
+        self.instruments[instrument.spelling] = instrument
+
+    def close(self, symbol: str, until_ns: int) -> None:
+        """The venue refused an order for its market's state: it is closed, whatever a list says until then."""
+        self._resting.setdefault(symbol, until_ns)  # more refusals at once are the same news
+        known = self.by_symbol.get(symbol)
+        if known is not None:
+            self._keep(symbol, known)
+
+    def end_rests(self, now_ns: int) -> None:
+        """From now on lists are believed again of those whose time is over; they are closed until the next one."""
+        self._resting = {symbol: until_ns for symbol, until_ns in self._resting.items() if until_ns > now_ns}
 
     def symbol(self, spelling: str) -> str | None:
         """The symbol of a spelling; None when it is unknown, not wanted or no name."""

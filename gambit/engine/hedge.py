@@ -90,6 +90,8 @@ def _routes(found: Imbalance, attempt: int, around: Around) -> Iterator[Route]:
             instrument = around.conditions.instrument(book.venue, symbol)
             if venue is None or instrument is None or not venue.can_trade or instrument.contract_size is not None:
                 continue
+            if not instrument.is_open:
+                continue
             is_usable = book.is_usable(around.now_ns, around.limits.max_book_age_ns)
             if is_usable and book.is_worth_about(found.reference, around.rules.max_mid_ratio):
                 route = _on(found, attempt, book, venue, instrument, around)

@@ -203,6 +203,8 @@ class Paper:
         instrument = conditions.instrument(self.venue, intent.symbol)
         if instrument is None:
             return "unknown_symbol"
+        if not instrument.is_open:
+            return "market_closed"
         if intent.price <= 0 or intent.qty <= 0:
             return "bad_number"
         if intent.qty % (instrument.lot or FINEST_LOT) or intent.price % (instrument.tick or FINEST_LOT):

@@ -206,6 +206,8 @@ def _source(conditions: Conditions, venue_name: str, symbol: str, side: Side, ru
         return NoPlan("rules", f"{venue_name} {symbol}: the venue or its instrument is unknown")
     if instrument.contract_size is not None:
         return NoPlan("rules", f"{venue_name} {symbol}: contracts are not traded")
+    if not instrument.is_open:
+        return NoPlan("rules", f"{venue_name} {symbol}: the market takes no orders now")
     levels = _within_slippage(book, side, rules.max_slippage_bps)
     return Source(book, venue, instrument, side, _within_one_order(levels, instrument.max_qty))
 
@@ -228,9 +230,11 @@ def _touching(
 ) -> Iterator[tuple[Decimal, str, str]]:
     """(worth of the best price after the fee, venue, symbol) wherever a symbol can be traded at about a price."""
     for book in conditions.touches(symbol):
-        venue = conditions.venue(book.venue)
+        venue, instrument = conditions.venue(book.venue), conditions.instrument(book.venue, symbol)
         if (
             venue is not None
+            and instrument is not None
+            and instrument.is_open
             and venue.can_trade
             and not venue.is_degraded
             and book.is_synced

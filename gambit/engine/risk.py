@@ -155,8 +155,11 @@ def _venue_health(case: Case) -> GateVerdict:
     wrong = []
     for leg in case.plan.legs:
         venue, book = case.conditions.venue(leg.venue), case.book(leg)
+        instrument = case.conditions.instrument(leg.venue, leg.symbol)
         if venue is None or not venue.can_trade or venue.is_degraded:
             wrong.append(f"{leg.venue} cannot trade or is degraded")
+        elif instrument is not None and not instrument.is_open:
+            wrong.append(f"{leg.venue} {leg.symbol} takes no orders now")
         elif book is None or not book.is_usable(case.now_ns, case.limits.max_book_age_ns):
             wrong.append(f"{leg.venue} {leg.symbol} has no usable book")
     return _verdict("venue_health", not wrong, "; ".join(wrong))

@@ -87,10 +87,10 @@ class AccountPort:
     """One account. `deliver` takes facts for the desk, `reconcile` asks the desk to compare with this venue, `start`
     runs a task that may end, `why_not` says why a create may not leave at this instant (None: it may), `on_defect`
     hears what went wrong on our side, `on_held` that no order goes there any more. `redact` takes known secrets out of
-    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again, `on_fee` hears
-    what the account pays as a taker (bps) whenever that is another, `bury` takes what could not be read.
-    Without a `guard` that is up no create leaves, unless the venue's own switch (`dead_man_sec`, 0: none) stands. Give
-    it to the supervisor with run()."""
+    what the venue says before anybody reads it, `doubt_rules` wants the instrument list read again, `on_closed` hears
+    of a symbol whose market refuses orders, `on_fee` what the account pays as a taker (bps) whenever that is another,
+    `bury` takes what could not be read. Without a `guard` that is up no create leaves, unless the venue's own switch
+    (`dead_man_sec`, 0: none) stands. Give it to the supervisor with run()."""
 
     deadline_ns: int | None = None
 
@@ -119,6 +119,7 @@ class AccountPort:
         guard: Guard | None = None,
         dead_man_sec: int = 0,
         doubt_rules: Callable[[], None] = lambda: None,
+        on_closed: Callable[[str], None] = lambda _symbol: None,
         on_fee: Callable[[Decimal], None] = lambda _taker_bps: None,
         bury: Callable[[DeadLetter], None] = lambda _letter: None,
     ) -> None:
@@ -136,7 +137,7 @@ class AccountPort:
         self.dead_man = DeadMan(self.name, dead_man_sec, warn)
         self.fees = FeeTier(self.name, warn)
         self.taker_fee_bps: Decimal | None = None  # not told yet
-        self._on_fee = on_fee
+        self._on_fee, self._on_closed = on_fee, on_closed
         self._prepared_ns: int | None = None  # None: something of the last preparation is used up
         self._released = asyncio.Event()
         self._has_entry = account.language.entry() is not None
@@ -266,6 +267,8 @@ class AccountPort:
         self._is_behind |= turn.has_missed
         if any(fault.means == "filters" for fault in turn.refusals):
             self._doubt_rules()
+        for symbol in turn.closed:
+            self._on_closed(symbol)  # before anybody decides about the refusal
         return facts
 
     def learn(self, instruments: Iterable[Instrument]) -> None:

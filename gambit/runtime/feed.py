@@ -40,6 +40,7 @@ LEARN_SEC: Final = 5.0  # how long the start waits for an instrument list
 RELEARN_SEC: Final = 3600.0
 RELEARN_DEGRADED_SEC: Final = 30.0
 RELEARN_DOUBTED_SEC: Final = 60.0  # once within this, however many orders the venue's rules refuse (F49)
+RELEARN_CLOSED_SEC: Final = 60.0  # while a market that is followed takes no orders; so long it rests after a refusal
 ASK_TIME_SEC: Final = 60.0
 COPIED_LEVELS: Final = 1000  # a side of a book that moves to another connection; as many as a fetched one has
 CONNECTS: Final = 30  # connection attempts a venue within CONNECTS_SEC, whatever happens (F79); two a line if more
@@ -71,7 +72,8 @@ class Feed:
         self.attempts = Attempts(CONNECTS, CONNECTS_SEC)
         self.fetching: set[str] = set()
         self.free_conns: dict[str, list[int]] = {}
-        self._is_doubted = False
+        self._is_watching = False  # whether what is closed is open again
+        self._watches = 0
         self._doubted_ns = -int(RELEARN_DOUBTED_SEC * SEC)
 
     # ---- bringing up ----
@@ -91,6 +93,7 @@ class Feed:
             return
         self.take_snapshot(answer)
         self.feeds.on_learned(self.name)
+        self._watch_closed()
         shelf = self.feeds.shelf
         if shelf is not None and not answer.is_degraded and call == whole:
             await in_thread(shelf.keep, self._shelved, answer.url, answer.body, self.now_ns())
@@ -108,6 +111,7 @@ class Feed:
         hours = (self.now_ns() - label.fetched_ns) / SEC / 3600
         self.feeds.warn(f"{error}; {self.name} goes on with the instrument list of {hours:.1f} hours ago")
         self.take_snapshot(Answer(label.url, body, is_degraded=True))
+        self._watch_closed()
 
     async def keep_learning(self) -> None:
         """Rules of instruments change: once an hour, sooner while the venue does not answer."""
@@ -118,19 +122,45 @@ class Feed:
     def doubt_rules(self) -> None:
         """The venue refused an order by its rules of ticks, lots or least amounts, so ours are old: the list is fetched
         at once, or, where that was done a short while ago, later; once, whatever else is refused until then."""
-        if not self._is_doubted:
-            self._is_doubted = True
+        if f"{self.name} rules" not in self.feeds.supervisor.tasks:
             self.start(f"{self.name} rules", self._learn_anew())
 
     async def _learn_anew(self) -> None:
+        wait_ns = self._doubted_ns + int(RELEARN_DOUBTED_SEC * SEC) - self.feeds.clock.mono_ns()
+        if wait_ns > 0:
+            await self.feeds.sleep(wait_ns / SEC)
+        self._doubted_ns = self.feeds.clock.mono_ns()
+        await self.learn()
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The symbols followed here whose market takes no orders now."""
+        known = self.feeds.market.venue(self.name).catalog.by_symbol
+        return tuple(symbol for symbol in self.settings.symbols if symbol in known and not known[symbol].is_open)
+
+    def close_market(self, symbol: str) -> None:
+        """The venue refused an order for the state of its market (F50). The list may not say so yet: it rests for a
+        while whatever that says, and the list is read for what else is closed."""
+        until_ns = self.feeds.clock.mono_ns() + int(RELEARN_CLOSED_SEC * SEC)
+        self.feeds.market.venue(self.name).catalog.close(symbol, until_ns)
+        self.doubt_rules()
+        self._watch_closed()
+
+    def _watch_closed(self) -> None:
+        """What is closed may be open again long before the hour is over."""
+        if self.closed and not self._is_watching:
+            self._is_watching = True
+            self._watches += 1
+            self.start(f"{self.name} closed markets {self._watches}", self._until_open())
+
+    async def _until_open(self) -> None:
         try:
-            wait_ns = self._doubted_ns + int(RELEARN_DOUBTED_SEC * SEC) - self.feeds.clock.mono_ns()
-            if wait_ns > 0:
-                await self.feeds.sleep(wait_ns / SEC)
-            self._doubted_ns = self.feeds.clock.mono_ns()
-            await self.learn()
+            while self.closed:
+                await self.feeds.sleep(RELEARN_CLOSED_SEC)
+                self.feeds.market.venue(self.name).catalog.end_rests(self.feeds.clock.mono_ns())
+                await self.learn()
         finally:
-            self._is_doubted = False
+            self._is_watching = False
 
     async def keep_time(self) -> None:
         """Ask for the venue's time, once a minute."""
@@ -308,6 +338,7 @@ class Feed:
             books=len(markets),
             books_synced=synced,
             missing=self.missing,
+            closed=self.closed,
             frames=self.feeds.market.hot.venue_counts(self.feeds.market.venue(self.name).index)["frames"],
             last_frame_age_sec=(now_ns - max(heard)) / SEC if heard else None,
             lag_p50_ns=self.lag.p50_ns,
@@ -453,6 +484,12 @@ class Feeds:
         for feed in self.feeds:
             if isinstance(feed, Feed) and feed.name == venue:
                 feed.doubt_rules()
+
+    def close_market(self, venue: str, symbol: str) -> None:
+        """See Feed."""
+        for feed in self.feeds:
+            if isinstance(feed, Feed) and feed.name == venue:
+                feed.close_market(symbol)
 
     def clock_offset_ns(self, venue: str) -> int:
         """A venue's clock minus ours, as far as it was measured; 0 where it was not."""

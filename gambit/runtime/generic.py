@@ -130,6 +130,7 @@ class GenericFeed:
             books=len(markets),
             books_synced=synced,
             missing=self.missing,
+            closed=(),
             frames=self.feeds.market.hot.venue_counts(self.feeds.market.venue(self.name).index)["frames"],
             last_frame_age_sec=(now_ns - max(heard)) / SEC if heard else None,
             lag_p50_ns=self.lag.p50_ns,

@@ -111,6 +111,7 @@ class Readings:
             "books": feed.books,
             "books_synced": feed.books_synced,
             "missing": feed.missing,
+            "closed": feed.closed,
             "frames": feed.frames,
             "frames_per_sec": self._rates.of(feed.venue),
             "frame_errors": self.market.hot.venue_counts(venue.index)["quarantined"] if venue else 0,

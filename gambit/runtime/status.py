@@ -36,6 +36,7 @@ class FeedStatus:
     books: int
     books_synced: int
     missing: tuple[str, ...]  # symbols that the venue does not list, or delivers under another name only
+    closed: tuple[str, ...]  # symbols whose market takes no orders now
     frames: int
     last_frame_age_sec: float | None
     lag_p50_ns: int | None  # receive time minus exchange time, the clocks' offset taken out where it is known

@@ -104,6 +104,7 @@ class Turn(msgspec.Struct):
     fault: Fault | None = None  # why a request over HTTP did not give what was asked
     is_more: bool = False  # pages of the same answer follow
     refusals: list[Fault] = msgspec.field(default_factory=list)  # of creates and cancels
+    closed: list[str] = msgspec.field(default_factory=list)  # symbols whose market's state had a create refused
     unreadable: str = ""  # what was wrong with a frame or answer that could not be read, or not wholly
 
     @property
@@ -447,6 +448,8 @@ class Account:
                 case Refused():
                     turn.refusals.append(report.fault)
                     turn.facts.append(self._rejected(report.client_id, report.fault))
+                    if report.fault.means == "market_state" and asked is not None and asked.what == "place":
+                        turn.closed.append(self._symbol(asked.spelling))
                 case Unclear():
                     if report.fault.code == UNREADABLE:
                         turn.unreadable = report.fault.text

@@ -127,6 +127,11 @@ CODES = {
     **dict.fromkeys((-1000, -1001, -1006, -1007, -1008, -1016), VENDOR),
 }
 UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
+# Statuses of a market that takes no order (binance.md 4); whatever is not here counts as open.
+CLOSED = frozenset({
+    "HALT", "BREAK", "CANCEL_ONLY", "PRE_TRADING", "POST_TRADING", "END_OF_DAY", "AUCTION_MATCH", "PENDING_TRADING",
+    "PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE",
+})  # fmt: skip
 DEPTHS = (5, 10, 20, 50, 100, 500, 1000, 5000)
 STREAMS_A_REQUEST = 200
 
@@ -186,6 +191,7 @@ class Binance(Venue):
             max_qty=None if is_contract else exact(lot.get("maxQty")),
             min_notional=exact(notional.get("minNotional") or notional.get("notional")),
             contract_size=(exact(row.get("contractSize")) or contract_size(base)) if is_contract else None,
+            is_open=text(row, "contractStatus" if is_contract else "status") not in CLOSED,
         )
 
     def default_contract_size(self, symbol: str) -> Decimal | None:

@@ -102,6 +102,7 @@ CODES = {
     **dict.fromkeys((10000, 10016, 10019, 170001, 170007, 170032, 170035, 170146, 170147, 170149), VENDOR),
 }
 BAN_SEC = 600.0  # "stop all HTTP for at least ten minutes"
+CLOSED = frozenset({"PreLaunch", "Delivering", "Closed"})  # statuses of a market that takes no order (bybit.md 4)
 DEPTHS = (1, 50, 200, 1000)
 TOPICS_A_REQUEST = 10
 
@@ -157,6 +158,7 @@ class Bybit(Venue):
             min_qty=exact(lot.get("minOrderQty")),
             max_qty=exact(lot.get("maxLimitOrderQty") or lot.get("maxOrderQty")),
             min_notional=exact(lot.get("minOrderAmt") or lot.get("minNotionalValue")),
+            is_open=text(row, "status") not in CLOSED,
         )
 
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:

@@ -101,6 +101,9 @@ LIVE = (
         weight_sec=1,
     )
 )
+# What a product that takes no immediate order has switched on, or as its status (coinbase.md 4); limit_only takes it.
+CLOSED_BY = ("trading_disabled", "is_disabled", "cancel_only", "post_only", "view_only", "auction_mode")
+CLOSED = frozenset({"offline", "delisted"})
 RATE_WORDS = ("RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED")
 
 
@@ -141,6 +144,7 @@ class Coinbase(Venue):
                 max_qty=exact(row.get("base_max_size")),
                 min_notional=exact(row.get("quote_min_size")),
                 delivered_as=_twin(row),
+                is_open=text(row, "status") not in CLOSED and not any(row.get(name) is True for name in CLOSED_BY),
             )
             for row in load_rows(data, "products")
             if text(row, "product_type") in ("SPOT", "") and two_parts(text(row, "product_id"), "-")

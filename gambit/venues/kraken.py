@@ -116,6 +116,8 @@ TEXTS = (
     ("EGeneral:Internal error", VENDOR),
 )
 UNKNOWN_TEXTS = ("EService:Unavailable", "EService:Busy", "EGeneral:Internal error")
+# Statuses of a market that takes no immediate order (kraken.md 4); limit_only takes it.
+CLOSED = frozenset({"cancel_only", "post_only", "reduce_only", "delisted", "maintenance", "work_in_progress"})
 DEPTHS = (10, 25, 100, 500, 1000)
 DEPTH_MAX = 1_000_000  # an ack that promises more promises everything
 SYMBOLS_A_REQUEST = 100
@@ -172,6 +174,7 @@ class Kraken(Venue):
             min_notional=exact(row.get("costmin")),
             price_decimals=pair_decimals,
             qty_decimals=lot_decimals,
+            is_open=text(row, "status") not in CLOSED,
         )
 
     def control(self, message: Mapping[str, object]) -> Sequence[Fact]:
@@ -264,6 +267,7 @@ def _listed(data: object) -> list[Instrument]:
                 min_notional=exact(row.get("cost_min")),
                 price_decimals=whole(row.get("price_precision")),
                 qty_decimals=whole(row.get("qty_precision")),
+                is_open=text(row, "status") not in CLOSED,
             )
         )
     return found

@@ -111,6 +111,7 @@ CODES = {
 }
 UNKNOWN_CODES = frozenset({"50004", "51054", "51149", "51412", "50026", "50001", "50013"})
 UPGRADE = "64008"
+CLOSED = frozenset({"suspend", "preopen", "test", "post_only"})  # states that take no immediate order (okx.md 4)
 CHANNELS = {0: "books", 400: "books", 50: "books50-l2-tbt"}
 ARGS_A_REQUEST = 100
 
@@ -147,6 +148,7 @@ class Okx(Venue):
                 min_qty=exact(row.get("minSz")),
                 max_qty=exact(row.get("maxLmtSz")),
                 code=_code(row.get("instIdCode")),
+                is_open=text(row, "state") not in CLOSED,
             )
             for row in load_rows(data, "data")
             if row.get("instType") == "SPOT" and two_parts(text(row, "instId"), "-")

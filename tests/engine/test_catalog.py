@@ -173,3 +173,32 @@ def test_rules_are_found_by_symbol() -> None:
     known.add([listed("XBT-USDT", "XBTUSDT", "0.1")], is_list=True)
     known.add([listed("XBT-USDT", "XBTUSDT", "0.01")], is_list=True)
     assert known.by_symbol["BTC-USDT"].lot == Decimal("0.01")
+
+
+def test_a_market_that_refused_an_order_is_closed_whatever_a_list_says_for_a_while() -> None:
+    """Lists are slower than the market. After that it is closed until the next list says otherwise; others are not."""
+    known = catalog("binance", aliases={"XBT": "BTC"})
+    rows = [listed("XBT-USDT", "XBTUSDT"), listed("ETH-USDT", "ETHUSDT")]
+
+    def states() -> list[bool]:
+        found = known.by_symbol["BTC-USDT"], known.instruments["XBTUSDT"], known.by_symbol["ETH-USDT"]
+        return [one.is_open for one in found]
+
+    known.add(rows, is_list=True)
+    known.close("BTC-USDT", 100)
+    assert states() == [False, False, True]
+    known.end_rests(99)
+    known.add(rows, is_list=True)
+    assert states() == [False, False, True]
+    known.end_rests(100)
+    assert states() == [False, False, True]
+    known.add(rows, is_list=True)
+    assert states() == [True, True, True]
+
+
+def test_a_market_may_be_closed_before_its_list_came() -> None:
+    """The list that comes then finds it so."""
+    known = catalog("binance")
+    known.close("BTC-USDT", 100)
+    known.add([listed("BTC-USDT", "BTCUSDT")], is_list=True)
+    assert not known.by_symbol["BTC-USDT"].is_open

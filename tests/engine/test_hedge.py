@@ -66,6 +66,22 @@ def test_an_imbalance_beyond_the_venues_largest_order_is_closed_in_parts() -> No
     assert first.qty == D("0.498")
 
 
+def test_a_closed_market_is_no_route_and_still_says_what_dust_is() -> None:
+    """Another venue takes it, though it fills less; where there is none it waits."""
+    where = around()
+    where.conditions.put("b", levels(("99.9", "0.5")), levels(("100.1", "0.5")))
+    found = route("1", where)
+    assert found is not None
+    assert found.venue == "a"
+    where.conditions.rule("a", is_open=False)
+    found = route("1", where)
+    assert found is not None
+    assert (found.venue, found.fillable) == ("b", D("0.5"))
+    where.conditions.rule("b", is_open=False)
+    assert route("1", where) is None
+    assert not is_dust(Imbalance("BTC", D(1), (SYMBOL,), D(100)), where)
+
+
 def test_a_collar_is_not_left_by_rounding() -> None:
     """99.7 for a sale is the tick above, 100.3 for a purchase the one below; a level just there is taken, none
     beyond."""

@@ -94,6 +94,15 @@ def test_it_refuses_more_than_its_largest_order() -> None:
     assert fact.code == "max_qty"
 
 
+def test_it_refuses_what_a_closed_market_would() -> None:
+    """As the venue it stands for would."""
+    here = world()
+    here.rule("a", is_open=False)
+    [fact] = placed(here)
+    assert isinstance(fact, Rejected)
+    assert fact.code == "market_closed"
+
+
 def test_taken_depth_is_gone_for_a_while() -> None:
     """The second order finds what the first left; after the recovery all is there again."""
     paper, here = Paper("a", TERMS, {"USDT": D(100_000)}), world()

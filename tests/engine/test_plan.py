@@ -248,3 +248,17 @@ def test_a_signal_is_read() -> None:
     assert read.fees_bps == D("19.75")
     with pytest.raises(KeyError):
         of_signal({"opp_id": "o"})
+
+
+def test_no_leg_goes_to_a_market_that_is_closed() -> None:
+    """A book goes on moving where orders are refused: one leg would fill and the other not. As a third venue it does
+    not join."""
+    here = world()
+    here.rule("b", is_open=False)
+    assert refused(here) == NoPlan("rules", "b BTC-USDT: the market takes no orders now")
+    here.rule("b", is_open=True)
+    here.put("a", levels(("99.9", "5")), levels(("100", "5")))
+    here.put("c", levels(("99.9", "50")), levels(("100.05", "50")))
+    assert "c" in [leg.venue for leg in plan(here).legs]
+    here.rule("c", is_open=False)
+    assert [leg.venue for leg in plan(here).legs] == ["a", "b"]

@@ -66,6 +66,13 @@ def with_venue(**changes: Any) -> World:
     return here
 
 
+def closed() -> World:
+    """A market takes no orders any more since the plan was made."""
+    here = world()
+    here.rule("b", is_open=False)
+    return here
+
+
 def late_frame(lag_ns: int, shift_ns: int | None, stalled_ns: int = 0) -> World:
     """One book's last frame came late, as far as its venue's clock is known; or the process had stood still."""
     here = changed(lag_ns=lag_ns)
@@ -121,6 +128,7 @@ FOREIGN = ForeignOrderSeen(venue="a", symbol=SYMBOL, side="sell", qty=D(1), pric
         ([], {"here": late_frame(0, shift_ns=0, stalled_ns=LIMITS.max_feed_lag_ns + 1)}),
         (["venue_health"], {"here": with_venue(can_trade=False)}),
         (["venue_health"], {"here": with_venue(is_degraded=True)}),
+        (["venue_health"], {"here": closed()}),
         (["data_quality"], {"of": plan(is_degraded=True)}),
         (["data_quality"], {"of": plan(data_quality="outlier")}),
         (["price_move"], {"of": plan(net_bps=D(200))}),

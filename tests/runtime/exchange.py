@@ -136,6 +136,7 @@ class BinanceExchange(Exchange):
     """Diffs on the stream, snapshots beside it."""
 
     venue = "binance"
+    status = "TRADING"  # of BTCUSDT
 
     def listing(self, request: web.Request) -> web.Response:
         """exchangeInfo, or a depth snapshot as of the last diff."""
@@ -143,8 +144,8 @@ class BinanceExchange(Exchange):
             last = self.books.setdefault(request.query["symbol"], 100)
             return web.json_response({"lastUpdateId": last, "bids": [["99", "5"]], "asks": [["101", "5"]]})
         rows = [
-            {"symbol": f"{base}USDT", "baseAsset": base, "quoteAsset": "USDT", "status": "TRADING", "filters": []}
-            for base in ("BTC", "ETH")
+            {"symbol": f"{base}USDT", "baseAsset": base, "quoteAsset": "USDT", "status": status, "filters": []}
+            for base, status in (("BTC", self.status), ("ETH", "TRADING"))
         ]
         return web.json_response({"symbols": rows}, headers={"X-MBX-USED-WEIGHT-1M": "20"})
 

@@ -71,6 +71,7 @@ class Case:
         self.told: list[Fact] = []
         self.tasks = Tasks()
         self.doubts = 0
+        self.closed: list[str] = []
         base, quote = "BTC", "USDT"
         market = Instrument(
             symbol="BTC-USDT",
@@ -86,7 +87,9 @@ class Case:
             self.doubts += 1
 
         account = Account(self.language, [market], prefix="gb")
-        self.port = port_of(account, self.net, self.tasks, deliver=self.told.extend, doubt_rules=doubt)
+        self.port = port_of(
+            account, self.net, self.tasks, deliver=self.told.extend, doubt_rules=doubt, on_closed=self._close
+        )
         line = self.language.entry() or self.language.stream()
         self.ear = Ear(self.port, cast(Line, line), is_entry=self.language.entry() is not None)
         self.ear.on_open(cast(Any, self.wire))
@@ -95,6 +98,10 @@ class Case:
             self.port._entry = self.ear
         else:
             self.port._stream = self.ear
+
+    def _close(self, symbol: str) -> None:
+        assert not self.told, "it is known before anybody decides about the refusal"
+        self.closed.append(symbol)
 
     def create(self, number: int) -> list[Fact]:
         """Hand an order over."""
@@ -228,6 +235,34 @@ async def test_a_refusal_by_the_rules_has_the_list_read_again(venue: str) -> Non
     name = {key: first[key] for key in ("id", "reqId", "req_id") if key in first}
     case.port.heard(case.ear, json.dumps({**name, **REFUSALS[venue]}).encode(), 1)
     assert (case.doubts, [type(fact).__name__ for fact in case.told]) == (1, ["Rejected"])
+    assert case.closed == []
+
+
+CLOSINGS: dict[str, dict[str, object]] = {
+    "binance": {"status": 400, "error": {"code": -2010, "msg": "Market is closed."}},
+    "okx": {"op": "order", "code": "1", "data": [{"sCode": "51021", "sMsg": "suspended"}]},
+    "bybit": {"retCode": 170210, "retMsg": "suspended", "op": "order.create", "data": {}},
+    "kraken": {"method": "add_order", "success": False, "error": "EService:Market in cancel_only mode"},
+}
+
+
+@pytest.mark.parametrize("venue", VENUES)
+async def test_a_refusal_for_the_state_of_its_market_is_told_with_the_market(venue: str) -> None:
+    """Before the desk hears of it; a cancel that is refused says nothing about orders."""
+    case = Case(venue)
+    case.create(1)
+    first = case.wire.sent[0]
+    name = {key: first[key] for key in ("id", "reqId", "req_id") if key in first}
+    case.port.heard(case.ear, json.dumps({**name, **CLOSINGS[venue]}).encode(), 1)
+    assert (case.closed, [type(fact).__name__ for fact in case.told]) == (["BTC-USDT"], ["Rejected"])
+    case.told.clear()
+    case.create(2)
+    case.cancel(2)
+    last = case.wire.sent[-1]
+    name = {key: last[key] for key in ("id", "reqId", "req_id") if key in last}
+    said = json.loads(json.dumps(CLOSINGS[venue]).replace("add_order", "cancel_order").replace("create", "cancel"))
+    case.port.heard(case.ear, json.dumps({**name, **said}).encode(), 1)
+    assert (case.closed, [type(fact).__name__ for fact in case.told]) == (["BTC-USDT"], ["CancelRejected"])
 
 
 def test_a_market_has_its_own_counter_and_a_quick_cancel_costs_eight() -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gambit.events.feed import BookLost, BookSynced, FeedDown, FeedUp
 from gambit.runtime.backoff import SEC
-from gambit.runtime.feed import RELEARN_DOUBTED_SEC
+from gambit.runtime.feed import RELEARN_CLOSED_SEC, RELEARN_DOUBTED_SEC
 from gambit.runtime.health import NEVER
 from gambit.runtime.transport import PicowsTransport, Transport, WebsocketsTransport
 from tests.runtime.exchange import BinanceExchange, Exchange
@@ -290,6 +290,70 @@ async def test_doubted_rules_are_learnt_again_once_in_a_while(binance: Setup, mo
     await feeds.supervisor.tasks["binance rules"]
     assert (lists() - before, len(waits), learned) == (2, 1, ["binance"] * 2)
     assert 0 < waits[0] <= RELEARN_DOUBTED_SEC
+
+
+async def closed_watch(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[asyncio.Event]:
+    """Each wait of whoever looks whether a closed market is open again: it ends when its event is set."""
+    waits = asyncio.Queue[asyncio.Event]()
+    whole = setup.feeds.sleep
+
+    async def sleep(seconds: float) -> None:
+        task = asyncio.current_task()
+        if task is None or not task.get_name().startswith("binance closed markets"):
+            await whole(seconds)
+            return
+        assert seconds == RELEARN_CLOSED_SEC
+        over = asyncio.Event()
+        waits.put_nowait(over)
+        await over.wait()
+
+    monkeypatch.setattr(setup.feeds, "sleep", sleep)
+    return waits
+
+
+async def test_a_market_that_refuses_orders_is_closed_at_once_and_for_a_minute(
+    binance: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the list, which is read at once, says that it trades; then the list is believed again (F50)."""
+    await fed(binance)
+    waits = await closed_watch(binance, monkeypatch)
+    feeds, (feed,), now = binance.feeds, binance.feeds.feeds, binance.clock.mono_ns()
+    monkeypatch.setattr(binance.clock, "mono_ns", lambda: now)
+    feeds.close_market("binance", "BTC-USDT")
+    feeds.close_market("binance", "BTC-USDT")
+    feeds.close_market("okx", "BTC-USDT")
+    assert feeds.statuses()[0].closed == ("BTC-USDT",)
+    await feeds.supervisor.tasks["binance rules"]
+    assert feeds.statuses()[0].closed == ("BTC-USDT",)
+    over = await waits.get()
+    assert waits.empty()
+    now += int(RELEARN_CLOSED_SEC * SEC)
+    watch = next(task for name, task in feeds.supervisor.tasks.items() if "closed markets" in name)
+    over.set()
+    await watch
+    assert (feeds.statuses()[0].closed, feed.name) == ((), "binance")
+
+
+async def test_a_market_whose_list_says_closed_is_looked_at_again_each_minute(
+    binance: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the list says that it is open; a second closing is watched like the first."""
+    await fed(binance)
+    waits = await closed_watch(binance, monkeypatch)
+    assert isinstance(binance.exchange, BinanceExchange)
+    for _ in range(2):
+        binance.exchange.status = "CANCEL_ONLY"
+        await binance.feeds.feeds[0].learn()
+        for _ in range(2):
+            over = await waits.get()
+            assert binance.feeds.statuses()[0].closed == ("BTC-USDT",)
+            over.set()
+        over = await waits.get()
+        binance.exchange.status = "TRADING"
+        watch = next(task for name, task in binance.feeds.supervisor.tasks.items() if "closed markets" in name)
+        over.set()
+        await watch
+        assert (binance.feeds.statuses()[0].closed, waits.empty()) == ((), True)
 
 
 async def test_a_gap_fetches_a_snapshot(binance: Setup) -> None:
