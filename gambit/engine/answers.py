@@ -1,6 +1,9 @@
 """What an order of ours is owed by its venue: which answer is due, and the fact that none came."""
 
+from collections.abc import Iterable, Iterator
+
 from gambit.commands import CancelOrder
+from gambit.engine.limits import Execution
 from gambit.engine.order import Order, Status
 from gambit.events.orders import Doubt, OutcomeUnknown
 
@@ -29,3 +32,10 @@ def during(order: Order) -> Doubt:
     if order.status is Status.PENDING_AMEND:
         return "amend"
     return "stream" if order.venue_order_id or order.filled_qty else "create"
+
+
+def overdue(orders: Iterable[Order], rules: Execution, now_ns: int) -> Iterator[OutcomeUnknown]:
+    """Of orders whose answer did not come in time, that nobody knows what became of them."""
+    for order in orders:
+        if may_answer(order) and now_ns >= order.changed_ns + rules.answer_timeout_ns:
+            yield unknown(order, during(order), "no answer in time")

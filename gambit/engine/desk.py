@@ -19,9 +19,9 @@ from typing import Final
 
 import msgspec
 
-from gambit.commands import Command, Notify, PlaceOrder, key_parts
+from gambit.commands import Command, Notify, PlaceOrder
 from gambit.engine.admission import judged, latency_ns_of, plan_made, refused, second_thoughts, unplanned
-from gambit.engine.answers import cancelling, during, may_answer, unknown
+from gambit.engine.answers import cancelling, may_answer, overdue, unknown
 from gambit.engine.conditions import Conditions
 from gambit.engine.funnel import reason_of_stop
 from gambit.engine.hindsight import Hindsight, Wait
@@ -42,9 +42,10 @@ from gambit.engine.reconciliation import (
     missing_verdict,
     named,
     nonsense,
+    rival,
 )
 from gambit.engine.risk import Approved, Held, is_loss_limit
-from gambit.engine.standing import EXACT, Standing
+from gambit.engine.standing import EXACT, Standing, is_symbol
 from gambit.engine.sweep import sweeps
 from gambit.engine.trade import Phase, Surroundings, Trade, deadline_ns, next_facts
 from gambit.engine.trading_state import Trading
@@ -63,6 +64,7 @@ from gambit.events.orders import (
     FillsRead,
     ForeignOrderSeen,
     OpportunityEnded,
+    OrderFound,
     OrderIntended,
     OrderMissing,
     PlanClosed,
@@ -130,7 +132,7 @@ class Desk:
         """Time passed."""
         with localcontext(EXACT):
             self._begin(now_ns)
-            self._overdue_orders()
+            self._follow(overdue(list(self.standing.live.values()), self.rules, now_ns))
             self._settle_down(conditions)
             self._counterfactuals(conditions)
             self._follow(list(sweeps(self.standing, self._around(conditions, now_ns))))
@@ -241,7 +243,9 @@ class Desk:
             return "this order is not waiting to be sent"
         if intent.purpose == "entry" and now_ns > order.intended_ns + self.rules.plan_ttl_ns:
             return "the plan expired before it could be sent"
-        return self.standing.state.trading.may_send(intent, self.rules.mode, now_ns)
+        refusal = self.standing.state.trading.may_send(intent, self.rules.mode, now_ns)
+        is_waiting = order.status is Status.PENDING_SUBMISSION  # else it is to be cancelled, or asked about by now
+        return refusal or (None if is_waiting else f"this order is {order.status}")
 
     def deadline_ns(self, conditions: Conditions, now_ns: int) -> int | None:
         """When to call on_time at the latest; None: not before something happens."""
@@ -418,12 +422,9 @@ class Desk:
             self._end_opportunity(opp_id, pending.reason, profit, wait.latency_ns)
 
     def _end_opportunity(self, opp_id: str, reason: str, profit: Decimal | None, latency_ns: int) -> None:
-        symbol = self.standing.state.funnel.open[opp_id].symbol
-        self._note(
-            OpportunityEnded(
-                opp_id=opp_id, symbol=symbol, reason=reason, counterfactual=profit, latency_ns=latency_ns
-            )
-        )  # fmt: skip
+        name = self.standing.state.funnel.open[opp_id].symbol
+        end = OpportunityEnded(opp_id=opp_id, symbol=name, reason=reason, counterfactual=profit, latency_ns=latency_ns)
+        self._note(end)
 
     def _take(self, fact: Fact, conditions: Conditions) -> None:
         """A fact from outside, and what it says about others. Nonsense is said and left out: the order it is about gets
@@ -448,6 +449,11 @@ class Desk:
             case BalanceRead():
                 self._note(fact)
                 self._balance_read(fact, conditions)
+            case OrderFound():
+                self._note(fact)
+                order = self.standing.live.get(fact.key)
+                if order is not None and self.inquiry.is_to_cancel(order, self._now_ns):
+                    self._cancel(order, f"{order.intent.tif} and rests")
             case OrderMissing():
                 self._note(fact)
                 self._follow(missing_verdict(fact, self.standing, self.rules))
@@ -493,6 +499,9 @@ class Desk:
         if owner is None:
             text = f"{fact.venue} {fact.symbol} {fact.exec_id}: not of an order of ours"
             self._notify("foreign_fill", "high", text, fact.venue)
+            self._rival(fact.key)
+            if not is_symbol(fact.symbol):
+                self.inquiry.ask_balances(fact.venue, self._now_ns)
         elif was_over or owner.filled_qty > owner.qty:
             text = f"order {owner.intent.key}: executed after its end or beyond its size"
             self._notify("late_fill", "high", text, fact.venue)
@@ -538,7 +547,7 @@ class Desk:
         """An order on the account that the venue told of unasked, or in its list of open and recent ones."""
         if is_ours(fact, self.standing):
             return
-        if is_lost(fact.client_id, self.standing, self.rules):
+        if is_lost(fact.client_id, self.standing, self.rules) and is_symbol(fact.symbol):
             self._adopt([fact], conditions)
             return
         is_news = f"{fact.venue}|{fact.venue_order_id}" not in self.standing.state.foreign
@@ -554,13 +563,9 @@ class Desk:
             self._notify("order_adopted", "high", text, fact.venue)
 
     def _rival(self, key: str) -> None:
-        """An order with our prefix that we do not know, of a later life than ours, or of this one: another daemon is on
-        the account, and where neither is the later one neither may trade (R9). All intents of this life are known; one
-        of an earlier life may have been lost with the power."""
-        parts = key_parts(key, self.rules.key_prefix)
-        ours = self.standing.state.epoch
-        if parts is not None and parts.epoch >= ours and not self.standing.knows(key):
-            self._halt(f"another daemon trades on this account: an order of epoch {parts.epoch}, ours is {ours}")
+        reason = rival(key, self.standing, self.rules)
+        if reason:
+            self._halt(reason)
 
     def _settle_down(self, conditions: Conditions) -> None:
         """Ask the open episodes for their next step until none has one."""
@@ -579,11 +584,6 @@ class Desk:
         """Settle down, then see what is to be asked of the venues; a fresh opportunity does not wait for that."""
         self._settle_down(conditions)
         self._ask()
-
-    def _overdue_orders(self) -> None:
-        for order in list(self.standing.live.values()):
-            if may_answer(order) and self._now_ns >= order.changed_ns + self.rules.answer_timeout_ns:
-                self._note(unknown(order, during(order), "no answer in time"))
 
     def _ask(self) -> None:
         commands, alarms = self.inquiry.due(self.standing, self._now_ns)

@@ -24,6 +24,11 @@ class Imbalance:
     symbols: tuple[str, ...]
     reference: Decimal
 
+    @property
+    def notional(self) -> Decimal:
+        """What it is worth, in quote units."""
+        return abs(self.qty) * self.reference
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -12,11 +12,12 @@ from gambit.commands import Command, QueryBalances, QueryFills, QueryOrder
 from gambit.engine.conditions import Conditions
 from gambit.engine.limits import MINUTE_NS, Execution
 from gambit.engine.order import Order, Status
-from gambit.engine.standing import Standing
+from gambit.engine.standing import Standing, is_symbol
 from gambit.events.orders import FillsRead
 
 ALARM_TRIES: Final = 8
 FILLS_TRIES: Final = 3  # questions about an order before its executions are asked for too
+ENDS_AT_ONCE: Final = ("ioc", "fok")
 FILLS_DOUBLINGS_MAX: Final = 7
 LOOK_BACK_NS: Final = MINUTE_NS  # the venue's clock may be behind ours
 
@@ -38,11 +39,14 @@ class Inquiry:
         self._markets: dict[tuple[str, str], Wait] = {}
         self._disputed: dict[tuple[str, str], int] = {}  # since when
         self._balances: dict[str, int] = {}  # venues to be asked, and when
+        self._canceled_ns: dict[str, int] = {}  # orders that rest and should not: when that was last asked for
         self._read_ns: dict[tuple[str, str], int] = {}  # when the last list of executions was asked for
         self.serial = serial
 
     def ask_fills(self, venue: str, symbol: str, since_ns: int, now_ns: int) -> None:
-        """The executions of a market are to be compared at once (F25)."""
+        """The executions of a market are to be compared at once (F25); of one that is not listed nobody can ask."""
+        if not is_symbol(symbol):
+            return
         self._disputed[venue, symbol] = min(self._disputed.get((venue, symbol), since_ns), since_ns)
         self._markets[venue, symbol] = Wait(now_ns)
 
@@ -72,12 +76,27 @@ class Inquiry:
         """Whether the executions of all these markets were listed after a time."""
         return all(self._read_ns.get((venue, symbol), -1) > since_ns for symbol in symbols)
 
+    def is_to_cancel(self, order: Order, now_ns: int) -> bool:
+        """Whether an order that was just found open should have ended at once long ago, and to ask for its cancel now:
+        again and again, as the venue may refuse or forget that too, but not with every answer."""
+        is_working = order.status in (Status.SUBMITTED, Status.PARTIALLY_FILLED)
+        is_late = now_ns >= order.may_leave_ns + self._rules.answer_timeout_ns
+        if order.intent.tif not in ENDS_AT_ONCE or not is_working or not is_late:
+            return False
+        key = order.intent.key
+        asked_ns = self._canceled_ns.get(key)
+        if asked_ns is not None and now_ns < asked_ns + self._rules.query_interval_max_ns:
+            return False
+        self._canceled_ns[key] = now_ns
+        return True
+
     def due(self, standing: Standing, now_ns: int) -> tuple[list[Command], list[str]]:
         """The questions to ask now, and the keys of orders that are in doubt for very long."""
         commands: list[Command] = []
         alarms: list[str] = []
         doubtful = {key: order for key, order in standing.live.items() if order.status is Status.IN_DOUBT}
         self._orders = {key: wait for key, wait in self._orders.items() if key in doubtful}
+        self._canceled_ns = {key: at_ns for key, at_ns in self._canceled_ns.items() if key in standing.live}
         for key, order in doubtful.items():
             wait = self._orders.setdefault(key, Wait(now_ns))
             if now_ns >= wait.next_ns:

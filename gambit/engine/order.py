@@ -3,8 +3,9 @@
 Rules that hold here (reliability.md R1, R2, R3, 2.4):
 1. Executions are the only truth. A label (`Cancelled`, `OrderFound`) never changes a quantity; an order ends when the
    executions make the quantity the label names, and until then counts as live.
-2. An order whose outcome is unknown is live at its worst. Only the venue's word ends that, or a proof of absence:
-   "no such order", asked after the send + the venue's validity window + a clock margin, its history searched too.
+2. An order whose outcome is unknown is live at its worst. Only the venue's word ends that, or our own that it never
+   left, or a proof of absence: "no such order", asked after the send + the venue's validity window + a clock margin,
+   its history searched too.
 3. What the venue does against the table makes the order in doubt. What we do against it is a bug and raises.
 4. A correction of an order that ended (late fill, bust) changes quantities; the status only where the table says so.
 """
@@ -125,6 +126,7 @@ def _table() -> Table:
         (S.IN_DOUBT, On.ACKED): back,
         (S.IN_DOUBT, On.FOUND_OPEN): back,
         (S.IN_DOUBT, On.ABSENT_PROVEN): (S.FAILED,),
+        (S.IN_DOUBT, On.UNSENT): (S.FAILED,),  # it waited here until it was in doubt, and then did not leave
     }
     for live in LIVE:
         is_waiting = live in (S.PENDING_CANCEL, S.PENDING_AMEND)
@@ -321,15 +323,16 @@ class Order(msgspec.Struct):
         self._ours(on, EDGES.get((self.status, on), (self.status,))[0], moves)
         return moves
 
-    def bust(self, exec_id: str, now_ns: int) -> list[Move]:
-        """The venue took an execution back. Raises KeyError for one that is not of this order."""
+    def bust(self, exec_id: str, now_ns: int, *, is_replaced: bool = False) -> list[Move]:
+        """The venue took an execution back; one that is replaced comes again with another content, so that a quantity
+        which the venue named stands. Raises KeyError for one that is not of this order."""
         execution = self.executions[exec_id]
         if execution.is_busted:
             return []
         execution.is_busted = True
         self.filled_qty -= execution.qty
         self.filled_quote -= execution.qty * execution.price
-        if self.closing is not None:
+        if self.closing is not None and not is_replaced:
             self.closing.cum_qty = max(self.closing.cum_qty - execution.qty, self.filled_qty)
         moves: list[Move] = []
         target = EDGES[self.status, On.BUST][-1]

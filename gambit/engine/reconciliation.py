@@ -15,7 +15,7 @@ from gambit.commands import key_parts, order_id, plan_id
 from gambit.engine.conditions import Conditions
 from gambit.engine.limits import SECOND_NS, Execution, Limits
 from gambit.engine.order import ZERO, Order, Status
-from gambit.engine.standing import Standing
+from gambit.engine.standing import Standing, is_symbol
 from gambit.events.orders import (
     AbsentProven,
     Amended,
@@ -170,12 +170,23 @@ def is_lost(key: str, standing: Standing, rules: Execution) -> bool:
     return parts is not None and parts.epoch < standing.state.epoch and not standing.knows(key)
 
 
+def rival(key: str, standing: Standing, rules: Execution) -> str:
+    """Why an order with our prefix that we do not know, of a later life than ours or of this one, ends our trading:
+    another daemon is on the account, and where neither is the later one neither may trade (R9). All intents of this
+    life are known; one of an earlier life may have been lost with the power. Empty for any other."""
+    parts = key_parts(key, rules.key_prefix)
+    ours = standing.state.epoch
+    if parts is None or parts.epoch < ours or standing.knows(key):
+        return ""
+    return f"another daemon trades on this account: an order of epoch {parts.epoch}, ours is {ours}"
+
+
 def lost_orders(fills: Iterable[Filled], standing: Standing, rules: Execution) -> list[ForeignOrderSeen]:
     """The orders of earlier lives that only their executions tell of: most venues list open orders alone, and ours end
     at once. As large as what was executed of them; what else there was comes beyond that, like any late execution."""
     found: dict[str, ForeignOrderSeen] = {}
     for fill in fills:
-        if is_lost(fill.key, standing, rules) and standing.judge(fill) == "new":
+        if is_symbol(fill.symbol) and is_lost(fill.key, standing, rules) and standing.judge(fill) == "new":
             known = found.get(fill.key)
             found[fill.key] = ForeignOrderSeen(
                 venue=fill.venue, symbol=fill.symbol, side=fill.side, qty=fill.qty + (known.qty if known else ZERO),

@@ -24,7 +24,7 @@ from gambit.engine.archive import FOREIGN, Archive, Episode, Packed, chained
 from gambit.engine.funnel import Funnel, Pending
 from gambit.engine.holdings import Holdings
 from gambit.engine.limits import DAY_NS, MINUTE_NS
-from gambit.engine.order import Execution, Executions, Move, On, Order, Status, opened
+from gambit.engine.order import BY_HISTORY, Execution, Executions, Move, On, Order, Status, opened
 from gambit.engine.trade import Trade
 from gambit.engine.trade import opened as begun
 from gambit.engine.trading_state import TradingState
@@ -55,9 +55,8 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 6  # of the state and of the rules that lead to it; goes into every digest
+VERSION: Final = 7  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
-
 
 FORGET_AT_ONCE: Final = 4  # episodes that one fact packs away at most: market data must not wait for many
 PACKED_LATELY: Final = 256  # packed episodes that are looked through at once: market data must not wait for many
@@ -73,6 +72,12 @@ class Keep(NamedTuple):
 
 
 KEEP: Final = Keep()
+
+
+def is_symbol(name: str) -> bool:
+    """Whether it names base and quote; a venue's own spelling of a market that is not listed here need not."""
+    base, dash, quote = name.partition("-")
+    return bool(base and dash and quote)
 
 
 class ReplayDiffers(Exception):
@@ -378,9 +383,10 @@ class Standing:
         self._recall_order(fact.key, now_ns)
         order = self.owner(fact)
         if order is None:
-            base, quote = fact.symbol.split("-")[:2]
-            state.symbols.setdefault(fact.symbol, now_ns)
-            state.holdings.fill(fact, base, quote, Decimal(0), now_ns)
+            if is_symbol(fact.symbol):  # else nobody knows which assets it moved: the venue's balances tell
+                base, quote = fact.symbol.split("-")[:2]
+                state.symbols.setdefault(fact.symbol, now_ns)
+                state.holdings.fill(fact, base, quote, Decimal(0), now_ns)
             state.executions.mark(fact, "")
             state.resting.append((now_ns, "", Executions.name(fact)))
             return
@@ -413,7 +419,7 @@ class Standing:
         if order is None:
             return
         execution = order.executions[fact.exec_id]
-        moves = order.bust(fact.exec_id, now_ns)
+        moves = order.bust(fact.exec_id, now_ns, is_replaced=fact.reason == BY_HISTORY)
         state.holdings.bust(order, execution, now_ns)
         self._take_back(order, execution, now_ns)
         yield from self._moved(order, moves)

@@ -77,6 +77,7 @@ class Trade(msgspec.Struct):
     end: str = ""
     is_traded: bool = False
     is_unhedged: bool = False  # the alarm was given
+    told_quote: Decimal = ZERO  # the most that an alarm named, in quote units
     moved_by: Reopening | None = None  # what changed quantities after the end
     naked_quote_ns: Decimal = ZERO
     accrued_ns: int = 0
@@ -100,14 +101,14 @@ class Trade(msgspec.Struct):
         match fact:
             case PlanStopped(reason=reason):
                 self.stopped = self.stopped or reason
-            case Unhedged():
-                self.is_unhedged = True
+            case Unhedged(notional=notional):
+                self.is_unhedged, self.told_quote = True, max(self.told_quote, notional)
             case PlanClosed(end=end):
                 self.accrue(now_ns)
                 self.end, self.moved_by = end, None
             case PlanReopened():
                 self.end, self.is_unhedged, self.attempts = "", False, 0
-                self.unbalanced_ns = now_ns
+                self.told_quote, self.unbalanced_ns = ZERO, now_ns
 
     def intended(self, intent: OrderIntended) -> None:
         """Another order of this episode."""
@@ -307,11 +308,15 @@ def _is_overdue(trade: Trade, around: Surroundings) -> bool:
 
 
 def _alarm(trade: Trade, around: Surroundings) -> list[OrderFact]:
-    """Say once that the episode is unhedged, for what is more than dust."""
-    if trade.is_unhedged:
-        return []
-    left = [found for asset in trade.net if not _is_dust(found := _imbalance(trade, asset, around), around)]
-    return [_unhedged(trade, found, "orders are in doubt past the deadline") for found in left[:1]]
+    """Say that the episode is unhedged, for what is more than dust."""
+    found = [_imbalance(trade, asset, around) for asset in trade.net]
+    left = [one for one in found if _is_to_tell(trade, one, around) and not _is_dust(one, around)]
+    return [_unhedged(trade, one, "orders are in doubt past the deadline") for one in left[:1]]
+
+
+def _is_to_tell(trade: Trade, found: Imbalance, around: Surroundings) -> bool:
+    """Whether an alarm is due: once, and again when it has grown beyond what pulls the kill switch since."""
+    return not trade.is_unhedged or trade.told_quote <= around.limits.max_imbalance_quote < found.notional
 
 
 def _unhedged(trade: Trade, found: Imbalance, reason: str) -> Unhedged:
@@ -320,7 +325,7 @@ def _unhedged(trade: Trade, found: Imbalance, reason: str) -> Unhedged:
         symbol=found.symbols[0],
         asset=found.asset,
         qty=found.qty,
-        notional=abs(found.qty) * found.reference,
+        notional=found.notional,
         reason=reason,
     )
 
@@ -397,7 +402,7 @@ def _give_up(trade: Trade, large: list[Imbalance], reason: str, around: Surround
     if trade.made.opp_id == SWEEP and not trade.is_traded:
         moves = [DustMoved(asset=one.asset, qty=one.qty, plan_id=trade.made.plan_id) for one in large]
         return [*moves, _closed(trade, "dust", left, around)]
-    alarms = [] if trade.is_unhedged else [_unhedged(trade, one, reason) for one in large]
+    alarms = [_unhedged(trade, one, reason) for one in large if _is_to_tell(trade, one, around)]
     return [*alarms, _closed(trade, "position", left, around)]
 
 

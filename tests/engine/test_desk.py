@@ -415,7 +415,7 @@ def test_i15_the_later_epoch_alone_trades() -> None:
 
 
 @pytest.mark.parametrize(("epoch", "is_halted"), [(2, False), (3, True), (4, True)])
-@pytest.mark.parametrize("told", ["listed", "acked", "filled"])
+@pytest.mark.parametrize("told", ["listed", "acked", "filled", "filled and listed"])
 def test_r9_another_daemon_is_known_by_any_word_about_its_orders(told: str, epoch: int, is_halted: bool) -> None:
     """Its orders are rarely open when they are listed. One of an earlier life may be our own, lost with the power."""
     talk = Talk()
@@ -433,6 +433,9 @@ def test_r9_another_daemon_is_known_by_any_word_about_its_orders(told: str, epoc
             fee_asset="USDT",
         ),
     }  # fmt: skip
+    facts["filled and listed"] = FillsRead(
+        venue="a", symbol=SYMBOL, query_id=5, asked_ns=talk.now_ns, since_ns=0, fills=(facts["filled"],)
+    )
     talk.tell(facts[told])
     trading = talk.desk.standing.state.trading
     assert (trading.state is Trading.HALTED) is is_halted
@@ -889,7 +892,7 @@ def test_snapshots_are_the_state() -> None:
     talk.tell(fill(buy, "b1", "20"), fill(sell, "s1", "20"))
     assert talk.facts(PlanClosed)[-1].end == "flat"
     other = back.snapshot()
-    other.state = other.state.replace(b'"version":6', b'"version":9')
+    other.state = other.state.replace(b'"version":7', b'"version":9')
     with pytest.raises(ValueError, match="version 9"):
         Standing.restored(other)
 

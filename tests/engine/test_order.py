@@ -118,6 +118,8 @@ STORIES: dict[str, tuple[list[Any], list[str]]] = {
         ["submitted", "partially_filled", "in_doubt"],
     ),
     "unsent is certain": ([("unsent",)], ["failed"]),
+    "unsent is certain after a doubt too": ([unknown, ("unsent",)], ["in_doubt", "failed"]),
+    "unsent of what was sent contradicts": ([sent, unknown, ("unsent",)], ["submitted", "in_doubt", "in_doubt"]),
     "the create's late acknowledgement does not answer for the cancel": (
         [sent, ("cancel",), ("unknown_cancel",), acked],
         ["submitted", "pending_cancel", "in_doubt"],
@@ -340,14 +342,15 @@ def test_the_blueprint_is_in_the_table() -> None:
 
 
 def test_the_table_is_sound() -> None:
-    """Live and over share the states; every state is reachable; only proof ends a doubt as absent."""
+    """Live and over share the states; every state is reachable; only proof, or our own word that it
+    never left, ends a doubt as absent."""
     assert set(LIVE).isdisjoint(OVER)
     reached = {Status.CREATED}
     for _ in Status:
         reached |= {t for (s, _), targets in EDGES.items() if s in reached for t in targets}
     assert reached == set(Status)
     to_failed = {on for (s, on), targets in EDGES.items() if s is Status.IN_DOUBT and Status.FAILED in targets}
-    assert to_failed == {On.ABSENT_PROVEN, On.REJECTED}
+    assert to_failed == {On.ABSENT_PROVEN, On.REJECTED, On.UNSENT}
     assert {e["from"] for e in states()["edges"]} <= {str(s) for s in Status}  # type: ignore[attr-defined]
 
 

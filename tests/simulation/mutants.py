@@ -10,7 +10,7 @@ from unittest.mock import patch
 import msgspec
 
 from gambit.commands import PlaceOrder
-from gambit.engine import archive, desk, hedge, order, plan, reconciliation, risk, standing, trade
+from gambit.engine import answers, archive, desk, hedge, order, plan, reconciliation, risk, standing, trade
 from gambit.engine.conditions import BookView
 from gambit.engine.order import On, Order, Status
 from gambit.engine.trading_state import Trading
@@ -294,7 +294,7 @@ def _does_not_ask_again(original: Any) -> Any:
 
 
 MUTANTS: dict[str, Mutant] = {
-    "a timeout counts as failed": replaced(desk, "unknown", _timeout_is_failed),
+    "a timeout counts as failed": replaced(answers, "unknown", _timeout_is_failed),
     "not found once counts as gone": replaced(desk, "missing_verdict", _missing_once_is_gone),
     "the intent is journalled after the send": replaced(shell.Shell, "carry_out", _journal_after_sending),
     "nothing is compensated": replaced(trade, "_balance", _no_compensation),

@@ -317,7 +317,17 @@ class Shell:
         if not isinstance(command, PlaceOrder):
             self.send(command)
             return
+        if self.tape.fault("waits to leave"):
+            wait_ns = self.tape.between("waited", 50, 2500) * MS
+            self.at(self.now_ns + wait_ns, self.leave, self.incarnation, command)
+            return
+        self.leave(self.incarnation, command)
+
+    def leave(self, incarnation: int, command: PlaceOrder) -> None:
+        """A create comes to the send, at once or after it waited for a disk or a turn."""
         intent = command.intent
+        if not self.is_up or incarnation != self.incarnation:
+            return
         if self.tape.fault("halt before send"):
             self.at(self.now_ns + 2 * SECOND, self.release)
             self.carry_out(self.desk.set_trading(Trading.HALTED, "drill", "op", self, self.now_ns))
