@@ -228,6 +228,20 @@ def test_query_reads_exported_days(at_rest: Path) -> None:
     assert ran.json == {"n": RECORDS - 4}
 
 
+@pytest.mark.parametrize("table", ["candles", "market_snapshots"])
+def test_an_export_that_cannot_be_read_refuses_its_own_queries_only(at_rest: Path, table: str) -> None:
+    """All queries were refused for one file that most of them do not read. Of the tables one is empty."""
+    path = at_rest / "exports" / table / "day=2026-05-28" / "rows.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"it's no Parquet")
+    assert Ran(at_rest, "query", "SELECT close FROM candles", "--json").json == {"close": 1.5}
+    for asked in ("*", "1", "count(*)", "max(ts)"):
+        ran = Ran(at_rest, "query", f"SELECT {asked} FROM {table}_archive")
+        assert ran.code == 1, asked
+        assert f"the exported days of {table} cannot be read" in ran.text
+        assert str(path) in ran.text
+
+
 @pytest.mark.parametrize("day", ["", "2026-13-45", "2026-02-30T00:00:00Z", "yesterday"])
 def test_export_since_a_day_that_is_none(at_rest: Path, tmp_path: Path, day: str) -> None:
     """It is refused; it was compared as text, and nothing or too much was exported without a word."""

@@ -22,19 +22,28 @@ class QueryStopped(Exception):
 def reading(path: Path, exports: Path, *, memory_mb: int = MEMORY_MB) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection that reads the database file `path`; exported days of a table T are the view T_archive.
 
-    Nothing can be written, no other file read, no setting changed. Raises duckdb.Error.
+    Nothing can be written, no other file read, no setting changed. Raises duckdb.Error; of an exported file that cannot
+    be read only who asks for its view hears.
     """
     with duckdb.connect(str(path), read_only=True, config={"memory_limit": f"{memory_mb}MB"}) as connection:
         for table, files in archived(exports).items():
-            connection.execute(
-                f"CREATE TEMP VIEW {table}_archive AS "
-                f"SELECT * FROM read_parquet({quoted(Path(files))}, union_by_name = true)"
-            )
+            _see(connection, table, files)
         folder = str(exports.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}']")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
+
+
+def _see(connection: duckdb.DuckDBPyConnection, table: str, files: str) -> None:
+    view = f"CREATE TEMP VIEW {table}_archive AS SELECT"
+    try:
+        connection.execute(f"{view} * FROM read_parquet({quoted(Path(files))}, union_by_name = true)")
+    except duckdb.Error as error:
+        why = str(error).splitlines()[0].replace("'", "''")
+        problem = f"error('the exported days of {table} cannot be read: {why}')"
+        # The table's columns, and a condition before them: no question to it, not even for a count, goes without.
+        connection.execute(f"{view} {table}.* FROM (SELECT 1 WHERE {problem} IS NULL) LEFT JOIN {table} ON true")
 
 
 @contextmanager
