@@ -25,6 +25,9 @@ from gambit.surface import client
 READY_SEC: Final = 40.0
 END_SEC: Final = 15.0
 KEPT: Final = 400  # log lines
+CALM: Final = "engine.min_spread_bps = 30"  # venues never are so far apart by themselves
+CALM_SEC: Final = 0.5
+CALM_LOOKS: Final = 40
 
 
 class Child:
@@ -96,6 +99,7 @@ class Site:
     def __init__(self, ground: Ground) -> None:
         self.ground = ground
         self.children: list[Child] = []
+        self._shifted_until_ns = 0
 
     async def start(
         self,
@@ -135,7 +139,18 @@ class Site:
     def shift(self, venue: str, bps: float = 60.0, for_ms: int = 700, symbol: str = "") -> None:
         """A venue's price leaves the others' for a while."""
         ground = self.ground
-        ground.server.world.shift(venue, symbol or ground.setting.symbols[0], bps, ground.now_ns(), for_ms)
+        now_ns = ground.now_ns()
+        self._shifted_until_ns = max(self._shifted_until_ns, now_ns + for_ms * 1_000_000)
+        ground.server.world.shift(venue, symbol or ground.setting.symbols[0], bps, now_ns, for_ms)
+
+    async def calm(self, child: Child) -> None:
+        """No price is away any more, and the child has seen it: with CALM it makes no plan by itself. Raises Broken."""
+        await until(lambda: self.ground.now_ns() > self._shifted_until_ns, why="no price is away")
+        for _ in range(CALM_LOOKS):
+            await asyncio.sleep(CALM_SEC)  # a book returns with its next change
+            if not await child.ask("opportunities", {"open_only": True}):
+                return
+        raise Broken("the child sees an opportunity although no price is away")
 
     async def trade_until(self, dear: str, what: Callable[[], object], why: str) -> None:
         """Shift a venue's price until something happened. Raises Broken."""

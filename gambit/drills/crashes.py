@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from gambit.drills import oracle
-from gambit.drills.children import Child, Site, site
+from gambit.drills.children import CALM, Child, Site, site
 from gambit.drills.ground import ACCOUNT, fills_of, until
 from gambit.drills.registry import DATED, DESK, drill
 from gambit.drills.scenario import Bench, Broken
@@ -124,8 +124,9 @@ async def killed_between_the_legs(bench: Bench) -> None:
 async def stopped_and_continued(bench: Bench) -> None:
     """The process stands still for 8 s while prices move; nothing is sent before its books are fresh again."""
     async with site(DESK, bench.folder) as there:
-        child = await there.life()
+        child = await there.life(CALM)
         await traded(there)
+        await there.calm(child)
         await agrees(bench, there)  # stopped between two legs it halts the symbol, as it should: not what this is about
         child.signal(signal.SIGSTOP)
         there.shift(CHEAP, 80.0, 7000)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from gambit.drills import oracle, points
-from gambit.drills.children import Child, Site, site
+from gambit.drills.children import CALM, Child, Site, site
 from gambit.drills.crashes import CHEAP, DEAR, agrees, ended_well
 from gambit.drills.ground import orders_of, until
 from gambit.drills.registry import DATED, drill
@@ -118,7 +118,7 @@ class Power:
         self._notes = self.there.ground.folder / f"notes-{self._lives}"
         fresh_start(self.there)
         words = ("power", str(self._notes), str(self.held_by))
-        return await self.there.life(f'journal.durability = "{durability}"', words=words)
+        return await self.there.life(f'journal.durability = "{durability}"', CALM, words=words)
 
     async def cut(self, child: Child) -> points.Cut:
         """The process is gone at once, and so is what was not synced."""
@@ -156,6 +156,7 @@ async def _power_loses_nothing(bench: Bench, there: Site, power: Power) -> None:
     bench.count(power_lost_bytes=cut.lost_bytes)
     child = await power.life("power")
     await _traded(there)
+    await there.calm(child)  # else an intent that was synced before may leave while syncs are held
     await agrees(bench, there)
     power.held_by.touch()
     before = keys_at_venues(there)
@@ -195,6 +196,7 @@ async def _orphans_are_adopted(bench: Bench, there: Site, power: Power) -> None:
     """The disk stalls, an order leaves and fills, the power goes: the next life knows it by its prefix."""
     child = await power.life("process")
     await _traded(there)
+    await there.calm(child)  # else an intent that was synced before may leave while syncs are held
     await agrees(bench, there)
     before = keys_at_venues(there)
     power.held_by.touch()

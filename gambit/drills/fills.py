@@ -102,7 +102,7 @@ async def late_fills(stage: Stage) -> None:
 @drill("F24")
 async def executions_repeated(stage: Stage) -> None:
     """Each event of the private stream three times more, and the same after the stream was connected anew."""
-    fault = stage.strike("okx", "dup", PRIVATE, times=3, count=20)
+    fault = stage.strike("okx", "dup", TRADES, times=3, count=20)
     await stage.fire(fault, "okx")
     await stage.settle()
     cut = stage.strike("okx", "disconnect", PRIVATE)
@@ -180,9 +180,9 @@ async def executions_lost(stage: Stage) -> None:
 @drill("F30")
 async def told_twice_by_two_ways(stage: Stage) -> None:
     """The stream stalls for 4 s, the order is asked about and its fills are read; then the stream tells them too."""
-    stage.strike("okx", "drop_reply", PLACE)
-    fault = stage.strike("okx", "burst", PRIVATE, ms=4000)
-    await stage.fire(fault, "okx")
+    lost = stage.strike("okx", "drop_reply", PLACE)
+    stalled = stage.strike("okx", "burst", PRIVATE, ms=4000)
+    await stage.trade_until("okx", lambda: lost.fired and stalled.fired, why="an order while the stream stalls")
     await stage.settle()
     await asyncio.sleep(4.0)
     await stage.settle()

@@ -25,7 +25,7 @@ FLOODED: Final = Setting(
     symbols=("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT"),
     settings=("risk.plans_per_second = 2", "risk.duplicate_window_ms = 0"),
 )
-MARGIN_NS: Final = 5_000_000  # after a halt was acknowledged (I09)
+MARGIN_NS: Final = 50_000_000  # what left before a halt was acknowledged may arrive that much later (I09)
 LIMITS: Final = (
     "risk.max_order_notional = 20",
     "risk.max_symbol_notional = 20",

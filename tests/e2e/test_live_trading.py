@@ -80,6 +80,9 @@ async def test_dislocations_are_traded_over_the_wire(tmp_path: Path) -> None:
             daemon.parts.dealing.arm("a test")
             for dear in server.world.exchanges:
                 await trade_at(dear, server, daemon)
+            over_ns = server._now_ns() + 1_500_000_000  # no price is away any more
+            await until(lambda: server._now_ns() > over_ns)
+            await until(lambda: desk.is_flat)
             assert desk.standing.state.holdings.audit() == []
             now_ns = daemon.parts.clock.mono_ns()
             switched = [venue for venue, port in accounts_of(daemon).items() if port.dead_man.stands(now_ns)]
