@@ -373,13 +373,15 @@ class Desk:
             elif not self.hindsight.awaits(opp_id):  # else it ends when that is due
                 self._end_opportunity(opp_id, reason_of_stop(trade.stopped), profit, latency_ns)
         if fact.end == "position":
-            self._halt_scope(f"symbol:{trade.made.symbol}", f"plan {fact.plan_id} left a position")
+            for symbol in trade.symbols_of(fact.left):
+                self._halt_scope(f"symbol:{symbol}", f"plan {fact.plan_id} left a position")
 
     def _before_unhedged(self, fact: Unhedged) -> None:
         self._notify(
             "unhedged", "critical", f"{fact.qty:f} {fact.asset} of plan {fact.plan_id}: {fact.reason}", fact.symbol
         )
-        self._halt_scope(f"symbol:{fact.symbol}", f"unhedged: {fact.reason}")
+        for symbol in self.standing.state.trades[fact.plan_id].symbols_of([fact.asset]):
+            self._halt_scope(f"symbol:{symbol}", f"unhedged: {fact.reason}")
         if fact.notional > self.limits.max_imbalance_quote:
             self._halt(f"{fact.notional:f} unhedged in {fact.symbol}: {fact.reason}")
 
@@ -475,15 +477,14 @@ class Desk:
         if judgement == "disputed":
             kept = self.standing.content_of(fact)
             other = Executions.content(fact)
-            self._note(
-                ExecutionDisputed(
-                    venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, kept=kept, refused=other
-                )
-            )  # fmt: skip
+            self._note(ExecutionDisputed(
+                venue=fact.venue, symbol=fact.symbol, exec_id=fact.exec_id, kept=kept, refused=other,
+            ))  # fmt: skip
             text = f"{fact.venue} {fact.symbol} {fact.exec_id}: two contents"
             self._notify("execution_disputed", "high", text, fact.venue)
             if not is_history:
                 self.inquiry.ask_fills(fact.venue, fact.symbol, self._now_ns, self._now_ns)
+            if not is_history or not kept:  # of a packed foreign one nobody knows any more what to take back
                 return
             self._note(
                 Busted(

@@ -60,7 +60,7 @@ class Around(Protocol):
 
 
 def least_qty(instrument: Instrument, price: Decimal, min_order_quote: Decimal) -> Decimal:
-    """The smallest quantity that can be traded at a price, in whole lots."""
+    """The smallest quantity that can be traded at a price, in whole lots; both amounts in units of its quote."""
     lot = instrument.lot or FINEST_LOT
     notional = max(instrument.min_notional or ZERO, min_order_quote)
     by_notional = ceiling(notional / price, lot) if price > 0 else lot
@@ -79,7 +79,13 @@ def is_dust(found: Imbalance, around: Around) -> bool:
     ]
     if not instruments:
         return found.qty == 0
-    return all(abs(found.qty) < least_qty(one, worst, around.limits.min_order_quote) for one in instruments)
+    return all(abs(found.qty) < _least(one, worst, around) for one in instruments)
+
+
+def _least(instrument: Instrument, price: Decimal, around: Around) -> Decimal:
+    """The smallest quantity to trade there; `min_order_quote` is in the currency of account."""
+    mark = around.conditions.marks().get(instrument.quote, ONE)
+    return least_qty(instrument, price, around.limits.min_order_quote / mark)
 
 
 def hedge(found: Imbalance, attempt: int, refused: frozenset[str], around: Around) -> Route | None:
@@ -123,7 +129,7 @@ def _on(
     if instrument.max_qty is not None:
         most = min(most, instrument.max_qty)
     qty = floor(min(abs(found.qty), max(most, ZERO)), lot)
-    if not levels or qty < least_qty(instrument, price, around.limits.min_order_quote):
+    if not levels or qty < _least(instrument, price, around):
         return None
     left, quote = qty, ZERO
     for at, available in levels:

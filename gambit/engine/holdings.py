@@ -131,12 +131,12 @@ class Holdings(msgspec.Struct):
         self.corrected[name] = self.corrected.get(name, ZERO) + fact.delta
         self.balances[name] = self.balances.get(name, ZERO) + fact.delta
 
-    def fill(self, fact: Filled, base: str, quote: str, fee_bps: Decimal, now_ns: int) -> None:
-        """An execution that was not applied before."""
+    def fill(self, fact: Filled, base: str, quote: str, fee_bps: Decimal | None, now_ns: int) -> None:
+        """An execution that was not applied before; None: of no order of ours, so nobody knows which fee is due."""
         self._apply(fact.venue, fact.symbol, base, quote, fact.side, 1, _execution(fact), now_ns)
         self.last_fill_ns[fact.venue] = now_ns
         in_quote = fact.fee if fact.fee_asset == quote else fact.fee * fact.price if fact.fee_asset == base else None
-        if in_quote is not None:
+        if in_quote is not None and fee_bps is not None:
             notional = fact.qty * fact.price
             self.tallies.setdefault(fact.venue, FeeTally()).count(notional, in_quote, notional * fee_bps / BPS)
 
@@ -144,6 +144,10 @@ class Holdings(msgspec.Struct):
         """An execution was taken back."""
         intent = order.intent
         self._apply(intent.venue, intent.symbol, intent.base, intent.quote, intent.side, -1, execution, now_ns)
+
+    def bust_foreign(self, fact: Filled, base: str, quote: str, now_ns: int) -> None:
+        """One of no order of ours was taken back."""
+        self._apply(fact.venue, fact.symbol, base, quote, fact.side, -1, _execution(fact), now_ns)
 
     def _apply(
         self, venue: str, symbol: str, base: str, quote: str, side: str, sign: int, execution: Execution, now_ns: int

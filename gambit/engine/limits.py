@@ -34,7 +34,8 @@ class Blackout:
 
 
 def blackout(text: str) -> Blackout:
-    """`HH:MM-HH:MM` of every UTC day, or `2026-03-01T12:00/2026-03-01T13:00`. Raises ValueError."""
+    """`HH:MM-HH:MM` of every UTC day, or `2026-03-01T12:00/2026-03-01T13:00`, UTC unless they say otherwise. Raises
+    ValueError."""
     found = DAILY.fullmatch(text)
     if found is not None:
         hours_a, minutes_a, hours_b, minutes_b = map(int, found.groups())
@@ -42,10 +43,15 @@ def blackout(text: str) -> Blackout:
     start, slash, end = text.partition("/")
     if not slash:
         raise ValueError(f'"{text}" is no blackout: HH:MM-HH:MM (UTC), or two ISO times with / between them')
-    instants = [int(datetime.fromisoformat(t).replace(tzinfo=UTC).timestamp()) * SECOND_NS for t in (start, end)]
+    instants = [_instant_ns(start), _instant_ns(end)]
     if instants[0] >= instants[1]:
         raise ValueError(f'the blackout "{text}" ends before it begins')
     return Blackout(instants[0], instants[1], False)
+
+
+def _instant_ns(text: str) -> int:
+    time = datetime.fromisoformat(text)
+    return int((time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()) * SECOND_NS
 
 
 def blackouts(texts: Sequence[str]) -> tuple[Blackout, ...]:

@@ -14,7 +14,7 @@ import hashlib
 from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
-from decimal import Context, Decimal
+from decimal import Context
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple
 
@@ -55,7 +55,7 @@ from gambit.events.orders import (
 )
 
 EXACT: Final = Context(prec=80)  # wide enough that sums and products of prices and quantities are never cut
-VERSION: Final = 7  # of the state and of the rules that lead to it; goes into every digest
+VERSION: Final = 8  # of the state and of the rules that lead to it; goes into every digest
 FILL_COMPENSATED: Final = (Status.CANCELED, Status.EXPIRED)
 
 FORGET_AT_ONCE: Final = 4  # episodes that one fact packs away at most: market data must not wait for many
@@ -100,6 +100,7 @@ class State(msgspec.Struct):
     swept_ns: dict[str, int] = {}  # by symbol
     symbols: dict[str, int] = {}  # every symbol ever ordered or executed, and since when
     foreign: dict[str, ForeignOrderSeen] = {}  # open ones, by "venue|venue order id"
+    foreign_fills: dict[str, Filled] = {}  # executions of no order of ours that may still be taken back, by their names
     unknown_keys: int = 0  # facts about orders nobody intended
     resting: list[tuple[int, str, str]] = []  # since when, plan_id or "", name of a foreign execution or ""
     archived: int = 0  # episodes packed away or taken out so far
@@ -321,6 +322,7 @@ class Standing:
         elif name in executions.seen:
             self.archive.add_foreign(name, executions.seen.pop(name))
             executions.owners.pop(name, None)
+            self.state.foreign_fills.pop(name, None)
 
     # ---- details ----
 
@@ -383,18 +385,22 @@ class Standing:
         self._recall_order(fact.key, now_ns)
         order = self.owner(fact)
         if order is None:
+            name = Executions.name(fact)
             if is_symbol(fact.symbol):  # else nobody knows which assets it moved: the venue's balances tell
                 base, quote = fact.symbol.split("-")[:2]
                 state.symbols.setdefault(fact.symbol, now_ns)
-                state.holdings.fill(fact, base, quote, Decimal(0), now_ns)
+                state.holdings.fill(fact, base, quote, None, now_ns)
+                state.foreign_fills[name] = fact
             state.executions.mark(fact, "")
-            state.resting.append((now_ns, "", Executions.name(fact)))
+            state.resting.append((now_ns, "", name))
             return
         intent = order.intent
         moves = order.apply(fact, now_ns)
         state.holdings.fill(fact, intent.base, intent.quote, intent.fee_bps, now_ns)
         trade = state.trades[intent.plan_id]
         trade.execute(intent, fact.qty, fact.price, (fact.fee, fact.fee_asset), now_ns)
+        if intent.purpose != "entry" and order.filled_qty == order.qty:
+            trade.attempts = max(trade.attempts - 1, 0)
         state.executions.mark(fact, intent.key)
         self._index_trade(trade)
         yield from self._moved(order, moves)
@@ -415,6 +421,10 @@ class Standing:
         if name not in state.executions.seen:
             self._recall(self.archive.place_of_execution(name), now_ns)
         key = state.executions.bust(fact)
+        foreign = state.foreign_fills.pop(name, None)
+        if foreign is not None:
+            base, quote = foreign.symbol.split("-")[:2]
+            state.holdings.bust_foreign(foreign, base, quote, now_ns)
         order = state.orders.get(key) if key else None
         if order is None:
             return

@@ -82,7 +82,7 @@ class Trade(msgspec.Struct):
     naked_quote_ns: Decimal = ZERO
     accrued_ns: int = 0
     unbalanced_ns: int = 0  # since when something is left; 0: nothing is
-    attempts: int = 0  # compensations since it was last balanced or reopened
+    attempts: int = 0  # compensations since it was last balanced or reopened, without those that filled whole
     compensations: int = 0
     legs_intended: int = 0
     rested_ns: int = 0  # since when nothing more is to come; 0: something is
@@ -164,6 +164,11 @@ class Trade(msgspec.Struct):
     def bases(self) -> set[str]:
         """The assets this episode has to balance."""
         return {leg.base for leg in self.made.legs} or {self.made.symbol.split("-")[0]}
+
+    def symbols_of(self, assets: Iterable[str]) -> list[str]:
+        """The markets in which its legs trade some base assets; without legs its own."""
+        wanted = set(assets)
+        return list(dict.fromkeys(leg.symbol for leg in self.made.legs if leg.base in wanted)) or [self.made.symbol]
 
     def reference(self, asset: str, qty: Decimal | None = None) -> Decimal:
         """The plan's own price of so much of an asset, by default of what is left: bought too much at the price of the
@@ -420,10 +425,13 @@ def _closed(trade: Trade, end: PlanEnd, left: dict[str, Decimal], around: Surrou
 
 
 def _is_spaced(trade: Trade, around: Surroundings) -> bool:
-    """Whether the last compensation is long enough ago; the first one waits for nothing."""
+    """Whether the last compensation is long enough ago; the first one waits for nothing, nor does one after another
+    that did all it could: the venue's largest order, say, or what was free."""
     if trade.attempts == 0:
         return True
     last = around.orders[trade.keys[-1]]
+    if not _is_entry(last) and last.filled_qty == last.qty:
+        return True
     return around.now_ns >= last.changed_ns + (around.rules.query_interval_ns << min(trade.attempts - 1, 4))
 
 

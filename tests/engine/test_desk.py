@@ -9,7 +9,7 @@ from gambit.commands import CancelOrder, Notify, PlaceOrder, QueryBalances, Quer
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.limits import MINUTE_NS, SECOND_NS
 from gambit.engine.risk import GATES
-from gambit.engine.standing import KEEP, Keep, ReplayDiffers, Standing
+from gambit.engine.standing import KEEP, VERSION, Keep, ReplayDiffers, Standing
 from gambit.engine.trading_state import Trading
 from gambit.events import Fact, read, written
 from gambit.events.operation import DaemonStarted
@@ -892,7 +892,7 @@ def test_snapshots_are_the_state() -> None:
     talk.tell(fill(buy, "b1", "20"), fill(sell, "s1", "20"))
     assert talk.facts(PlanClosed)[-1].end == "flat"
     other = back.snapshot()
-    other.state = other.state.replace(b'"version":7', b'"version":9')
+    other.state = other.state.replace(b'"version":%d' % VERSION, b'"version":9')
     with pytest.raises(ValueError, match="version 9"):
         Standing.restored(other)
 

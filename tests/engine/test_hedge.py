@@ -117,3 +117,18 @@ def test_dust_is_less_than_any_venue_takes() -> None:
     assert found is not None
     assert found.qty == D("0.102")
     assert route("0.1019", where) is None
+
+
+def test_the_least_order_is_in_the_currency_of_account() -> None:
+    """Of ETH in BTC, which is worth 100 000: 10 are 50 000, and no dust; a thousandth of one is."""
+    here = World()
+    here.prices = {"USDT": D(1), "BTC": D(100_000)}
+    here.put("a", levels(("0.0499", "500")), levels(("0.05", "500")), symbol="ETH-BTC")
+    here.rule("a", "ETH-BTC", tick=D("0.00001"), lot=D("0.0001"), min_qty=D("0.0001"), min_notional=None)
+    where = Around(here, {"ETH": D(100)})
+    small, large = (Imbalance("ETH", D(qty), ("ETH-BTC",), D("0.05")) for qty in ("0.001", "10"))
+    assert not is_dust(large, where)
+    found = hedge(large, 0, frozenset(), where)
+    assert found is not None
+    assert found.qty == 10
+    assert is_dust(small, where)

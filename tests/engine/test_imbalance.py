@@ -1,5 +1,6 @@
 """Imbalances of every origin end flat, each difference closed once."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -7,9 +8,19 @@ import pytest
 
 from gambit.engine.limits import SECOND_NS
 from gambit.engine.standing import Standing
-from gambit.events.orders import PlanClosed, PlanMade, PlannedLeg, Rejected, ScopeHalted, Sent, Unsent
-from tests.engine.test_desk import Talk, done, fill, kinds, placed
-from tests.engine.world import NOW_NS, D, World, levels, opportunity, world
+from gambit.events.orders import (
+    BalanceRead,
+    PlanClosed,
+    PlanMade,
+    PlannedLeg,
+    Rejected,
+    ScopeHalted,
+    Sent,
+    Unhedged,
+    Unsent,
+)
+from tests.engine.test_desk import QUICK, Talk, done, fill, kinds, placed
+from tests.engine.world import NOW_NS, RULES, D, World, levels, opportunity, world
 
 
 def test_f43_the_difference_is_compensated_once() -> None:
@@ -181,3 +192,61 @@ def test_f47_a_venue_that_did_not_take_one_comes_last(answer: Any) -> None:
         talk.tell(answer(key=order.key, venue=order.venue, **told))
         talk.wait(SECOND_NS)
     assert tried[:2] == ["c", "a"]
+
+
+def test_whole_slices_are_no_failed_attempts() -> None:
+    """The venue takes 2.5 at once: what is naked goes in eight of them, one after the other without a pause."""
+    here = world()
+    here.put("c", levels(("99.95", "200")), levels(("103", "200")))
+    here.rule("c", max_qty=D("2.5"))
+    talk = Talk(here)
+    buy, sell = talk.trade()
+    for venue in "ab":
+        here.change(venue, can_trade=False)
+    talk.tell(fill(buy, "b1", "20"), Rejected(key=sell.key, venue="b", code="no"))
+    slices = []
+    while (order := placed(talk.said)[-1]).purpose == "compensation" and order not in slices:
+        slices.append(order)
+        talk.tell(Sent(key=order.key, venue="c"), fill(order, f"c{len(slices)}", str(order.qty), "99.95"))
+    assert [order.qty for order in slices] == [D("2.5")] * 8
+    assert len({order.price for order in slices}) == 1
+    [closed] = talk.facts(PlanClosed)
+    assert (closed.end, closed.compensations) == ("flat", 8)
+    talk.replayed()
+
+
+def test_more_than_a_whole_slice_is_an_attempt() -> None:
+    """A venue that trades twice what it was asked for, each time, is not asked without end."""
+    talk = Talk(rules=replace(RULES, flat_deadline_ns=60 * SECOND_NS))
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20"), done(sell, "0"))
+    tried = []
+    for _ in range(300):
+        order = placed(talk.said)[-1]
+        if order.purpose == "compensation" and order not in tried:
+            tried.append(order)
+            twice = fill(order, f"c{len(tried)}", str(order.qty * 2))
+            talk.tell(Sent(key=order.key, venue=order.venue), twice)
+        talk.wait(SECOND_NS // 10)
+    assert len(tried) == RULES.compensation_attempts
+    assert talk.facts(PlanClosed)[-1].end == "position"
+
+
+def test_i06_what_a_group_leaves_halts_the_markets_it_was_traded_in() -> None:
+    """The signal's name is the group's, "BTC", which is no market: both legs' own stand still, the naked one's too."""
+    here = World()
+    here.put("a", levels(("99.9", "200")), levels(("100", "30")), symbol="BTC-USDT")
+    here.put("b", levels(("102", "30")), levels(("102.1", "200")), symbol="BTC-USD")
+    talk = Talk(here, limits=replace(QUICK, fat_finger_bps=D(500)))
+    for venue in "ab":
+        free = {"BTC": D(1000), "USD": D(100_000), "USDT": D(100_000)}
+        talk.tell(BalanceRead(venue=venue, query_id=2, asked_ns=talk.now_ns, free=free, locked={}))
+    buy, sell = talk.trade(symbol="BTC", symbol_buy="BTC-USDT", symbol_sell="BTC-USD")
+    for venue, symbol in (("a", "BTC-USDT"), ("b", "BTC-USD")):
+        here.put(venue, levels(("120", "100")), levels(("121", "100")), symbol=symbol)
+    talk.tell(Rejected(key=buy.key, venue="a", code="no"), fill(sell, "s1", str(sell.qty), "102"))
+    talk.wait(20 * SECOND_NS)
+    assert [one.qty for one in talk.facts(Unhedged)] == [-sell.qty]
+    assert talk.facts(PlanClosed)[-1].end == "position"
+    assert set(talk.desk.standing.state.trading.scopes) == {"symbol:BTC-USDT", "symbol:BTC-USD"}
+    talk.replayed()

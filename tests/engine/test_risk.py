@@ -385,6 +385,7 @@ def test_blackouts() -> None:
     once = blackout("2026-03-01T12:00/2026-03-01T13:00")
     assert once.covers(once.start_ns)
     assert not once.covers(once.end_ns)
+    assert blackout("2026-03-01T14:00+02:00/2026-03-01T12:00-01:00") == once
     limits = replace(LIMITS, blackouts=(blackout("00:00-23:59"),))
     assert judged(limits=limits) == ["blackout"]
     for text in ("25:00-26:00", "2026-03-01T13:00/2026-03-01T12:00", "soon/later"):
