@@ -52,7 +52,7 @@ async def test_a_desk_that_breaks_off_halts_and_is_whole_in_the_next_life(
             await armed(server, daemon)
             dealing = daemon.parts.dealing
             if where == "in time":
-                monkeypatch.setattr(dealing.desk, "_overdue_orders", breaking_in_time)
+                monkeypatch.setattr(of_desk, "overdue", breaking_in_time)
                 await until(lambda: len(struck) > 2, PATIENCE_SEC)  # time goes on passing
             else:
                 monkeypatch.setattr(of_desk, "next_facts", breaking)
