@@ -25,8 +25,8 @@ from gambit.engine.answers import cancelling, may_answer, overdue, unknown
 from gambit.engine.conditions import Conditions
 from gambit.engine.funnel import reason_of_stop
 from gambit.engine.hindsight import Hindsight, Wait
-from gambit.engine.inquiry import Inquiry
-from gambit.engine.limits import HOUR_NS, MINUTE_NS, SECOND_NS, Execution, Limits
+from gambit.engine.inquiry import COMPARED_NS, Inquiry
+from gambit.engine.limits import SECOND_NS, Execution, Limits
 from gambit.engine.order import BY_HISTORY, Executions, Order, Status
 from gambit.engine.plan import NoPlan, Opportunity, Plan, build
 from gambit.engine.reconciliation import (
@@ -75,8 +75,6 @@ from gambit.events.orders import (
     Unhedged,
 )
 
-LOOK_BACK_NS: Final = HOUR_NS  # how far executions are compared
-ROUTINE_OVERLAP_NS: Final = 2 * MINUTE_NS  # what a venue lists late; a balance that differs looks back all the way
 SUSPICION_NS: Final = 10 * SECOND_NS  # how long a balance has to differ by the same before it is believed
 STEPS_MAX: Final = 1000  # facts one call may lead to; more is a bug
 CANCELLABLE: Final = (Status.PENDING_SUBMISSION, Status.SUBMITTED, Status.PARTIALLY_FILLED)
@@ -171,17 +169,15 @@ class Desk:
         """One record of the journal. Raises ReplayDiffers."""
         with localcontext(EXACT):
             self.standing.replay(fact, now_ns)
+        self.inquiry.replayed_ns = now_ns
 
     def reconcile(self, venue: str, conditions: Conditions, now_ns: int, *, is_routine: bool = False) -> Decision:
         """Compare executions and balances with a venue's own: at start, every 30 s and after every reconnect. What is
-        `is_routine` goes back to the last answer and some way before it, instead of to LOOK_BACK_NS ago."""
+        `is_routine` goes back to the last answer only."""
         with localcontext(EXACT):
             self._begin(now_ns)
             for symbol in self.inquiry.markets(venue, self.standing, conditions):
-                since_ns = now_ns - LOOK_BACK_NS
-                read_ns = self.inquiry.read_ns(venue, symbol) if is_routine else None
-                if read_ns is not None:
-                    since_ns = max(since_ns, read_ns - ROUTINE_OVERLAP_NS)
+                since_ns = self.inquiry.since_ns(venue, symbol, now_ns, is_routine=is_routine)
                 self.inquiry.ask_fills(venue, symbol, since_ns, now_ns)
             self.inquiry.ask_balances(venue, now_ns)
             self._conclude(conditions)
@@ -528,7 +524,7 @@ class Desk:
         if not is_proven or not is_ripe or not self.inquiry.has_read(fact.venue, symbols, suspicion.asked_ns):
             self.suspicions[fact.venue] = suspicion
             for symbol in symbols:
-                self.inquiry.ask_fills(fact.venue, symbol, self._now_ns - LOOK_BACK_NS, self._now_ns)
+                self.inquiry.ask_fills(fact.venue, symbol, self._now_ns - COMPARED_NS, self._now_ns)
             self.inquiry.ask_balances(fact.venue, self._now_ns + self.rules.query_interval_max_ns)
             return
         busts = self.vanished.explaining(fact.venue, differences)

@@ -10,7 +10,7 @@ from typing import Final
 
 from gambit.commands import Command, QueryBalances, QueryFills, QueryOrder
 from gambit.engine.conditions import Conditions
-from gambit.engine.limits import MINUTE_NS, Execution
+from gambit.engine.limits import DAY_NS, HOUR_NS, MINUTE_NS, Execution
 from gambit.engine.order import Order, Status
 from gambit.engine.standing import Standing, is_symbol
 from gambit.events.orders import FillsRead
@@ -20,6 +20,9 @@ FILLS_TRIES: Final = 3  # questions about an order before its executions are ask
 ENDS_AT_ONCE: Final = ("ioc", "fok")
 FILLS_DOUBLINGS_MAX: Final = 7
 LOOK_BACK_NS: Final = MINUTE_NS  # the venue's clock may be behind ours
+COMPARED_NS: Final = HOUR_NS  # how far executions are compared at least, at a start and after every reconnect
+COMPARED_MAX_NS: Final = 2 * DAY_NS  # and at most: OKX lists those of three days
+OVERLAP_NS: Final = 2 * MINUTE_NS  # what a venue lists late; a balance that differs looks back all the way
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class Inquiry:
         self._canceled_ns: dict[str, int] = {}  # orders that rest and should not: when that was last asked for
         self._read_ns: dict[tuple[str, str], int] = {}  # when the last list of executions was asked for
         self.serial = serial
+        self.replayed_ns: int | None = None  # the time of the last record of the lives before
 
     def ask_fills(self, venue: str, symbol: str, since_ns: int, now_ns: int) -> None:
         """The executions of a market are to be compared at once (F25); of one that is not listed nobody can ask."""
@@ -59,9 +63,18 @@ class Inquiry:
         market = fact.venue, fact.symbol
         self._read_ns[market] = max(self._read_ns.get(market, 0), fact.asked_ns)
 
-    def read_ns(self, venue: str, symbol: str) -> int | None:
-        """When the executions of a market were last asked for and listed; None: not in this life."""
-        return self._read_ns.get((venue, symbol))
+    def since_ns(self, venue: str, symbol: str, now_ns: int, *, is_routine: bool) -> int:
+        """How far the executions of a market are to be compared: what is routine to the last answer of this life, else
+        further; never less far than nothing was heard, or written down before this life."""
+        read_ns = self._read_ns.get((venue, symbol))
+        known_ns = self.replayed_ns if read_ns is None else read_ns
+        least_ns = now_ns - COMPARED_NS
+        if known_ns is None:
+            return least_ns
+        since_ns = known_ns - OVERLAP_NS
+        if since_ns < least_ns or (is_routine and read_ns is not None):
+            return max(since_ns, now_ns - COMPARED_MAX_NS)
+        return least_ns
 
     def markets(self, venue: str, standing: Standing, conditions: Conditions) -> list[str]:
         """What was ever traded and is listed at a venue: nobody can ask it about anything else. In a life that is not

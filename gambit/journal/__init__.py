@@ -6,6 +6,7 @@ from gambit.journal.frame import Record
 from gambit.journal.journal import Journal
 from gambit.journal.opening import Places, WrittenJournal, open_journal, places, read_journal, verify
 from gambit.journal.problem import (
+    JournalBehind,
     JournalDamaged,
     JournalError,
     JournalFailed,
@@ -20,6 +21,7 @@ __all__ = [
     "Checkpoint",
     "Follower",
     "Journal",
+    "JournalBehind",
     "JournalDamaged",
     "JournalError",
     "JournalFailed",

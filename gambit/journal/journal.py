@@ -19,7 +19,7 @@ from gambit.journal.checkpoint import KIND, Signer
 from gambit.journal.disk import Disk
 from gambit.journal.frame import Record, check_size
 from gambit.journal.head import HeadFiles
-from gambit.journal.problem import JournalFailed, JournalInUse
+from gambit.journal.problem import JournalBehind, JournalFailed, JournalInUse
 from gambit.journal.segment import segments
 from gambit.journal.tail import Follower, Tail
 from gambit.journal.writer import Policy, Position, SyncTimes, Writer
@@ -147,7 +147,7 @@ class Journal:
         if self._writer.failed is not None:
             raise JournalFailed(self._writer.failed)
         if self._writer.backlog_bytes > BACKLOG_BYTES_MAX:
-            raise JournalFailed(f"{self._folder}: the disk is {BACKLOG_BYTES_MAX >> 20} MiB behind; nothing is taken")
+            raise JournalBehind(f"{self._folder}: the disk is {BACKLOG_BYTES_MAX >> 20} MiB behind; nothing is taken")
 
     async def until_written(self, seq: int) -> None:
         """Return once a record survives the death of this process. Raises JournalFailed."""

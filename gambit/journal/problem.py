@@ -11,6 +11,10 @@ class JournalFailed(JournalError):
     """The disk refused; nothing can be appended until the daemon is started anew."""
 
 
+class JournalBehind(JournalFailed):
+    """More waits for the disk than may; what is refused now is taken again once it has caught up."""
+
+
 class JournalInUse(JournalError):
     """Another process writes this journal."""
 

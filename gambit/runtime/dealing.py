@@ -21,7 +21,7 @@ from gambit.engine.trading_state import Trading
 from gambit.events import Fact
 from gambit.events.operation import DaemonStarted, TradingStateChanged
 from gambit.events.orders import OrderSettled, Sent, Unsent
-from gambit.journal import JournalFailed
+from gambit.journal import JournalBehind, JournalFailed
 from gambit.runtime import rebuilding
 from gambit.runtime.clock import Clock
 from gambit.runtime.moment import Moment
@@ -389,7 +389,8 @@ class Dealing:
                 seq = write(fact, decision.at_ns)
             except BaseException as error:
                 self._is_torn = True
-                if not isinstance(error, JournalFailed):  # with a journal that takes nothing there is nothing to replay
+                is_final = isinstance(error, JournalFailed) and not isinstance(error, JournalBehind)
+                if not is_final:  # with a journal that takes nothing any more there is nothing to replay
                     self._freeze("a fact could not be written", error)
                 raise
         return seq

@@ -35,6 +35,7 @@ SILENCE_SEC: Final = 60.0
 POLL_SEC: Final = 1.0  # where the library has no stream of books
 START_SEC: Final = 30.0
 RELEARN_SEC: Final = 3600.0
+RELEARN_CLOSED_SEC: Final = 60.0
 SHOWN_BYTES: Final = 65_536  # of what the library gives for a book that is none
 HOST: Final = re.compile(r"^\w+://[^/]+")
 # The first class of ccxt's that fits; it is no safe sign for anything but how to wait (venues/README.md 4.5).
@@ -85,10 +86,17 @@ class GenericFeed:
         self.feeds.on_learned(self.name)
 
     async def keep_learning(self) -> None:
-        """Once an hour; every half minute while it fails."""
+        """Once an hour; every half minute while it fails, every minute while a market of ours is closed."""
         while True:
-            await self.feeds.sleep(START_SEC if self.is_degraded else RELEARN_SEC)
+            rest_sec = START_SEC if self.is_degraded else RELEARN_CLOSED_SEC if self.closed else RELEARN_SEC
+            await self.feeds.sleep(rest_sec)
             await self.learn()
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """The symbols followed here whose market takes no orders now."""
+        known = self.feeds.market.venue(self.name).catalog.by_symbol
+        return tuple(symbol for symbol in self.settings.symbols if symbol in known and not known[symbol].is_open)
 
     async def keep_time(self) -> None:
         """The library has no question for the time everywhere; lags are shown as they are."""
@@ -130,7 +138,7 @@ class GenericFeed:
             books=len(markets),
             books_synced=synced,
             missing=self.missing,
-            closed=(),
+            closed=self.closed,
             frames=self.feeds.market.hot.venue_counts(self.feeds.market.venue(self.name).index)["frames"],
             last_frame_age_sec=(now_ns - max(heard)) / SEC if heard else None,
             lag_p50_ns=self.lag.p50_ns,
@@ -310,8 +318,8 @@ def _redirected(urls: Any, ws: str, rest: str) -> Any:
 
 def _instrument(row: Mapping[str, Any], mode: int) -> Instrument | None:
     """A spot market of the library, whose precisions mean what `mode` says; None for one without a name, which must not
-    cost the others their rules."""
-    if not row.get("spot") or row.get("active") is False:
+    cost the others their rules. One that is switched off stays, closed: left out it would be what it was before."""
+    if not row.get("spot"):
         return None
     if not all(isinstance(row.get(name), str) for name in ("symbol", "base", "quote")):
         return None
@@ -326,6 +334,7 @@ def _instrument(row: Mapping[str, Any], mode: int) -> Instrument | None:
         min_qty=_exact((limits.get("amount") or {}).get("min")),
         max_qty=_exact((limits.get("amount") or {}).get("max")),
         min_notional=_exact((limits.get("cost") or {}).get("min")),
+        is_open=row.get("active") is not False,
     )
 
 

@@ -119,6 +119,7 @@ class GenericPort:
         self._keys_of: dict[str, str] = {}  # ours by the venue's id
         self._executions: dict[str, set[str]] = {}  # told, by our key
         self._tasks = 0
+        self._lacks_ioc = _lacks_ioc(client)
         self._listed_ns: int | None = None
         self._open: dict[str, ForeignOrderSeen] = {}  # as listed last, by the venue's id
         self.learn(spellings)
@@ -132,7 +133,9 @@ class GenericPort:
 
     @property
     def reason(self) -> str:
-        """Why it is not up."""
+        """Why it is not up. Orders of ours end at once, so an exchange that denies these gets none (orders.md)."""
+        if self._lacks_ioc:
+            return "it takes no immediate-or-cancel orders"
         if self.admission.held is None and not self._markets():
             return "its markets are not known yet"
         return self.admission.reason
@@ -201,6 +204,8 @@ class GenericPort:
     def _send_create(self, command: PlaceOrder, now_ns: int) -> Sequence[Fact]:
         intent = command.intent
         mono_ns = self._clock.mono_ns()
+        if self._lacks_ioc:
+            return [Unsent(key=intent.key, venue=self.name, reason=self.reason)]
         if intent.symbol not in self._spellings:
             return [Unsent(key=intent.key, venue=self.name, reason=f"{self.name} does not list {intent.symbol}")]
         if self._budget.wait_ns(1, mono_ns, Lane.URGENT):  # questions leave a part of it
@@ -500,3 +505,9 @@ class GenericPort:
 
 def _rejected(venue: str, key: str, fault: Fault) -> Rejected:
     return Rejected(key=key, venue=venue, code=fault.code, category=fault.category.value, text=fault.text)
+
+
+def _lacks_ioc(client: Any) -> bool:
+    """Whether the library says of an exchange that it takes no immediate-or-cancel limit orders."""
+    features = ((client.features or {}).get("spot") or {}).get("createOrder") or {}
+    return (features.get("timeInForce") or {}).get("IOC") is False

@@ -2,6 +2,7 @@
 still asked, an alert is raised, and the journal has what the desk took for true, so that the next life starts (I24)."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from gambit.bootstrap.trading import awake
 from gambit.drills.ground import fills_of
 from gambit.engine import desk as of_desk
 from gambit.engine.holdings import Holdings
-from gambit.events.orders import ScopeHalted
+from gambit.events import Fact
+from gambit.events.orders import Filled, ScopeHalted
+from gambit.journal import JournalBehind
 from gambit.runtime.rebuilding import Rebuilding
 from gambit.sim.world import Scenario
 from gambit.surface.client import Failed, call
@@ -60,10 +63,10 @@ async def test_a_desk_that_breaks_off_halts_and_is_whole_in_the_next_life(
             await until(lambda: daemon.parts.switch.state == "HALTED", PATIENCE_SEC)
             assert any("a failpoint" in problem for problem in daemon.problems)
             assert keys_at(server) == []
-            heard = dealing.desk.inquiry.read_ns("okx", SYMBOL)
+            heard = dealing.desk.inquiry.has_read("okx", [SYMBOL], 0)
             dealing.reconcile()
             await until(lambda: balances_heard(tmp_path / "state") > 0, PATIENCE_SEC)
-            assert heard is None or dealing.desk.inquiry.read_ns("okx", SYMBOL) is not None
+            assert not heard or dealing.desk.inquiry.has_read("okx", [SYMBOL], 0)
             daemon.problems.clear()
         monkeypatch.undo()
         kinds = [entry.kind for entry in entries(tmp_path / "state")]
@@ -83,9 +86,13 @@ def balances_heard(state_dir: Path) -> int:
     return sum(one.kind == "balance.read" and one.seq > halted for one in facts)
 
 
-async def test_a_desk_that_breaks_within_a_fact_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F31: the execution is half taken in when it raises. The same run goes on, halted, with the state of its journal;
-    the execution is heard of again, and the next life finds the state that was recorded."""
+@pytest.mark.parametrize("how", ["within a fact", "not written"])
+async def test_a_desk_that_is_not_what_its_journal_says_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """F31: the execution is half taken in when it raises, or the disk is so far behind that the journal does not take
+    it. The same run goes on, halted, with the state of its journal; the execution is heard of again, and the next life
+    finds the state that was recorded."""
     real, struck = Holdings._trade, list[int]()
     thaw, thawed = Rebuilding.thaw, list[str]()
 
@@ -94,6 +101,15 @@ async def test_a_desk_that_breaks_within_a_fact_is_made_anew(tmp_path: Path, mon
             struck.append(1)
             raise RuntimeError("a failpoint")
         return real(*args)
+
+    def refusing(write: Callable[[Fact, int], int]) -> Callable[[Fact, int], int]:
+        def written(fact: Fact, at_ns: int) -> int:
+            if isinstance(fact, Filled) and not struck:
+                struck.append(1)
+                raise JournalBehind("a failpoint")
+            return write(fact, at_ns)
+
+        return written
 
     async with exchanges(CALM) as server:
         config = config_for(server, tmp_path / "state", *SETTINGS, symbols=[SYMBOL])
@@ -109,7 +125,11 @@ async def test_a_desk_that_breaks_within_a_fact_is_made_anew(tmp_path: Path, mon
                 thaw(self)
 
             monkeypatch.setattr(Rebuilding, "thaw", thawing)
-            monkeypatch.setattr(Holdings, "_trade", breaking)
+            if how == "within a fact":
+                monkeypatch.setattr(Holdings, "_trade", breaking)
+            else:
+                monkeypatch.setattr(dealing, "_write", refusing(dealing._write))
+                monkeypatch.setattr(dealing, "_write_now", refusing(dealing._write_now))
             await dear_until(server, "okx", SYMBOL, lambda: struck, for_ms=2000)
             await until(lambda: thawed and not dealing.frozen, PATIENCE_SEC)
             assert thawed == ["HALTED"]

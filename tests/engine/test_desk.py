@@ -864,6 +864,35 @@ def test_a_later_life_asks_once_what_was_traded_that_it_does_not_know() -> None:
     assert kinds(other.hear(other.desk.reconcile("a", other.here, other.now_ns))) == ["QueryBalances"]
 
 
+def test_executions_are_compared_back_to_where_the_journal_ends() -> None:
+    """A machine without power for half a day may have lost the intent of an order that was executed; later as far back
+    as the last answer, an hour at least where something may have been missed, and no further than venues list."""
+    talk = Talk()
+    talk.trade()
+    ended_ns = talk.journal[-1][0]
+    hour_ns, margin_ns = 3600 * SECOND_NS, 3 * 60 * SECOND_NS  # what was lost late, and clocks that differ
+    assert reach(talk.desk, talk, ended_ns) == hour_ns + margin_ns - 2 * 60 * SECOND_NS
+
+    def later(hours: int, *, is_routine: bool = False) -> int:
+        return reach(talk.from_journal(), talk, ended_ns + hours * hour_ns, is_routine=is_routine)
+
+    assert later(12) == later(12, is_routine=True) == 12 * hour_ns + margin_ns
+    assert later(400) == 48 * hour_ns + 60 * SECOND_NS
+    desk = talk.from_journal()
+    for hours, is_routine, seconds in ((12, True, 183), (12, False, 3660), (15, True, 3 * 3600 + 183)):
+        asked_ns = ended_ns + 12 * hour_ns
+        told = FillsRead(venue="a", symbol=SYMBOL, query_id=hours, asked_ns=asked_ns, since_ns=0, fills=())
+        desk.on_fact(told, talk.here, asked_ns)
+        now_ns = ended_ns + hours * hour_ns + 3 * SECOND_NS
+        assert reach(desk, talk, now_ns, is_routine=is_routine) == seconds * SECOND_NS
+
+
+def reach(desk: Desk, talk: Talk, now_ns: int, *, is_routine: bool = False) -> int:
+    """How far before a time executions are asked for."""
+    commands = desk.reconcile("a", talk.here, now_ns, is_routine=is_routine).commands
+    return max(now_ns - one.since_ns for one in commands if isinstance(one, QueryFills))
+
+
 def test_a_journal_that_was_tampered_with_is_refused() -> None:
     """A move that the facts do not make, or one that is missing, stops the replay by name."""
     talk = Talk()

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from gambit.journal import JournalError, JournalFailed, Places, Policy, Record, open_journal, places, verify
+from gambit.journal import (
+    JournalBehind,
+    JournalError,
+    JournalFailed,
+    Places,
+    Policy,
+    Record,
+    open_journal,
+    places,
+    verify,
+)
 from gambit.journal.disk import Disk
 from gambit.journal.head import read_head
 from gambit.journal.segment import segments
@@ -162,7 +172,7 @@ async def test_a_disk_that_never_catches_up_counts_as_failed(at: Places, monkeyp
     disk.may_write.clear()
     for _ in range(1 + (1 << 20) // 20_000):
         journal.append("fact", bytes(20_000), 0)
-    with pytest.raises(JournalFailed, match="1 MiB behind"):
+    with pytest.raises(JournalBehind, match="1 MiB behind"):
         journal.append("fact", bytes(20_000), 0)
     disk.may_write.set()
     await journal.until_written(journal.head)

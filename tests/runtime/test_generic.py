@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 from functools import partial
@@ -185,9 +186,11 @@ class Scripted:
         self.books = list(books)
         self.has = {"watchOrderBook": True}
         self.precisionMode = ccxt.TICK_SIZE
+        self.is_active = True
 
     async def load_markets(self, _reload: bool) -> dict[str, Any]:
-        return {str(k): row for k, row in enumerate([MARKET, *({**MARKET, **one} for one in NAMELESS), {"spot": True}])}
+        own = {**MARKET, "active": self.is_active}
+        return {str(k): row for k, row in enumerate([own, *({**MARKET, **one} for one in NAMELESS), {"spot": True}])}
 
     async def watch_order_book(self, _symbol: str) -> Any:
         if not self.books:
@@ -265,3 +268,20 @@ def test_a_recording_is_replayed(tmp_path: Path) -> None:
     book = json.loads(outcome.out)
     assert (book["venue"], book["bids"], book["asks"]) == ("my-gate", [["99.5", "1.25"]], [["100.5", "2"]])
     assert "unknown venue 'my-gate'" in run(path, "books").said[0]
+
+
+async def test_a_market_that_is_switched_off_is_closed(others: Others) -> None:
+    """It stays listed, shows as closed and takes no orders until the exchange says otherwise."""
+    other = Other(config(others, "kucoin"))
+    feed = other.feeds.feeds[0]
+    assert isinstance(feed, GenericFeed)
+    await feed.client.close()
+    client = feed.client = Scripted()
+    for client.is_active in (True, False, True):
+        await feed.learn()
+        feed.build()
+        assert other.market.venue("kucoin").catalog.by_symbol["BTC-USDT"].is_open is client.is_active
+        assert feed.closed == (() if client.is_active else ("BTC-USDT",))
+        assert feed.status([], Counter(), 0).closed == feed.closed
+    assert feed.missing == ()
+    await other.stop()

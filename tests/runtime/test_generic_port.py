@@ -362,3 +362,26 @@ async def test_a_list_of_executions_is_whole_or_none(monkeypatch: pytest.MonkeyP
         case.do(QueryFills(venue="binance", symbol=SYMBOL, since_ns=0, query_id=2))
         await until(lambda: any("more than its pages tell" in text for text in case.said))
         assert [fact.query_id for fact in case.facts if isinstance(fact, FillsRead)] == [1]
+
+
+async def test_an_exchange_that_denies_ioc_gets_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others rest there; it says why it is not up."""
+
+    made = account_client
+
+    def denying(settings: FeedSettings, keys: Keys) -> Any:
+        client = made(settings, keys)
+        client.features = {"spot": {"createOrder": {"timeInForce": {"IOC": False, "PO": True}}}}
+        return client
+
+    monkeypatch.setattr(f"{__name__}.account_client", denying)
+    async with exchanges(CALM) as server:
+        case = Case(server, "binance")
+        try:
+            await case.port.client.load_markets()
+            key = case.buy(Decimal(70_000))
+            assert (case.port.is_up, case.port.reason) == (False, "it takes no immediate-or-cancel orders")
+            assert case.kinds(key) == [Unsent]
+            assert open_orders(server)["binance"] == set()
+        finally:
+            await case.port.close()
