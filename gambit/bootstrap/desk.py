@@ -274,6 +274,7 @@ def build_watchdog(
     return Watchdog(
         places,
         live,
+        lambda: {venue: feeds.clock_offset_ns(venue) for venue in ports},
         clock,
         prefix=config.execution.key_prefix,
         epoch=dealing.desk.standing.state.epoch,

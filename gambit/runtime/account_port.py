@@ -360,6 +360,8 @@ class AccountPort:
             turn = self.account.read(request.asked, answer.status, answer.headers, body, now_ns)
             self._letters.take(turn.unreadable, f"http {request.asked.what}", body, now_ns)
             self._learn_limits(self.account.language.used(answer.headers, request.lane))
+            if turn.fault is not None and (turn.fault.until_ns or turn.fault.of_address):
+                self._heed_limit(turn.fault, request.lane)
         self._deliver(self._act(turn))
         if not isinstance(answer, Failure):
             self.admission.learn(request.asked, turn)
@@ -395,7 +397,7 @@ class AccountPort:
                 await self._one(make, is_entry=is_entry)
             except (LinkError, NoSuchWay) as error:  # no token to be had is the venue's affair, or the key's
                 self._down(is_entry, str(error))
-            wait_ns = backoff.failed(self._clock.mono_ns() - began_ns)
+            wait_ns = max(backoff.failed(self._clock.mono_ns() - began_ns), self._silence_ns)
             await asyncio.sleep(wait_ns / SEC)
 
     async def _one(self, make: Callable[[], Line | None], *, is_entry: bool) -> None:
@@ -440,7 +442,8 @@ class AccountPort:
                 return
             ear.is_quiet = True
             self._ping(ear)
-            if look % PROBE_EVERY == 0 and ear.is_ready and not ear.is_entry:  # a logon can end in silence (F80)
+            is_heard = ear.is_ready and not ear.is_entry and not self._silence_ns
+            if look % PROBE_EVERY == 0 and is_heard:  # a logon can end in silence (F80)
                 ear.say(self.account.probe(ear.line, self._clock.now_ns()))
 
     def _ping(self, ear: Ear) -> None:
@@ -476,8 +479,7 @@ class AccountPort:
             self._letters.take(turn.unreadable, "entry" if ear.is_entry else "stream", raw, recv_ns)
             self._learn_limits(report for report in turn.told if isinstance(report, Used))
             for fault in turn.refusals:
-                if fault.category is Category.RATE_LIMIT:
-                    self.allowance.refused(Lane.CREATE, fault, self._clock.mono_ns())
+                self._heed_limit(fault, Lane.CREATE)
             self._is_silent &= not turn.facts
             self._deliver(self._act(turn))
             for report in turn.told:
@@ -490,6 +492,22 @@ class AccountPort:
         except Exception as error:
             self._on_defect(f"{self.name}: a frame of the account", error)
             raise
+
+    def _heed_limit(self, fault: Fault, lane: Lane) -> None:
+        """After a refusal for want of budget nothing of this lane leaves until the venue says, and nothing at all where
+        the limit is the address's (I16)."""
+        if fault.category is not Category.RATE_LIMIT:
+            return
+        mono_ns, wait_ns = self._clock.mono_ns(), fault.wait_ns(self._clock.now_ns() + self.account.offset_ns())
+        self.allowance.refused(lane, wait_ns, mono_ns)
+        if fault.of_address:
+            self.gateway.budget.block(mono_ns + wait_ns)
+
+    @property
+    def _silence_ns(self) -> int:
+        """How long nothing may be said on lines either."""
+        left_ns = self.gateway.budget.blocked_until_ns - self._clock.mono_ns()
+        return max(0, left_ns) if self.allowance.weighs_frames else 0
 
     def _ready(self, ear: Ear) -> None:
         """Logged on and subscribed: what happened before is asked for now, what happens from now on is told."""
@@ -504,11 +522,14 @@ class AccountPort:
 
     def _refused(self, ear: Ear, fault: Fault) -> None:
         """A line that is not let in, or not any more, is of no use: another is opened after a while. Keys that are
-        refused at a logon are not shown again."""
-        if not ear.is_ready or fault.category is Category.AUTH:
+        refused at a logon are not shown again. News of the venue are no word about the line."""
+        is_over = fault.category is Category.AUTH or fault.means == "session"
+        if is_over or not (ear.is_ready or fault.means == "news"):
             ear.end(worded(fault))
         else:
             self._warn(f"{self.name}: {worded(fault)}")
+        if fault.of_address:
+            self._heed_limit(fault, Lane.CREATE)
         if not ear.is_ready:
             self.admission.deny(fault)
 

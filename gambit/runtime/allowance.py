@@ -11,7 +11,7 @@ from typing import Final
 from gambit.runtime.backoff import SEC
 from gambit.runtime.budget import Budget, Counter
 from gambit.runtime.budget import Lane as BudgetLane
-from gambit.venues.orders import Fault, Frame, Lane, Limit, RestRequest, Used
+from gambit.venues.orders import Frame, Lane, Limit, RestRequest, Used
 
 ROUTINE_KEPT: Final = 0.4  # of a scarce counter, left alone by comparisons that nothing waits for
 THROTTLED_SEC: Final = 1.0  # where a venue that refuses for want of budget does not say how long
@@ -44,7 +44,8 @@ class Allowance:
         lane = BudgetLane.URGENT if is_urgent else BudgetLane.ORDINARY
         budgets = [self._budget(n, one, "") for n, one in enumerate(self._limits) if Lane.READ in one.lanes]
         kept = 0.0 if is_urgent else ROUTINE_KEPT
-        return max(0, *(budget.wait_ns(units + int(budget.usable * kept), now_ns, lane) for budget in budgets))
+        waits = [budget.wait_ns(units + int(budget.usable * kept), now_ns, lane) for budget in budgets]
+        return max(self._blocked_ns.get(Lane.READ, 0) - now_ns, 0, *waits)
 
     def take(self, request: RestRequest | Frame, now_ns: int) -> None:
         """A request leaves."""
@@ -56,7 +57,7 @@ class Allowance:
         both together, at one each."""
         limit = self._by_address
         if isinstance(request, Frame):
-            return int(limit is not None and limit.counts == "weight")
+            return int(self.weighs_frames)
         return request.weight if self._counts_all else 0 if limit is None else cost(limit, request)
 
     def learn(self, used: Used, now_ns: int) -> None:
@@ -69,9 +70,15 @@ class Allowance:
                         budget.allow(used.limit)
                     budget.learn(used.units, now_ns)
 
-    def refused(self, lane: Lane, fault: Fault, now_ns: int) -> None:
-        """The venue refused a request for want of budget: nothing more of its kind leaves for a while."""
-        until_ns = now_ns + int((fault.wait_sec or THROTTLED_SEC) * SEC)
+    @property
+    def weighs_frames(self) -> bool:
+        """Whether what is said on lines draws on the budget by address too."""
+        return self._by_address is not None and self._by_address.counts == "weight"
+
+    def refused(self, lane: Lane, wait_ns: int, now_ns: int) -> None:
+        """The venue refused a request for want of budget: nothing more of its kind leaves for as long as it says, or,
+        where it does not (0), for a while."""
+        until_ns = now_ns + (wait_ns or int(THROTTLED_SEC * SEC))
         self._blocked_ns[lane] = max(self._blocked_ns.get(lane, 0), until_ns)
 
     def _own(self, request: RestRequest | Frame, *, is_leaving: bool = False) -> list[tuple[Limit, Budget | Counter]]:

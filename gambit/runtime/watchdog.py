@@ -6,7 +6,7 @@ watchdog that ended is started anew: without one no new order leaves, except whe
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,14 @@ LOG_BYTES_MAX: Final = 1 << 20
 
 
 class Watchdog:
-    """`places` says who can be reached, with keys; `live` what is open now; `log` gets what the process says. Give it
-    to the supervisor with run()."""
+    """`places` says who can be reached, with keys; `live` what is open now; `offsets_ns` the venues' clocks minus ours;
+    `log` gets what the process says. Give it to the supervisor with run()."""
 
     def __init__(
         self,
         places: Callable[[], list[Place]],
         live: Callable[[], Sequence[Open]],
+        offsets_ns: Callable[[], Mapping[str, int]],
         clock: Clock,
         *,
         prefix: str,
@@ -40,7 +41,7 @@ class Watchdog:
         self.is_up = False
         self.pid: int | None = None
         self._places = places
-        self._live = live
+        self._live, self._offsets_ns = live, offsets_ns
         self._clock = clock
         self._prefix = prefix
         self._epoch = epoch
@@ -84,7 +85,7 @@ class Watchdog:
             self._say(Hello(self._places(), self._prefix, self._epoch, SILENCE_SEC))
             self.is_up = True
             while not ended.done() and not self._renew.is_set():
-                self._say(Beat(list(self._live())))
+                self._say(Beat(list(self._live()), dict(self._offsets_ns())))
                 await asyncio.wait({ended}, timeout=BEAT_SEC)
         finally:
             self.is_up = False

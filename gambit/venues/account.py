@@ -141,7 +141,7 @@ class Account:
         self._open: dict[str, ForeignOrderSeen] = {}  # told as open, by the venue's id
         self._unlisted: set[str] = set()  # those of them that were told before the list was asked for, not seen since
         self._nonce = 0
-        self._offset_ns, self._assets = offset_ns, assets
+        self.offset_ns, self._assets = offset_ns, assets
 
     @property
     def instruments(self) -> list[Instrument]:
@@ -230,7 +230,9 @@ class Account:
         return turn
 
     def ask_token(self, now_ns: int) -> Turn:
-        """Asks for a session token, where the venue's lines need one; nothing elsewhere."""
+        """Asks for a session token, where the venue's lines need one; nothing elsewhere. The old one is not used again:
+        it may be good no more, and a line that is refused for it looks like keys that are."""
+        self.language.use_token("")
         turn, request = Turn(), self.language.token(self._stamp(now_ns))
         if request is not None:
             self._wait(request, Job(None, asked_ns=now_ns), turn)
@@ -328,7 +330,7 @@ class Account:
 
     def _stamp(self, now_ns: int) -> Stamp:
         self._nonce = max(self._nonce + 1, now_ns // NS_A_US)
-        return Stamp(now_ns + self._offset_ns(), self._nonce)
+        return Stamp(now_ns + self.offset_ns(), self._nonce)
 
     def _wait(self, request: RestRequest | Frame, job: Job, turn: Turn) -> None:
         self.pending[request.asked.nonce] = request.asked

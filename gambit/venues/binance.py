@@ -304,7 +304,7 @@ class Binance(Venue):
     def used_weight(self, headers: Mapping[str, str]) -> int | None:
         """X-MBX-USED-WEIGHT-1M."""
         used = headers.get("x-mbx-used-weight-1m", "")
-        return int(used) if used.isdigit() else None
+        return int(used) if used.isdecimal() and len(used) < 12 else None
 
 
 def contract_size(base: str) -> Decimal:

@@ -114,6 +114,7 @@ STATUSES: Final[Mapping[str, Status]] = {
     "EXPIRED": "expired",
     "EXPIRED_IN_MATCH": "expired",
 }
+WEIGHT_LIMIT: Final = "-1003"  # of the address, over HTTP and lines together; also what a ban says
 _BANNED: Final = re.compile(r"banned until (\d{13})\b")
 _SIDES: Final[Mapping[Side, str]] = {"buy": "BUY", "sell": "SELL"}
 
@@ -363,7 +364,7 @@ class BinanceLine(Line):
 def fault_of(error: Row, status: int) -> Fault:
     """The fault of an error object. Raises Malformed."""
     code, text = str(whole(error, "code")), text_of(error, "msg")
-    fault = binance_fault(code, text, status)
+    fault = msgspec.structs.replace(binance_fault(code, text, status), of_address=code == WEIGHT_LIMIT)
     banned = _BANNED.search(text)
     data = error.get("data")
     if isinstance(data, dict) and data.get("retryAfter") is not None:  # ms since the epoch, not seconds to wait

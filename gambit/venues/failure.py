@@ -13,6 +13,7 @@ from gambit.venues.plain_text import writable
 RATE, NET, VENDOR = Category.RATE_LIMIT, Category.TRANSIENT_NETWORK, Category.VENDOR_5XX
 AUTH, DATA, PERMANENT = Category.AUTH, Category.DATA_INCONSISTENCY, Category.PERMANENT_4XX
 TEXT_MAX = 200  # characters of a venue's words that a message repeats
+WAIT_MAX_SEC = 259_200.0  # no ban is longer (binance.md 7), whatever an answer says
 
 
 def load_object(body: bytes) -> dict[str, object] | None:
@@ -25,9 +26,9 @@ def load_object(body: bytes) -> dict[str, object] | None:
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Retry-After in seconds; None where it is absent or a date."""
+    """Retry-After in seconds, at most WAIT_MAX_SEC; None where it is absent or a date."""
     value = headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
+    return min(float(value), WAIT_MAX_SEC) if value.isdecimal() else None
 
 
 def by_status(status: int, headers: Mapping[str, str], text: str, code: str = "") -> Failure | None:

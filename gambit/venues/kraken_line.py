@@ -131,7 +131,7 @@ class KrakenLine(Line):
             for row in rows(message, "data"):
                 system = text_of(row, "system")
                 if system != "online":
-                    yield StreamFault(Fault(category=VENDOR, code="status", text=system, means="market_state"))
+                    yield StreamFault(Fault(category=VENDOR, code="status", text=system, means="news"))
         elif channel in ("executions", "balances"):
             yield from self._in_order(channel, message)
             for row in rows(message, "data"):

@@ -197,8 +197,8 @@ class KrakenOrders(OrderLanguage):
         return self._post("GetWebSocketsToken", "", 1, Lane.READ, asked_for("token", at))
 
     def use_token(self, text: str) -> None:
-        """From now on."""
-        self.token_text = packed(text).decode()
+        """From now on; without one there are no lines."""
+        self.token_text = packed(text).decode() if text else ""
 
     def needed_token(self) -> str:
         """The token as JSON. Raises NoSuchWay."""

@@ -36,6 +36,7 @@ from gambit.venues.orders import (
     Lane,
     Limit,
     Line,
+    Means,
     NoSuchWay,
     OrderLanguage,
     OrderState,
@@ -344,8 +345,10 @@ def _event(message: Row, pending: Mapping[int, Asked]) -> Heard:
     if event == "notice":
         return Heard((StreamLost(f"{code}: {text_of(message, 'msg')}"),))
     if event == "channel-conn-count-error":
-        text = f"too many connections listen to {text_of(message, 'channel')}"
-        return Heard((StreamFault(Fault(category=RATE, code=event, text=text)),))
+        channel = text_of(message, "channel")
+        text = f"too many connections listen to {channel}"  # said behind its ack: this one hears nothing of it
+        means: Means = "session" if channel == "orders" else "other"
+        return Heard((StreamFault(Fault(category=RATE, code=event, text=text, means=means)),))
     return Heard()
 
 
@@ -449,12 +452,16 @@ def _balance_set(row: Row, *, is_whole: bool) -> BalanceSet:
     held = rows(row, "details")
     return BalanceSet(
         free={needed_text(each, "ccy"): amount(each, "availBal") for each in held},
-        locked={
-            needed_text(each, "ccy"): maybe_at_least_zero(each, "ordFrozen") or at_least_zero(each, "frozenBal")
-            for each in held
-        },
+        locked={needed_text(each, "ccy"): _frozen(each) for each in held},
         is_whole=is_whole,
     )
+
+
+def _frozen(row: Row) -> Decimal:
+    """All that is frozen, for whatever reason: what orders hold is a part of it, and with that alone the whole would
+    change when an order comes to rest."""
+    found = maybe_at_least_zero(row, "frozenBal")
+    return at_least_zero(row, "ordFrozen") if found is None else found
 
 
 def _fees(asked: Asked, message: Row) -> Answer:

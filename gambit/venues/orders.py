@@ -31,6 +31,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from gambit.model import Category, Instrument, Side, TimeInForce
+from gambit.venues.failure import WAIT_MAX_SEC
 
 Terms = TimeInForce | Literal["post_only"]
 What = Literal[
@@ -39,12 +40,13 @@ What = Literal[
 ]  # fmt: skip
 Means = Literal[
     "other", "already_sent", "missing", "done", "funds", "post_only", "clock", "nonce", "session", "market_state",
-    "too_late", "filters",
+    "too_late", "filters", "news",
 ]  # fmt: skip
 Status = Literal["accepted", "open", "partial", "filled", "cancelled", "expired", "refused", "unknown"]
 Cause = Literal["", "asked", "venue", "ioc", "self_trade", "post_only"]
 
 CLIENT_ID_CHARS_MAX: Final = 18  # of [A-Za-z0-9]: what every venue takes
+NS_A_SEC: Final = 1_000_000_000
 RETRYABLE: Final = frozenset({Category.RATE_LIMIT, Category.TRANSIENT_NETWORK, Category.VENDOR_5XX})
 
 
@@ -147,7 +149,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     `execution_unknown`: an order call may have been carried out. `is_definite`: it certainly was not. Where neither is
     set the words alone do not tell, and an order call counts as unknown all the same. `wait_sec` and `until_ns` (ns
-    since the epoch) say how long the venue wants to be left alone, 0 where it does not.
+    since the epoch, by the venue's clock) say how long the venue wants to be left alone, 0 where it does not;
+    `of_address`: by everything that comes from this address, not by this kind of request only.
     """
 
     category: Category
@@ -158,6 +161,13 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     means: Means = "other"
     wait_sec: float = 0.0
     until_ns: int = 0
+    of_address: bool = False
+
+    def wait_ns(self, now_ns: int) -> int:
+        """How long the venue wants to be left alone, from an instant of its clock on; 0 where it does not say. No ban
+        is longer than WAIT_MAX_SEC, whatever an answer says."""
+        told_ns = max(int(min(self.wait_sec, WAIT_MAX_SEC) * NS_A_SEC), self.until_ns - now_ns, 0)
+        return min(told_ns, int(WAIT_MAX_SEC * NS_A_SEC))
 
     @property
     def retryable(self) -> bool:
@@ -475,7 +485,7 @@ class OrderLanguage(Protocol):
         return
 
     def use_token(self, text: str) -> None:  # noqa: ARG002
-        """Lines and entry frames made from now on carry this token."""
+        """Lines and entry frames made from now on carry this token; empty: there is none."""
         return
 
     def prepare(self, at: Stamp) -> None:  # noqa: ARG002

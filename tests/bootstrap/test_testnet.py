@@ -35,6 +35,7 @@ WITH_TESTNET = ("binance", "okx", "bybit")
 WITHOUT = ("kraken", "coinbase")
 DEMO = "x-simulated-trading"
 KEYS = Keys(key="k", secret=base64.b64encode(bytes(range(32))).decode(), passphrase="p")
+TOKEN = b'{"error":[],"result":{"token":"t","expires":900}}'
 NEW_KEYS = Keys(key="k2", secret=KEYS.secret, passphrase="p")
 LOCAL = {"ws_url": "ws://t:1", "rest_url": "http://t:2", "ws_private_url": "ws://t:3"}
 PRODUCTION = {
@@ -45,7 +46,7 @@ PRODUCTION = {
 
 
 class Wires:
-    """A network that answers nothing of use, and remembers what went where."""
+    """A network that answers nothing of use but a token, and remembers what went where."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, str]]] = []
@@ -55,7 +56,7 @@ class Wires:
     ) -> HttpAnswer:
         del body, timeout_sec
         self.asked.append((url, dict(headers)))
-        return HttpAnswer(200, {}, b"{}")
+        return HttpAnswer(200, {}, TOKEN if url.endswith("/GetWebSocketsToken") else b"{}")
 
     async def open(self, url: str, *_rest: object) -> None:
         """A line that never stands."""
@@ -126,7 +127,6 @@ class Desk:
         with pytest.raises(LinkError):
             await self.wires.open(feed.settings.ws)
         language = self.port.account.language
-        language.use_token("t")
         for make in (language.stream, language.entry):
             with pytest.raises(LinkError):
                 await self.port._one(make, is_entry=make == language.entry)
@@ -190,6 +190,16 @@ async def test_new_keys_speak_to_the_same_network() -> None:
     [(_, headers)] = desk.wires.asked
     assert headers["OK-ACCESS-KEY"] == "k2"
     assert headers[DEMO] == "1"
+
+
+async def test_the_watchdog_is_told_the_venues_clocks() -> None:
+    """Of all accounts, nothing where a clock was not measured yet."""
+    desk = Desk(configured("binance"))
+    watchdog = build_watchdog(desk.config, SystemClock(), desk.log, desk.dealing, desk.ports, desk.feeds)
+    assert watchdog._offsets_ns() == {"binance": 0}
+    now_ns = SystemClock().now_ns()
+    desk.feeds.feeds[0].clock.add(now_ns, now_ns, now_ns - 1_500_000_000, 0)
+    assert watchdog._offsets_ns() == {"binance": -1_500_000_000}
 
 
 async def test_lists_of_the_two_networks_are_kept_apart(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The way to one account: which line takes orders, and when the stream counts as up."""
 
 import asyncio
+import base64
 from collections.abc import Coroutine, Iterable
 from decimal import Decimal
 from types import SimpleNamespace
@@ -14,8 +15,23 @@ from gambit.model import Category
 from gambit.runtime import account_port
 from gambit.runtime.ear import Ear
 from gambit.runtime.fee_tier import EVERY_NS, SEC, FeeTier
+from gambit.runtime.transport import LinkError
 from gambit.venues.account import Account, Turn
-from gambit.venues.orders import Asked, Fault, FeeRates, KeyRights, Line, Means, StreamFault, StreamReady, What
+from gambit.venues.kraken_orders import KrakenOrders
+from gambit.venues.okx_orders import OkxOrders
+from gambit.venues.orders import (
+    Asked,
+    Fault,
+    FeeRates,
+    KeyRights,
+    Keys,
+    Line,
+    Means,
+    NoSuchWay,
+    StreamFault,
+    StreamReady,
+    What,
+)
 from tests.runtime.ports import Tasks, port_of
 from tests.runtime.test_gateway import Net, answer
 
@@ -157,6 +173,53 @@ async def test_a_line_that_is_not_let_in_is_closed(is_ready: bool, category: Cat
     assert (wire.is_closed, case.port.is_up) == (is_closed, is_ready)
     ear.on_close("closed by us", None)
     assert ear.reason == (f"{category} 60009: login failed" if is_closed else "closed by us")
+
+
+async def test_a_line_without_its_channel_is_over_and_the_markets_state_is_news() -> None:
+    """OKX acknowledges a channel and then says that too many connections have it; Kraken says before anything else that
+    it takes cancels only."""
+    case = Case(has_entry=False)
+    ear, wire = case.line(is_entry=False)
+    kraken = KrakenOrders(Keys(key="k", secret=base64.b64encode(b"s").decode()), [])
+    kraken.use_token("t")
+    status = (
+        b'{"channel":"status","type":"update","data":[{"system":"cancel_only","connection_id":12393906104898154338}]}'
+    )
+    [told] = kraken.stream().hear(status, {}).reports
+    assert isinstance(told, StreamFault)
+    case.hear(ear, told)
+    case.hear(ear, StreamReady("orders"))
+    case.answered()
+    assert (wire.is_closed, case.port.is_up, len(case.said)) == (False, True, 1)
+    line = OkxOrders(Keys(key="k", secret="s", passphrase="p"), {}).stream()
+    said = b'{"event":"channel-conn-count-error","channel":"orders","connCount":"30","connId":"a4d3ae55"}'
+    [told] = line.hear(said, {}).reports
+    assert isinstance(told, StreamFault)
+    case.hear(ear, told)
+    assert (wire.is_closed, case.port.admission.held) == (True, None)
+
+
+async def test_a_line_without_a_new_token_does_not_open_with_the_old_one() -> None:
+    """It may be good no more, and two sessions that are refused look like keys that are (kraken.md 5.2)."""
+    keys = Keys(key="k", secret=base64.b64encode(b"s").decode())
+    net = Net(answer(200, b'{"error":[],"result":{"token":"t1","expires":900}}'), answer(503, b"down"))
+    account = Account(KrakenOrders(keys, ["BTC/USD"]), [], prefix="gb")
+    port = port_of(account, net, Tasks(), lines=[])
+    opened: list[str] = []
+
+    class Opening:
+        """A transport whose lines end at once."""
+
+        async def open(self, url: str, _ear: Ear, _tls: object) -> None:
+            opened.append(url)
+            raise LinkError("cut")
+
+    port._transport = cast(Any, Opening())
+    with pytest.raises(LinkError):
+        await port._one(account.language.stream, is_entry=False)
+    with pytest.raises(NoSuchWay):
+        await port._one(account.language.stream, is_entry=False)
+    assert len(opened) == 1
 
 
 async def test_orders_never_go_over_the_stream_of_a_venue_that_has_a_line_for_them() -> None:

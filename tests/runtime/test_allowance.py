@@ -12,8 +12,10 @@ from gambit.commands import CancelOrder, PlaceOrder
 from gambit.events import Fact
 from gambit.events.orders import Sent, Unsent
 from gambit.model import Category, Instrument
+from gambit.runtime import account_port
 from gambit.runtime.allowance import Allowance
 from gambit.runtime.budget import SEC
+from gambit.runtime.budget import Lane as BudgetLane
 from gambit.runtime.ear import Ear
 from gambit.venues.account import Account
 from gambit.venues.binance_orders import BinanceOrders
@@ -206,6 +208,55 @@ async def test_a_create_refused_for_want_of_budget_keeps_the_next_ones_here(venu
     assert [type(fact) for fact in case.create(3)] == [Sent]
 
 
+def refused_at_binance(case: Case, code: int, wait_sec: int) -> None:
+    """The order that was just sent, with the instant until when the venue wants to be left alone."""
+    until_ms = (case.net.now_ns() + wait_sec * SEC) // 1_000_000
+    error = {"code": code, "msg": "no", "data": {"serverTime": 1, "retryAfter": until_ms}}
+    said = {"id": case.wire.sent[-1]["id"], "status": 418 if code == -1003 else 429, "error": error}
+    case.port.heard(case.ear, json.dumps(said).encode(), 1)
+
+
+async def test_a_ban_that_is_told_on_the_line_silences_lines_and_http() -> None:
+    """Creates, cancels, readings and the question whether the logon stands: nothing before the venue says (I16)."""
+    case = Case("binance")
+    case.create(1)
+    refused_at_binance(case, -1003, 120)
+    assert case.create(2) == [Unsent(key="gb0001000020abcdef", venue="binance", reason=REFUSED)]
+    assert len(case.wire.sent) == 1
+    case.net.now += 119 * SEC
+    case.create(3)
+    assert not case.port.gateway.may_leave(1, BudgetLane.URGENT)
+    assert (len(case.wire.sent), case.port._silence_ns) == (1, SEC)
+    case.net.now += SEC
+    assert case.port._silence_ns == 0
+    assert [type(fact) for fact in case.create(4)] == [Sent]
+
+
+async def test_a_limit_of_orders_leaves_cancels_alone() -> None:
+    """It is the account's and of creates, for as long as the venue says."""
+    case = Case("binance")
+    case.create(1)
+    refused_at_binance(case, -1015, 30)
+    assert [type(fact) for fact in case.create(2)] == [Unsent]
+    assert (case.cancel(1), len(case.wire.sent), case.port._silence_ns) == ([], 2, 0)
+    case.net.now += 29 * SEC
+    assert [type(fact) for fact in case.create(3)] == [Unsent]
+    case.net.now += SEC
+    assert [type(fact) for fact in case.create(4)] == [Sent]
+
+
+async def test_a_reading_that_is_throttled_until_an_instant_is_not_asked_again_before() -> None:
+    """Kraken says when; the header of others is the gateway's (kraken.md 6)."""
+    case = Case("kraken")
+    case.net.now = 1_700_000_000 * SEC
+    until_sec = 1_700_000_060
+    case.net.script = [answer(200, b'{"error":["EService:Throttled: %d"]}' % until_sec)]
+    case.port._deliver(case.port._list_open())
+    await case.tasks.done()
+    assert case.port.allowance.reading_wait_ns(1, case.net.now_ns(), is_urgent=True) == 60 * SEC
+    assert case.port.allowance.wait_ns(Frame(b"", Lane.CANCEL, Asked(what="cancel", nonce=1, now_ns=1)), 0) == 0
+
+
 def test_which_refusals_are_by_the_rules_of_steps() -> None:
     """OKX's 51000 is for any parameter, and one of Binance's filters is about the market's price."""
     found = [
@@ -309,12 +360,39 @@ def test_refusals_and_readings_of_a_limit() -> None:
     """How long a refusal holds back, and what is no number says nothing."""
     allowance = Allowance(language_of("bybit").limits)
     create = Frame(b"", Lane.CREATE, Asked(what="place", nonce=1, now_ns=1))
-    fault = Fault(category=Category.RATE_LIMIT, code="10006", text="", wait_sec=7.0)
-    allowance.refused(Lane.CREATE, fault, 5)
+    fault = Fault(category=Category.RATE_LIMIT, code="10006", text="", wait_sec=7.0, until_ns=9 * SEC)
+    assert (fault.wait_ns(SEC), fault.wait_ns(3 * SEC)) == (8 * SEC, 7 * SEC)
+    allowance.refused(Lane.CREATE, fault.wait_ns(3 * SEC), 5)
     assert allowance.wait_ns(create, 5) == 7 * SEC
+    assert Fault(category=Category.RATE_LIMIT, code="", text="", until_ns=1 << 62).wait_ns(0) == 3 * 86_400 * SEC
+    kraken = Allowance(language_of("kraken").limits)
+    kraken.refused(Lane.READ, 9 * SEC, 5)
+    assert kraken.reading_wait_ns(1, 5, is_urgent=True) == 9 * SEC
     allowance.learn(Used(lane=Lane.READ, per_sec=3.0, units=99), 5)
     for rows in (None, 5, [5], [{"count": "x"}], [{"count": 1, "interval": "YEAR", "intervalNum": 1}]):
         assert list(binance_frame({"rateLimits": rows})) == []
     found = list(binance_headers({"x-mbx-order-count-10s": "12", "x-mbx-order-count-1d": "-1"}))
     assert found == [Used(lane=Lane.CREATE, per_sec=10.0, units=12)]
     assert list(bybit_headers({"X-Bapi-Limit": "20", "X-Bapi-Limit-Status": "25"}, Lane.CREATE)) == []
+
+
+async def test_no_logon_is_probed_while_the_venue_wants_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question on the line is a request like any other; afterwards it is asked again."""
+    case = Case("binance")
+    budget, looks = case.port.gateway.budget, list[int]()
+
+    def ping() -> None:
+        looks.append(len(case.wire.sent))
+        case.ear.on_heard(1)
+        if len(looks) == 3:
+            budget.blocked_until_ns = 0
+        elif len(looks) == 6:
+            case.ear.on_close("hung up", None)
+
+    monkeypatch.setattr(account_port, "PING_SEC", 0.001)
+    monkeypatch.setattr(account_port, "PROBE_EVERY", 1)
+    monkeypatch.setattr(case.wire, "ping", ping)
+    budget.block(case.net.now_ns() + SEC)
+    await case.port._ping_until_ended(case.ear)
+    assert looks == [0, 0, 0, 1, 2, 3]
+    assert {said["method"] for said in case.wire.sent} == {"session.subscriptions"}

@@ -397,7 +397,7 @@ def test_tokens() -> None:
 def test_what_is_sent_bears_the_venues_time() -> None:
     """A venue half a minute ahead gets its own time; what is told of the request has ours (F87)."""
     found = at_binance()
-    found._offset_ns = lambda: 30 * 10**9
+    found.offset_ns = lambda: 30 * 10**9
     request = only(found.carry_out(QueryOrder(venue="binance", key="gb1", query_id=1, symbol="BTC-USDT"), NOW_NS))
     assert isinstance(request, RestRequest)
     assert f"timestamp={NOW_NS // 10**6 + 30_000}" in request.path + request.body.decode()

@@ -106,7 +106,8 @@ def test_whatever_comes_is_a_failure(venue: str, status: int, body: bytes) -> No
 def test_how_long_a_venue_wants_to_be_left_alone() -> None:
     """Retry-After in seconds; a date is not read."""
     venue = VENUES["binance"]
-    waits = {"7": 7.0, "Wed, 21 Oct 2026 07:28:00 GMT": None, "": None, "-1": None}
+    waits = {"7": 7.0, "Wed, 21 Oct 2026 07:28:00 GMT": None, "": None, "-1": None, "\xb2": None}
+    waits |= {"9" * 12: 259_200.0, "9" * 400: 259_200.0}  # longer than any ban
     for value, wait in waits.items():
         failure = venue.failure(429, {"retry-after": value}, b'{"code":-1003,"msg":"x"}')
         assert failure == Failure(RATE, "x", "-1003", wait_sec=wait)

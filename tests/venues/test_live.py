@@ -110,5 +110,6 @@ def test_addresses_without_a_path_get_one() -> None:
 def test_used_weight() -> None:
     """Binance says it; nobody else does."""
     assert VENUES["binance"].used_weight({"x-mbx-used-weight-1m": "42"}) == 42
-    assert VENUES["binance"].used_weight({"x-mbx-used-weight-1m": "x"}) is None
+    for text in ("x", "\xb2", "9" * 5000):
+        assert VENUES["binance"].used_weight({"x-mbx-used-weight-1m": text}) is None
     assert VENUES["okx"].used_weight({"x-mbx-used-weight-1m": "42"}) is None

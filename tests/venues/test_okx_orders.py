@@ -330,6 +330,10 @@ def test_answers_to_queries() -> None:
     detail = {"ccy": "USDT", "cashBal": "4750.4", "availBal": "4591.8", "frozenBal": "158.6", "ordFrozen": "158.6"}
     held = BalanceSet(free={"USDT": D("4591.8")}, locked={"USDT": D("158.6")}, is_whole=True)
     assert read(LANGUAGE, asked("balances"), envelope({"details": [detail]})).reports == (held,)
+    for more, locked in (({"frozenBal": "164", "ordFrozen": "158.6"}, "164"), ({"frozenBal": ""}, "158.6")):
+        (told,) = read(LANGUAGE, asked("balances"), envelope({"details": [detail | more]})).reports
+        assert isinstance(told, BalanceSet)
+        assert told.locked == {"USDT": D(locked)}
     groups = [
         {"groupId": "1", "maker": "-0.0008", "taker": "-0.001"},
         {"groupId": "2", "maker": "0.0001", "taker": "-0.0015"},
