@@ -168,7 +168,7 @@ def test_config_show_has_values_and_places() -> None:
 
 def test_config_schema_is_json_schema() -> None:
     """The schema is draft 2020-12 and bounds what the specification bounds."""
-    schema = json.loads(gambit("config", "schema").stdout)
+    schema = json.loads(gambit("config", "schema", "--json").stdout)
     assert schema["$schema"].endswith("2020-12/schema")
     window = schema["properties"]["engine"]["properties"]["window_size_sec"]
     assert (window["minimum"], window["maximum"], window["default"]) == (1, 30, 5)
@@ -392,6 +392,19 @@ def test_demo_is_a_daemon_that_shows_opportunities_and_sums_up(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     assert all(venue in done.stdout for venue in VENUES)
     assert "Books at the end" in done.stdout
+
+
+def test_a_demonstration_ends_with_its_reader(tmp_path: Path) -> None:
+    """`gambit demo | head -1` went on: halted, by a defect that was none."""
+    env = {**ENVIRONMENT, "XDG_STATE_HOME": str(tmp_path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*COMMAND, "demo", "--json"], stdout=pipe, stderr=pipe, env=env) as running:
+        assert running.stdout
+        assert running.stderr
+        assert json.loads(running.stdout.readline())["event"] == "ready"
+        running.stdout.close()
+        said = running.stderr.read()
+        assert (running.wait(WAIT_SEC), said) == (141, b"")
 
 
 def test_two_demonstrations_do_not_want_the_same_port() -> None:

@@ -16,6 +16,7 @@ import pytest
 from gambit.bootstrap.credentials import CredentialError, live_keys
 from gambit.cli.program import gambit
 from gambit.config.loading import load_layers
+from gambit.model import rfc3339
 from gambit.sim.server import Server
 from gambit.sim.verbs import FaultOrder
 from gambit.sim.world import Scenario
@@ -70,6 +71,8 @@ def test_the_life_of_an_accounts_keys(tmp_path: Path) -> None:
         ("binance/api_key", 2, "k01…def"), ("binance/secret", 2, "***"),
     ]  # fmt: skip
     assert all(row["age_days"] == 0 and len(row["due"]) == len("2026-01-01") for row in rows)
+    assert {row["venue"] for row in rows} == {"binance"}
+    assert all(row["created_at"] == rfc3339(row["created_ns"]) for row in rows)
     for path in state.rglob("*"):
         assert not path.is_file() or (SECRET.encode() not in path.read_bytes() and path.stat().st_mode & 0o077 == 0)
     assert Done(state, "credentials", "remove", "binance").out == "removed binance/api_key, binance/secret\n"
@@ -242,9 +245,13 @@ async def test_venues_check_says_what_keys_may_do(tmp_path: Path) -> None:
             put(state, "add", venue, server.entry(venue))
         fine = await asyncio.to_thread(Done, state, "venues", "check", *words)
         assert fine.out.count("may trade and nothing that it should not") == 5
+        assert fine.out.count("10 bps, account 1") == 5
         assert fine.code == 0
         server.world.exchanges["okx"].strike(FaultOrder(kind="rights", args={"withdraw": True}))
         wrong = await asyncio.to_thread(Done, state, "venues", "check", "--json", *words)
+        assert {(row["taker_fee_bps"], row["maker_fee_bps"], row["account_taker_fee_bps"]) for row in wrong.json} == {
+            ("10", None, "1")
+        }
         keys = {row["venue"]: row["key"] for row in wrong.json}
         assert keys.pop("okx").startswith("the key of okx may withdraw funds")
         assert set(keys.values()) == {"ok"}

@@ -30,7 +30,7 @@ def test_list_and_show() -> None:
     """Every kind is listed and shown; the table of an order's moves too; a slip gets advice."""
     assert [one["kind"] for one in json.loads(gambit("schema", "list", "--json").stdout)] == sorted(KINDS)
     assert "order.filled" in gambit("schema", "list").stdout
-    one = json.loads(gambit("schema", "show", "order.filled").stdout)
+    one = json.loads(gambit("schema", "show", "order.filled", "--json").stdout)
     assert one == event_schemas()["order.filled"]
     states = json.loads(gambit("schema", "show", "order.states").stdout)
     edges = {(edge["from"], edge["on"]): tuple(edge["to"]) for edge in states["edges"]}

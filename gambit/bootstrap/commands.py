@@ -18,7 +18,7 @@ from gambit.store import StoreError
 from gambit.surface.control import Caller, Handler
 from gambit.surface.methods import Backup, Books, DeadLetterIds, Opportunities, Reason, Snapshot, Stop
 from gambit.surface.metrics import Registry
-from gambit.surface.rpc import Forbidden, Nothing, Refused
+from gambit.surface.rpc import INVALID_PARAMS, Forbidden, Nothing, Refused, RpcError
 from gambit.surface.views import Reloaded, StateChange, Stopping
 
 
@@ -41,7 +41,7 @@ def handlers(
 
     def stop(params: Stop, caller: Caller) -> Stopping:
         audit(daemon(), caller, "stop", "now" if params.now else "")
-        daemon().stop(f"stop by {caller.by}")
+        daemon().stop(f"stop by {caller.by}", now=params.now)
         return Stopping(pid=daemon().parts.started.pid)
 
     def read_again(_params: Nothing, caller: Caller) -> Reloaded:
@@ -82,10 +82,12 @@ def _kept(daemon: Callable[[], Daemon], letters: Letters) -> dict[str, Handler]:
         return await daemon().parts.keeping.backup(Path(params.path))
 
     async def requeue(params: DeadLetterIds, caller: Caller) -> dict[str, Any]:
+        _one_of_two(params)
         audit(daemon(), caller, "dlq requeue", _worded(params))
         return await letters.requeue(params.letter_ids, caller.by)
 
     async def purge(params: DeadLetterIds, caller: Caller) -> dict[str, Any]:
+        _one_of_two(params)
         audit(daemon(), caller, "dlq purge", _worded(params))
         return await letters.purge(params.letter_ids, caller.by)
 
@@ -109,6 +111,12 @@ def told(handler: Callable[[Any, Caller], Awaitable[dict[str, Any]]]) -> Handler
             raise Refused(str(error)) from error
 
     return answer
+
+
+def _one_of_two(params: DeadLetterIds) -> None:
+    """Who says nothing does not mean all of them. Raises RpcError."""
+    if params.all == bool(params.letter_ids):
+        raise RpcError(INVALID_PARAMS, 'name some letter_ids, or say "all": true')
 
 
 def _worded(params: DeadLetterIds) -> str:

@@ -8,8 +8,11 @@ from gambit.runtime import books_of_account
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.dealing import Dealing
 from gambit.surface.control import Caller, Handler
-from gambit.surface.methods import OrderId, PlanId, Reason, Rows, ScopeName
-from gambit.surface.rpc import Nothing, Refused
+from gambit.surface.methods import Arming, Earned, Held, OrderId, PlanId, Reason, Rows, ScopeName
+from gambit.surface.rpc import Refused
+
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3600 * SECOND_NS
 
 
 def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
@@ -27,19 +30,24 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
     def plans(params: Rows, _caller: Caller) -> list[dict[str, Any]]:
         return books_of_account.plans(dealing().desk, params, dealing().marks())
 
-    def positions(_params: Nothing, _caller: Caller) -> dict[str, Any]:
+    def positions(params: Held, _caller: Caller) -> dict[str, Any]:
         desk, marks = dealing().desk, dealing().marks()
         return {
-            "positions": books_of_account.positions(desk, marks),
-            "balances": books_of_account.balances(desk),
+            "positions": books_of_account.positions(desk, marks, params.symbol),
+            "balances": books_of_account.balances(desk, params.symbol, params.venue),
         }
 
-    def pnl(_params: Nothing, _caller: Caller) -> dict[str, Any]:
-        return books_of_account.pnl(dealing().desk, dealing().marks(), daemon().parts.clock.now_ns())
+    def pnl(params: Earned, _caller: Caller) -> dict[str, Any]:
+        desk, marks = dealing().desk, dealing().marks()
+        told = books_of_account.pnl(desk, marks, daemon().parts.clock.now_ns())
+        if params == Earned():
+            return told
+        return {**told, "chosen": books_of_account.chosen(desk, params, marks)}
 
-    def arm(_params: Nothing, caller: Caller) -> dict[str, Any]:
-        audit(daemon(), caller, "arm", "")
-        awake(dealing()).arm(caller.by)
+    def arm(params: Arming, caller: Caller) -> dict[str, Any]:
+        for_ns = arming_ns(params, dealing().desk.rules.arm_ns)
+        audit(daemon(), caller, "arm", "" if params.for_sec is None else f"for {params.for_sec:g} s")
+        awake(dealing()).arm(caller.by, for_ns)
         return {"armed_until_ns": dealing().desk.standing.state.trading.armed_until_ns}
 
     def disarm(params: Reason, caller: Caller) -> dict[str, Any]:
@@ -96,6 +104,16 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         return {"done": name}
 
     return {"plan.approve": approve, "plan.reject": reject, "order.cancel": cancel}
+
+
+def arming_ns(params: Arming, most_ns: int) -> int | None:
+    """How long live orders may leave; None: as configured. Raises Refused for longer than that."""
+    if params.for_sec is None:
+        return None
+    for_ns = int(params.for_sec * SECOND_NS)
+    if for_ns > most_ns:
+        raise Refused(f"execution.arm_hours is {most_ns / HOUR_NS:g}: not for longer at a time")
+    return for_ns
 
 
 def awake(dealing: Dealing) -> Dealing:

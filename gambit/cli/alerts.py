@@ -1,14 +1,13 @@
 """`gambit alerts`: what is wrong now and was, who takes care of it, what is silenced; and the rules for Prometheus."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gambit.cli.daemon import SECOND_NS, ask, place_of_running
-from gambit.cli.options import Failure, load_config, seconds_of, with_config, with_json
+from gambit.cli.daemon import ask, place_of_running
+from gambit.cli.options import Failure, load_config, readable, seconds_of, since_of, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.surface import quantities
 
@@ -28,14 +27,13 @@ def alerts() -> None:
 @click.option("--severity", type=SEVERITIES, help="Only of this severity.")
 @click.option("--rule", "rule_id", metavar="RULE", help="Only of this rule.")
 @click.option("--scope", metavar="SCOPE", help="Only of this scope, such as venue:okx.")
-@click.option("--since", callback=seconds_of, metavar="DURATION", help="Only those raised within the last 10m, ...")
+@click.option(
+    "--since", "since_ns", callback=since_of, metavar="WHEN", help="Only those raised in the last 10m, or since a time."
+)
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-def list_alerts(
-    config_path: Path | None, overrides: tuple[str, ...], as_json: bool, since: float | None, **asked: Any
-) -> None:
+def list_alerts(config_path: Path | None, overrides: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """List alerts: those that are raised now, then those that were, newest first."""
-    since_ns = None if since is None else time.time_ns() - int(since * SECOND_NS)
-    found = ask(place_of_running(config_path, overrides), "alerts", since_ns=since_ns, **asked)
+    found = ask(place_of_running(config_path, overrides), "alerts", **asked)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -121,7 +119,7 @@ _deed("unsilence", "alert.unsilence", "silence_id", "End a silence before its ti
 
 
 @alerts.command("raise")
-@click.argument("message")
+@click.argument("message", callback=readable)
 @click.option("--severity", type=SEVERITIES, default="medium", show_default=True, help="How bad it is.")
 @click.option("--scope", default="", metavar="SCOPE", help="What it is about, such as venue:okx.")
 @with_config
@@ -140,7 +138,7 @@ def raise_alert(
 @click.option("--rule", "rule_id", default="", metavar="RULE", help="Of this rule; without it of every rule.")
 @click.option("--scope", default="", metavar="SCOPE", help="Of this scope, such as venue:okx; without it of every one.")
 @click.option("--for", "lasting", callback=seconds_of, default="1h", metavar="DURATION", help="How long: 10m, 2h, ...")
-@click.option("--reason", default="", metavar="TEXT", help="Why; goes into the audit record.")
+@click.option("--reason", default="", callback=readable, metavar="TEXT", help="Why; goes into the audit record.")
 @click.option("--list", "is_list", is_flag=True, help="Show the silences in force instead.")
 @with_config
 @with_json

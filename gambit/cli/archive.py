@@ -1,16 +1,17 @@
 """`gambit export`, `gambit backup` and `gambit restore`: what leaves the state directory, and what comes back."""
 
 import re
+import time
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import config_of_kept
-from gambit.cli.options import Failure, load_config, with_config
+from gambit.cli.daemon import config_of_kept, config_of_readable
+from gambit.cli.options import Failure, load_config, seconds_of, with_config
 from gambit.cli.progress import Progress
 from gambit.cli.query import database_file, socket_of
 
@@ -21,19 +22,22 @@ BACKUP_TIMEOUT_SEC = 3600.0
 
 
 def day_of(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
-    """`YYYY-MM-DD`, the day of an RFC 3339 time, or None."""
+    """`YYYY-MM-DD`, the day of an RFC 3339 time or of a duration ago such as 7d, or None."""
     if text is None:
         return None
     if re.match(r"\d{4}-\d\d-\d\d(T|$)", text):
         with suppress(ValueError):
             return date.fromisoformat(text[:10]).isoformat()
+    with suppress(click.BadParameter):
+        ago_sec = seconds_of(ctx, param, text if text[-1:].isalpha() else "no unit") or 0.0
+        return datetime.fromtimestamp(time.time() - ago_sec, UTC).date().isoformat()
     raise click.BadParameter(f"{text!r} is no day such as 2026-05-28", ctx, param)
 
 
 @click.command("export")
 @with_config
 @click.option("--table", required=True, metavar="T", help="Table to export.")
-@click.option("--since", callback=day_of, metavar="DAY", help="First day, as 2026-05-28. Default: the oldest there is.")
+@click.option("--since", callback=day_of, metavar="DAY", help="First day, as 2026-05-28 or 7d; else the oldest.")
 @click.option(
     "-o", "--output", required=True, type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
     help="Folder for the files, DIR/T/day=YYYY-MM-DD/rows.parquet; days that are there already are merged.",
@@ -44,7 +48,7 @@ def export(config_path: Path | None, overrides: tuple[str, ...], table: str, sin
 
     from gambit.store.archive import export as export_days
 
-    config = config_of_kept(config_path, overrides)
+    config = config_of_readable(config_path, overrides)
     with interrupts.heeded(), Progress.on_terminal(is_shared=True) as progress:
         source = database_file(config, 0.0)
 

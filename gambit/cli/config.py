@@ -104,9 +104,12 @@ def show(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) ->
     show_default=True,
     help="JSON Schema, or the reference page.",
 )
-def schema(style: str) -> None:
+@with_json
+def schema(style: str, as_json: bool) -> None:
     """Print the JSON Schema of the configuration file, or its reference page."""
     from gambit.config.reference import json_schema, markdown
 
+    if as_json and style != "json":
+        raise click.UsageError(f"--json and --format {style} exclude each other")
     text = json.dumps(json_schema(), indent=2) + "\n" if style == "json" else markdown()
     click.echo(text, nl=False)

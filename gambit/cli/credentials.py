@@ -261,6 +261,7 @@ def _known(vault: "Vault", name: str) -> list[str]:
 
 
 def _row(vault: "Vault", name: str) -> dict[str, Any]:
+    from gambit.model import rfc3339
     from gambit.vault import rotation_days
 
     about, now_ns = vault.about(name), time.time_ns()
@@ -268,9 +269,13 @@ def _row(vault: "Vault", name: str) -> dict[str, Any]:
     days = rotation_days(name)
     due = "" if days is None else _due(about.rotated_ns + days[0] * NS_A_DAY, about.rotated_ns + days[1] * NS_A_DAY)
     return {
+        "cred_id": name,
+        "venue": name.partition("/")[0] if name.partition("/")[2] in VENUE_PARTS else None,
         "name": name,
         "masked": masked(name, vault.get(name).decode(errors="replace")),
         "version": about.version,
+        "created_at": rfc3339(about.created_ns),
+        "rotated_at": rfc3339(about.rotated_ns),
         "created_ns": about.created_ns,
         "rotated_ns": about.rotated_ns,
         "age_days": age_days,

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from gambit.config import Config
 
 NOT_RUNNING = 3
-SECOND_NS = 1_000_000_000
 JOURNAL_FOLDER = "journal"
 DEMO_FOLDER = "demo"  # in the state directory: where `gambit demo` keeps its own
 
@@ -56,17 +55,28 @@ def config_of_kept(config_path: Path | None, overrides: Sequence[str]) -> "Confi
     kept will do when there is nothing else. Raises ConfigFailure."""
     import os
 
-    import msgspec
-
     from gambit.runtime.process import state_dir
 
     config = load_config(config_path, overrides).config
     state = state_dir(config.daemon.state_dir, os.environ)
     demo = state / DEMO_FOLDER
     if config_path is None and not overrides and not (state / JOURNAL_FOLDER).exists() and demo.exists():
-        daemon = msgspec.structs.replace(config.daemon, state_dir=str(demo))
-        return msgspec.structs.replace(config, daemon=daemon)
+        return _in(demo, config)
     return config
+
+
+def config_of_readable(config_path: Path | None, overrides: Sequence[str]) -> "Config":
+    """The same for a command that only reads: what `gambit status` speaks to is what is read, a demonstration that runs
+    alone before what another daemon left. Raises ConfigFailure."""
+    config = config_of_kept(config_path, overrides)
+    place = place_of_running(config_path, overrides)
+    return _in(place.state, config) if place.state.name == DEMO_FOLDER else config
+
+
+def _in(state: Path, config: "Config") -> "Config":
+    import msgspec
+
+    return msgspec.structs.replace(config, daemon=msgspec.structs.replace(config.daemon, state_dir=str(state)))
 
 
 def ask(place: Place, method: str, timeout_sec: float = 5.0, **params: Any) -> Any:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import config_of_kept
-from gambit.cli.options import Failure, with_config, with_json
+from gambit.cli.daemon import config_of_readable
+from gambit.cli.options import Failure, utf8, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.query import open_store, plain, socket_of, text
 
@@ -34,8 +34,10 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @with_config
 @with_json
-@click.option("--venue", metavar="V", help="Only of this venue.")
-@click.option("--topic", metavar="T", help="Only what would have become this, such as market.normalized.")
+@click.option("--venue", metavar="V", callback=utf8, help="Only of this venue.")
+@click.option(
+    "--topic", metavar="T", callback=utf8, help="Only what would have become this, such as market.normalized."
+)
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, help="How many at most.")
 def list_letters(
     config_path: Path | None,
@@ -86,7 +88,7 @@ def show_letter(
 def _rows(
     config_path: Path | None, overrides: tuple[str, ...], sql: str, values: dict[str, object]
 ) -> list[dict[str, Any]]:
-    config = config_of_kept(config_path, overrides)
+    config = config_of_readable(config_path, overrides)
     with interrupts.heeded(), open_store(config, MAX_AGE_SEC) as connection:
         result = connection.execute(sql, values)
         names = [column[0] for column in result.description or []]
@@ -102,7 +104,7 @@ def requeue(
     letter_ids: tuple[int, ...], is_all: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool
 ) -> int:
     """Give dead letters to the daemon once more, as if they had just come."""
-    return _asked("dlq.requeue", config_of_kept(config_path, overrides), letter_ids, is_all, as_json)
+    return _asked("dlq.requeue", config_of_readable(config_path, overrides), letter_ids, is_all, as_json)
 
 
 @dead_letters.command("purge")
@@ -114,7 +116,7 @@ def purge(
     letter_ids: tuple[int, ...], is_all: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool
 ) -> int:
     """Throw dead letters away; who did it is written down."""
-    return _asked("dlq.purge", config_of_kept(config_path, overrides), letter_ids, is_all, as_json)
+    return _asked("dlq.purge", config_of_readable(config_path, overrides), letter_ids, is_all, as_json)
 
 
 def _asked(method: str, config: "Config", letter_ids: tuple[int, ...], is_all: bool, as_json: bool) -> int:

@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from gambit.cli.daemon import DEMO_FOLDER
 from gambit.cli.options import Failure, load_config, with_config, with_json
 from gambit.cli.paint import Paint
 from gambit.cli.run import run_loop
+from gambit.cli.streams import READER_GONE, silence_stdout
 from gambit.cli.summary import EventLog, summary_lines
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ async def _main(config: "Config", seconds: float | None, seed: int, show: "_Show
         with ExitStack() as held:
             live = pointed(config, exchanges, symbols, held)
             held.enter_context(blamed_on(Path(live.daemon.state_dir)))
-            return await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
+            code = await run_daemon(live, os.environ, options, on_ready=around.ready, quiet=True)
+            return READER_GONE if show.is_gone else code
 
 
 def simulated(config: "Config") -> list[str]:
@@ -219,6 +221,9 @@ class _Around:
     def ready(self, daemon: "Daemon") -> None:
         """The daemon is ready."""
         self._started = time.monotonic()
+        self._show.on_gone = partial(daemon.stop, "whoever read the output went away")
+        if self._show.is_gone:
+            self._show.on_gone()
         daemon.before_end.append(partial(self._end, daemon))
         self._tasks.append(asyncio.create_task(self._tell(daemon), name="demo: ready"))
         if daemon.parts.started.mode == "live":
@@ -233,7 +238,7 @@ class _Around:
 
     async def _watch(self, daemon: "Daemon") -> None:
         daemon.trouble(await self._exchanges.ended())
-        daemon.stop("the simulated exchanges are gone")
+        daemon.stop("the simulated exchanges are gone", now=True)
 
     async def _limit(self, daemon: "Daemon", seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -255,12 +260,14 @@ class _Show:
         self._log = EventLog(paint)
         self._is_over = False
         self._early: list[dict[str, Any]] | None = []  # events before it is said that all is ready
+        self.is_gone = False  # whoever read it
+        self.on_gone: Callable[[], object] = lambda: None
 
     def starting(self, venues: Sequence[str], seed: int) -> None:
         """The exchanges are being started."""
         if not self._as_json:
             text = f"starting {len(venues)} simulated exchanges ({', '.join(venues)}), seed {seed}"
-            click.echo(self._paint.faint(text))
+            self._echo(self._paint.faint(text))
 
     def ready(self, daemon: "Daemon", login: "_Login | None") -> None:
         """The daemon is ready; what to do now."""
@@ -274,7 +281,7 @@ class _Show:
             return
         took = (parts.clock.now_ns() - parts.readings.started_ns) / 1e9
         paint = self._paint
-        click.echo(
+        self._echo(
             "\n".join(
                 [
                     paint.strong(f"ready in {took:.1f} s: {len(feeds)} exchanges, {synced} of {books} books synced"),
@@ -304,7 +311,7 @@ class _Show:
             self._print(event)
             return
         for line in self._log.take(event):
-            click.echo(line)
+            self._echo(line)
 
     def summary(self, daemon: "Daemon", seconds: float) -> None:
         """The run in numbers; what ends with it is not told any more."""
@@ -314,10 +321,21 @@ class _Show:
             self._print({"event": "summary", **stats, "trades": _trades(daemon), "trouble": daemon.reasons})
         else:
             lines = [*self._log.rest(), *summary_lines(stats, self._paint, _trades(daemon), daemon.reasons)]
-            click.echo("\n".join(lines))
+            self._echo("\n".join(lines))
 
     def _print(self, event: dict[str, Any]) -> None:
-        click.echo(json.dumps(event))
+        self._echo(json.dumps(event))
+
+    def _echo(self, text: str) -> None:
+        """A reader who goes away ends the demonstration, and is no defect of the daemon's."""
+        if self.is_gone:
+            return
+        try:
+            click.echo(text)
+        except BrokenPipeError:
+            self.is_gone = True
+            silence_stdout()
+            self.on_gone()
 
 
 def _trades(daemon: "Daemon") -> dict[str, Any]:

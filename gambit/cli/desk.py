@@ -1,7 +1,6 @@
 """`gambit orders`, `plans`, `positions`, `pnl`: what the desk did; `plan`, `order`, `arm`, `disarm`: what it may do."""
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
@@ -9,12 +8,16 @@ from typing import Any
 
 import click
 
-from gambit.cli.daemon import SECOND_NS, ask, place_of_running
-from gambit.cli.options import seconds_of, with_config, with_json
+from gambit.cli.daemon import ask, place_of_running
+from gambit.cli.options import readable, seconds_of, since_of, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.surface import quantities
 
 Row = dict[str, Any]
+
+with_since = click.option(
+    "--since", "since_ns", callback=since_of, metavar="WHEN", help="Only those made in the last 10m, or since a time."
+)
 
 
 def _listing(name: str, text: str, cells: Callable[[Row], list[str]], head: Sequence[str]) -> click.Command:
@@ -24,16 +27,13 @@ def _listing(name: str, text: str, cells: Callable[[Row], list[str]], head: Sequ
     @click.option("--symbol", metavar="SYMBOL", help="Only this symbol, such as BTC-USDT.")
     @click.option("--venue", metavar="VENUE", help="Only of this venue.")
     @click.option("--status", metavar="STATUS", help="Only with this status, such as filled.")
-    @click.option("--since", callback=seconds_of, metavar="DURATION", help="Only those made within the last 10m, ...")
+    @with_since
     @click.option("--open", "open_only", is_flag=True, help="Only those that are under way.")
     @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
     @with_config
     @with_json
-    def listing(
-        since: float | None, config_path: Path | None, overrides: tuple[str, ...], as_json: bool, **asked: Any
-    ) -> None:
-        since_ns = None if since is None else time.time_ns() - int(since * SECOND_NS)
-        found = ask(place_of_running(config_path, overrides), name, since_ns=since_ns, **asked)
+    def listing(config_path: Path | None, overrides: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+        found = ask(place_of_running(config_path, overrides), name, **asked)
         if as_json:
             click.echo(json.dumps(found))
         elif not found:
@@ -89,11 +89,15 @@ plans = _listing(
 
 
 @click.command("positions")
+@click.option("--symbol", metavar="SYMBOL", help="Only this symbol's position, and balances of its two assets.")
+@click.option("--venue", metavar="VENUE", help="Only balances at this venue; positions are over all of them.")
 @with_config
 @with_json
-def positions(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def positions(
+    symbol: str | None, venue: str | None, config_path: Path | None, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Show positions and balances."""
-    found = ask(place_of_running(config_path, overrides), "positions")
+    found = ask(place_of_running(config_path, overrides), "positions", symbol=symbol, venue=venue)
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -119,15 +123,25 @@ def _short(cell: str) -> str:
 
 
 @click.command("pnl")
+@click.option("--symbol", metavar="SYMBOL", help="Also what the plans of this symbol came to.")
+@click.option("--venue", metavar="VENUE", help="Also what the plans with a leg on this venue came to.")
+@click.option("--status", metavar="STATUS", help="Also what the plans with this status came to, such as closed.")
+@with_since
 @with_config
 @with_json
-def pnl(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show the result: equity, today, fees, and what became of every opportunity."""
-    found = ask(place_of_running(config_path, overrides), "pnl")
+def pnl(config_path: Path | None, overrides: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+    """Show the result: equity, today, fees, and what became of every opportunity.
+
+    Of which plans the result is wanted too is said by --symbol, --venue, --status and --since: of those made then, and
+    of settled ones the newest 2000.
+    """
+    found = ask(place_of_running(config_path, overrides), "pnl", **asked)
     if as_json:
         click.echo(json.dumps(found))
         return
     paint = Paint.for_stdout()
+    if "chosen" in found:
+        click.echo("\n".join([paint.strong("Plans chosen"), *table(_chosen(found["chosen"])), ""]))
     rows = [[name.replace("_", " "), _short(found[name])] for name in ("equity", "result_today", "unrealised")]
     rows += [[f"fees {asset}", _short(amount)] for asset, amount in found["fees"].items()]
     rows += [[f"dust {asset}", _short(amount)] for asset, amount in found["dust"].items()]
@@ -150,6 +164,12 @@ def pnl(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> 
             ["", paint.strong("What became of opportunities, and what the refused would have earned"), *table(ends)]
         )
     )
+
+
+def _chosen(told: Row) -> list[list[str]]:
+    rows = [["plans", str(told["plans"])], ["traded", str(told["traded"])]]
+    rows += [[f"result {asset}", _short(amount)] for asset, amount in told["result"].items()]
+    return [*rows, ["value", _short(told["value"])]]
 
 
 def _deciding(group: click.Group, word: str, method: str, argument: str, text: str) -> None:
@@ -181,16 +201,17 @@ _deciding(order, "cancel", "order.cancel", "order_id", "Cancel the rest of a liv
 
 
 @click.command("arm")
+@click.option("--for", "for_sec", callback=seconds_of, metavar="DURATION", help="A shorter time: 30m, 2h, ...")
 @with_config
 @with_json
-def arm(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
+def arm(for_sec: float | None, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Let live orders leave, for execution.arm_hours."""
-    answer = ask(place_of_running(config_path, overrides), "arm")
+    answer = ask(place_of_running(config_path, overrides), "arm", for_sec=for_sec)
     click.echo(json.dumps(answer) if as_json else f"armed until {quantities.moment(answer['armed_until_ns'])} UTC")
 
 
 @click.command("disarm")
-@click.option("--reason", default="", metavar="TEXT", help="Why; goes into the audit record.")
+@click.option("--reason", default="", callback=readable, metavar="TEXT", help="Why; goes into the audit record.")
 @with_config
 @with_json
 def disarm(reason: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:

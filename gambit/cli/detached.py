@@ -16,7 +16,9 @@ import click
 
 from gambit.cli import interrupts
 from gambit.cli.daemon import NoDaemon, Place, place_of, place_of_running
-from gambit.cli.options import Failure, finite, with_config, with_json
+from gambit.cli.options import Failure, finite, load_config, with_config, with_json
+from gambit.cli.run import need_venues
+from gambit.cli.run import run as run_command
 
 LOG_NAME = "gambit.log"
 LOG_BYTES_MAX = 64 << 20  # a longer one is put aside at the next start
@@ -60,12 +62,36 @@ def stop(now: bool, config_path: Path | None, overrides: tuple[str, ...], as_jso
 @with_config
 @with_json
 def restart(timeout_sec: float, now: bool, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Stop the daemon if it runs, and start it with this configuration."""
+    """Stop the daemon if it runs, and start it with this configuration; without -c and --set with those that it was
+    started with. One that could not be started again is not stopped."""
     place = place_of(config_path, overrides)
+    if config_path is None and not overrides:
+        config_path, overrides = given_to_running(place) or (config_path, overrides)
+    need_venues(load_config(config_path, overrides).config)
     with suppress(NoDaemon):
         stop_daemon(place, now)
     pid = start_detached(command_of(config_path, overrides), place, timeout_sec)
     _say({"pid": pid, "log": str(place.state / LOG_NAME)}, f"gambit runs again (process {pid})", as_json)
+
+
+def given_to_running(place: Place) -> tuple[Path | None, tuple[str, ...]] | None:
+    """The -c and --set of the `gambit run` that holds the state directory, None without one. Raises Failure where they
+    cannot be told."""
+    from gambit.runtime.process import holder
+
+    pid = holder(place.state)
+    if pid is None:
+        return None
+    try:
+        words = [os.fsdecode(word) for word in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]]
+        given = run_command.make_context("run", words[words.index("run") + 1 :]).params
+        path: Path | None = given["config_path"]
+        if path is not None and not path.is_absolute():
+            path = Path(os.readlink(f"/proc/{pid}/cwd"), path)
+    except (OSError, ValueError, click.ClickException) as error:
+        told = f"gambit: how process {pid} was started cannot be told ({error}); say with which configuration: -c FILE"
+        raise Failure(told) from error
+    return path, given["overrides"]
 
 
 def command_of(config_path: Path | None, overrides: Sequence[str]) -> list[str]:

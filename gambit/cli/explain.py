@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import config_of_kept
-from gambit.cli.options import Failure, with_config, with_json
+from gambit.cli.daemon import config_of_readable
+from gambit.cli.options import Failure, utf8, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.query import open_store, seconds_of
 from gambit.surface import quantities
@@ -22,7 +22,7 @@ NOT_TOLD = {"seq", "ts_ns", "kind", "key", "venue", "plan_id", "opp_id", "order_
 
 
 @click.command("explain")
-@click.argument("identity", metavar="ID")
+@click.argument("identity", metavar="ID", callback=utf8)
 @with_config
 @with_json
 @click.option(
@@ -42,7 +42,7 @@ def explain(identity: str, config_path: Path | None, overrides: tuple[str, ...],
     """
     from gambit.store.explanation import explain as explained
 
-    config = config_of_kept(config_path, overrides)
+    config = config_of_readable(config_path, overrides)
     with interrupts.heeded(), open_store(config, max_age) as connection:
         found = explained(connection, identity.strip())
     if found is None:

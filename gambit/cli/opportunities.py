@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import SECOND_NS, NoDaemon, Place, ask, place_of_running
-from gambit.cli.options import Failure, seconds_of, with_config, with_json
+from gambit.cli.daemon import NoDaemon, Place, ask, place_of_running
+from gambit.cli.options import Failure, since_of, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.summary import EventLog
 from gambit.surface import quantities
@@ -18,7 +18,10 @@ from gambit.surface import quantities
 @click.command("opportunities")
 @click.option("--symbol", metavar="SYMBOL", help="Only this symbol, such as BTC-USDT.")
 @click.option("--venue", metavar="VENUE", help="Only those that buy or sell on this venue.")
-@click.option("--since", callback=seconds_of, metavar="DURATION", help="Only those raised within the last 10m, 2h, ...")
+@click.option("--status", type=click.Choice(["open", "closed"]), help="Only those that last, or that are over.")
+@click.option(
+    "--since", "since_ns", callback=since_of, metavar="WHEN", help="Only those raised in the last 10m, or since a time."
+)
 @click.option("--open", "open_only", is_flag=True, help="Only those that last right now.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
 @click.option("--follow", is_flag=True, help="Show each one as it comes, until Ctrl-C.")
@@ -27,7 +30,8 @@ from gambit.surface import quantities
 def opportunities(
     symbol: str | None,
     venue: str | None,
-    since: float | None,
+    status: str | None,
+    since_ns: int | None,
     open_only: bool,
     limit: int,
     follow: bool,
@@ -40,8 +44,8 @@ def opportunities(
     if follow:
         _follow(place, symbol, venue, as_json)
         return
-    since_ns = None if since is None else time.time_ns() - int(since * SECOND_NS)
-    found = ask(place, "opportunities", symbol=symbol, venue=venue, since_ns=since_ns, open_only=open_only, limit=limit)
+    asked: dict[str, Any] = {"symbol": symbol, "venue": venue, "status": status, "since_ns": since_ns}
+    found = ask(place, "opportunities", **asked, open_only=open_only, limit=limit)
     if as_json:
         click.echo(json.dumps(found))
     elif not found:

@@ -3,7 +3,10 @@
 import math
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,6 +83,38 @@ def seconds_of(ctx: click.Context, param: click.Parameter, text: str | None) -> 
     if seconds > SECONDS_MAX:
         raise click.BadParameter(f"{text!r} is not a duration such as 30s, 10m or 2h", ctx, param)
     return seconds
+
+
+def since_of(ctx: click.Context, param: click.Parameter, text: str | None) -> int | None:
+    """A click callback: the time a duration ago, or an RFC 3339 time or day (UTC unless it says otherwise), in ns
+    since the epoch; None when the option was not given."""
+    if text is None:
+        return None
+    if re.match(r"\d{4}-", text):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(text)
+            return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000_000)
+    try:
+        seconds = seconds_of(ctx, param, text)
+    except click.BadParameter as error:
+        told = f"{text!r} is neither a duration such as 30s, 10m or 2h nor a time such as 2026-05-28T09:30:00Z"
+        raise click.BadParameter(told, ctx, param) from error
+    return time.time_ns() - int((seconds or 0.0) * 1_000_000_000)
+
+
+def utf8(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
+    """A click callback: refuse what is not UTF-8, which no database and no socket takes."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError as error:
+        raise click.BadParameter("it is not UTF-8 text", ctx, param) from error
+    return text
+
+
+def readable(ctx: click.Context, param: click.Parameter, text: str) -> str:  # noqa: ARG001 - click's signature
+    """A click callback for remarks: what is not UTF-8 becomes question marks. A halt is one whatever its reason is
+    spelled in."""
+    return text.encode(errors="replace").decode()
 
 
 def finite(ctx: click.Context, param: click.Parameter, number: float | None) -> float | None:

@@ -34,12 +34,12 @@ from gambit.cli.schema import schema_commands
 from gambit.cli.scorecard import scorecard
 from gambit.cli.sim import sim
 from gambit.cli.status import status
+from gambit.cli.streams import READER_GONE, silence_stdout
 from gambit.cli.top import top
 from gambit.cli.users import users
 from gambit.cli.venues import venue_commands
 
 FAILED = 1
-READER_GONE = 141
 
 
 class Program(click.Group):
@@ -55,13 +55,6 @@ class Program(click.Group):
             silence_stdout()
             ctx.exit(READER_GONE)
         return result
-
-
-def silence_stdout() -> None:
-    """Send what is still buffered nowhere, so that the interpreter's last flush does not complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

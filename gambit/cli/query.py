@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import config_of_kept
-from gambit.cli.options import Failure, finite, with_config
+from gambit.cli.daemon import config_of_readable
+from gambit.cli.options import Failure, finite, utf8, with_config
 from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
@@ -27,17 +27,8 @@ SECONDS_MAX = 86_400.0
 MEMORY_MB_MAX = 1 << 20
 
 
-def statement(ctx: click.Context, param: click.Parameter, text: str) -> str:
-    """SQL that DuckDB can be given: it takes UTF-8 alone."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise click.BadParameter("it is not UTF-8 text", ctx, param) from error
-    return text
-
-
 @click.command("query")
-@click.argument("sql", metavar="SQL", callback=statement)
+@click.argument("sql", metavar="SQL", callback=utf8)
 @with_config
 @click.option(
     "--max-age",
@@ -74,7 +65,7 @@ def query(
     The query runs here, on a consistent copy; the daemon does not feel it. While the daemon is down it runs on the
     database itself. It can write nothing and read no other file.
     """
-    config = config_of_kept(config_path, overrides)
+    config = config_of_readable(config_path, overrides)
     with interrupts.heeded(), open_store(config, max_age, memory) as connection:
         from gambit.store.reading import QueryStopped, limited
 

@@ -87,12 +87,17 @@ def serve(load: Callable[[], "Config"], options: "Options") -> int:
         config = load()
     except ConfigError as error:
         raise ConfigFailure(error.problems) from error
+    need_venues(config)
+    with blamed_on(state_dir(config.daemon.state_dir, os.environ)):
+        return run_loop(lambda: run_daemon(config, os.environ, options, load=load))
+
+
+def need_venues(config: "Config") -> None:
+    """Raises UsageError for a configuration that connects to nothing."""
     if not any(venue.enabled for venue in config.venues.values()):
         raise click.UsageError(
             "the configuration names no venue to connect to: add [venues.binance] and others, as configs/paper.toml has"
         )
-    with blamed_on(state_dir(config.daemon.state_dir, os.environ)):
-        return run_loop(lambda: run_daemon(config, os.environ, options, load=load))
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:

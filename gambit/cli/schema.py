@@ -64,7 +64,8 @@ def described(kind: str, schema: Schema) -> dict[str, Any]:
 
 @schema_commands.command("show")
 @click.argument("name", required=False)
-def show(name: str | None) -> None:
+@with_json
+def show(name: str | None, as_json: bool) -> None:  # noqa: ARG001 - it is JSON anyway
     """Print the JSON Schema of one kind of event, or of all; `order.states` is the table of an order's moves."""
     if name == STATES:
         from gambit.engine.order import states

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.daemon import config_of_kept
+from gambit.cli.daemon import config_of_readable
 from gambit.cli.options import with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.query import open_store, seconds_of
@@ -61,7 +61,7 @@ def scorecard(
         span = scoring.span_of(name) if days is None else (now - timedelta(days=days), now)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    config = config_of_kept(config_path, overrides)
+    config = config_of_readable(config_path, overrides)
     with interrupts.heeded(), open_store(config, max_age) as connection:
         if samples:
             for row in scoring.samples(connection, name):

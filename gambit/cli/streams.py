@@ -8,6 +8,7 @@ import os
 import sys
 
 STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+READER_GONE = 141  # exit code: whoever read the output went away
 
 
 def open_closed() -> None:
@@ -23,3 +24,10 @@ def open_closed() -> None:
         stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as the process
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def silence_stdout() -> None:
+    """Send what is still buffered nowhere, so that the interpreter's last flush does not complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gambit.cli.daemon import ask, place_of_running
-from gambit.cli.options import with_config, with_json
+from gambit.cli.options import readable, with_config, with_json
 from gambit.cli.paint import Paint
 
 WORDS = {
@@ -18,7 +18,7 @@ WORDS = {
 
 def _command(name: str) -> click.Command:
     @click.command(name, help=WORDS[name])
-    @click.option("--reason", default="", metavar="TEXT", help="Why; goes into the audit record.")
+    @click.option("--reason", default="", callback=readable, metavar="TEXT", help="Why; goes into the audit record.")
     @with_config
     @with_json
     def change(reason: str, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:

@@ -10,6 +10,8 @@ from gambit.cli.options import finite, load_config, with_config, with_json
 from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from gambit.config import Config
     from gambit.venues.orders import Keys
 
@@ -73,35 +75,40 @@ def list_venues(others: bool, as_json: bool) -> None:
 @with_config
 @with_json
 def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -> int:
-    """Connect to the venues of a configuration and say how that went: books, clock, REST, what is not listed, and what
-    the accounts' keys may do where there are any.
+    """Connect to the venues of a configuration and say how that went: books, clock, REST, what is not listed, fees, and
+    where there are accounts' keys what these may do and what the venue says that the account pays as a taker.
 
     Ends with 1 when a venue did not come up, or is not to be traded at with its key.
     """
     import asyncio
     from dataclasses import asdict
 
-    from gambit.runtime.checkup import check_keys, unaskable
+    from gambit.cli.run import need_venues
+    from gambit.runtime.checkup import check_fees, check_keys, unaskable
     from gambit.runtime.checkup import check_venues as check
     from gambit.runtime.status import FeedError
 
     loaded = load_config(config_path, overrides)
+    need_venues(loaded.config)
     keys = account_keys(loaded.config)
     try:
         statuses, said = asyncio.run(check(loaded.config, seconds))
         objections, untold = asyncio.run(check_keys(loaded.config, keys)), unaskable(keys)
+        charged = asyncio.run(check_fees(loaded.config, keys))
     except FeedError as error:
         raise click.ClickException(str(error)) from error
     told_of = {**objections, **untold}
     if as_json:
         told = [
-            asdict(status) | ({"key": told_of[status.venue] or "ok"} if status.venue in told_of else {})
+            asdict(status)
+            | fees_of(loaded.config, status.venue, charged.get(status.venue))
+            | ({"key": told_of[status.venue] or "ok"} if status.venue in told_of else {})
             for status in statuses
         ]
         click.echo(json.dumps(told))
     else:
         head, *rows = table([
-            ["venue", "state", "books", "not listed", "closed", "its clock", "reason"],
+            ["venue", "state", "books", "not listed", "closed", "its clock", "taker fee", "reason"],
             *(
                 [
                     status.venue,
@@ -110,11 +117,12 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
                     ", ".join(status.missing),
                     ", ".join(status.closed),
                     "" if status.clock_offset_ns is None else f"{status.clock_offset_ns / 1e6:+.0f} ms",
+                    fee_words(fees_of(loaded.config, status.venue, charged.get(status.venue))),
                     status.reason,
                 ]
                 for status in statuses
             ),
-        ], left=7)  # fmt: skip
+        ], left=8)  # fmt: skip
         click.echo("\n".join([Paint.for_stdout().strong(head), *rows]))
         for venue, text in objections.items():
             click.echo(text or f"the key of {venue} may trade and nothing that it should not")
@@ -122,6 +130,24 @@ def check_venues(seconds: float, config_path: Path | None, overrides: tuple[str,
             click.echo(text)
         click.echo("\n".join(said), err=True, nl=bool(said))
     return 0 if all(status.state == "up" for status in statuses) and not any(objections.values()) else 1
+
+
+def fees_of(config: "Config", venue: str, charged_bps: "Decimal | None") -> dict[str, str | None]:
+    """A venue's fees in bps of the notional, as decimal text: those in force, and the taker's that its account is told;
+    None where nobody says."""
+    maker = config.venues[venue].maker_fee_bps
+    found = {
+        "taker_fee_bps": config.taker_fee_bps(venue),
+        "maker_fee_bps": maker,
+        "account_taker_fee_bps": charged_bps,
+    }
+    return {name: None if bps is None else f"{bps.normalize():f}" for name, bps in found.items()}
+
+
+def fee_words(fees: dict[str, str | None]) -> str:
+    """`10 bps`, and what the account pays where that is known."""
+    told = fees["account_taker_fee_bps"]
+    return f"{fees['taker_fee_bps']} bps" + ("" if told is None else f", account {told}")
 
 
 def account_keys(config: "Config") -> "dict[str, Keys]":

@@ -163,7 +163,7 @@ class Ground:
         if self._witnessing is not None:
             self._witnessing.cancel()
         if self._run is not None:
-            self.daemon.stop("the drill is over")
+            self.daemon.stop("the drill is over", now=True)
             run, self._run = self._run, None
             async with asyncio.timeout(PATIENCE_SEC):
                 await run

@@ -5,14 +5,14 @@ decimal text, times ns since the epoch.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, localcontext
 from itertools import islice
 from typing import Any, Final, Protocol
 
 from gambit.engine.desk import Desk
 from gambit.engine.order import Order
-from gambit.engine.standing import Standing
+from gambit.engine.standing import EXACT, Standing
 from gambit.engine.trade import Trade
 from gambit.model import rfc3339
 
@@ -20,11 +20,9 @@ BPS_DIGITS: Final = 8
 EPISODES_LOOKED_AT: Final = 2000  # packed ones; `gambit explain` and the database know all
 
 
-class Query(Protocol):
+class Choice(Protocol):
     """Filters of orders and plans; those that are None let everything pass."""
 
-    @property
-    def open_only(self) -> bool: ...
     @property
     def symbol(self) -> str | None: ...
     @property
@@ -33,6 +31,13 @@ class Query(Protocol):
     def status(self) -> str | None: ...
     @property
     def since_ns(self) -> int | None: ...
+
+
+class Query(Choice, Protocol):
+    """And how many of them."""
+
+    @property
+    def open_only(self) -> bool: ...
     @property
     def limit(self) -> int: ...
 
@@ -40,7 +45,7 @@ class Query(Protocol):
 def orders(desk: Desk, query: Query) -> list[dict[str, Any]]:
     """The newest orders first."""
     standing = desk.standing
-    known = standing.live.values() if query.open_only else _orders(standing)
+    known = _newest(standing.live.values()) if query.open_only else _orders(standing)
     rows = (_order(order) for order in known)
     passing = (row for row in rows if _passes(row, query) and query.venue in (None, row["venue"]))
     return sorted(islice(passing, query.limit), key=_created_ns, reverse=True)
@@ -48,9 +53,13 @@ def orders(desk: Desk, query: Query) -> list[dict[str, Any]]:
 
 def _orders(standing: Standing) -> Iterator[Order]:
     """All orders, the newest first as far as they are at hand; then the packed ones."""
-    yield from sorted(standing.state.orders.values(), key=lambda order: order.intended_ns, reverse=True)
+    yield from _newest(standing.state.orders.values())
     for episode in islice(standing.archive.newest(), EPISODES_LOOKED_AT):
         yield from reversed(episode.orders)
+
+
+def _newest(orders: Iterable[Order]) -> list[Order]:
+    return sorted(orders, key=lambda order: order.intended_ns, reverse=True)
 
 
 def _trades(standing: Standing, *, open_only: bool) -> Iterator[tuple[Trade, Sequence[Order]]]:
@@ -83,7 +92,7 @@ def order(desk: Desk, name: str) -> dict[str, Any] | None:
     return None if found is None else _order(found)
 
 
-def _passes(row: dict[str, Any], query: Query) -> bool:
+def _passes(row: dict[str, Any], query: Choice) -> bool:
     is_late_enough = query.since_ns is None or row["created_ns"] >= query.since_ns
     return is_late_enough and query.symbol in (None, row["symbol"]) and query.status in (None, row["status"])
 
@@ -159,10 +168,12 @@ def _plan(trade: Trade, orders: Sequence[Order], marks: Mapping[str, Decimal]) -
     }
 
 
-def positions(desk: Desk, marks: Mapping[str, Decimal]) -> list[dict[str, Any]]:
-    """What trading changed, per symbol."""
+def positions(desk: Desk, marks: Mapping[str, Decimal], only: str | None = None) -> list[dict[str, Any]]:
+    """What trading changed, per symbol; of one only, where it is named."""
     found = []
     for symbol, position in sorted(desk.standing.state.holdings.positions.items()):
+        if only not in (None, symbol):
+            continue
         mark = marks.get(position.base)
         cost = position.average_cost
         found.append(
@@ -179,13 +190,32 @@ def positions(desk: Desk, marks: Mapping[str, Decimal]) -> list[dict[str, Any]]:
     return found
 
 
-def balances(desk: Desk) -> list[dict[str, Any]]:
-    """What is owned, per venue and asset."""
+def balances(desk: Desk, symbol: str | None = None, at: str | None = None) -> list[dict[str, Any]]:
+    """What is owned, per venue and asset; only of a symbol's two assets, only at one venue, where they are named."""
+    assets = None if symbol is None else symbol.split("-")[:2]
     rows = []
     for name, amount in sorted(desk.standing.state.holdings.balances.items()):
         venue, _, asset = name.partition("|")
-        rows.append({"venue": venue, "asset": asset, "amount": _text(amount)})
+        if (assets is None or asset in assets) and at in (None, venue):
+            rows.append({"venue": venue, "asset": asset, "amount": _text(amount)})
     return rows
+
+
+def chosen(desk: Desk, query: Choice, marks: Mapping[str, Decimal]) -> dict[str, Any]:
+    """What the plans that pass came to: how many, how many of them traded, their result by asset and its value. Of
+    settled plans that are packed away the newest EPISODES_LOOKED_AT count."""
+    result: dict[str, Decimal] = {}
+    plans, traded, value = 0, 0, Decimal(0)
+    with localcontext(EXACT):
+        for trade, orders in _trades(desk.standing, open_only=False):
+            row = _plan(trade, orders, marks)
+            if not (_passes(row, query) and query.venue in (None, *row["venues"])):
+                continue
+            plans, traded, value = plans + 1, traded + trade.is_traded, value + Decimal(row["value"])
+            for asset, amount in row["result"].items():
+                result[asset] = result.get(asset, Decimal(0)) + Decimal(amount)
+        told = {asset: _text(amount) for asset, amount in sorted(result.items())}
+        return {"plans": plans, "traded": traded, "result": told, "value": _text(value)}
 
 
 def pnl(desk: Desk, marks: Mapping[str, Decimal], now_ns: int) -> dict[str, Any]:

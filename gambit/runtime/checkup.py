@@ -1,24 +1,28 @@
 """Whether the venues of a configuration can be reached: their feeds brought up for a moment, and how that went; and
-what the accounts' keys may do."""
+what the accounts' keys may do and cost."""
 
 import asyncio
 import random
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 from gambit.config import Config
+from gambit.model import Instrument
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.feed import Feeds
 from gambit.runtime.http import AiohttpClient, Http, HttpError
 from gambit.runtime.status import FeedStatus
 from gambit.runtime.transport import TRANSPORTS
 from gambit.runtime.wiring import build_market, feed_settings, private_roots
+from gambit.venues import VENUES
 from gambit.venues.accounts import LANGUAGES, order_language
 from gambit.venues.key_rights import objection
-from gambit.venues.orders import KeyRights, Keys, Stamp
+from gambit.venues.orders import Answer, FeeRates, KeyRights, Keys, OrderLanguage, RestRequest, Stamp
 
 LOOK_SEC: Final = 0.05
 KEY_SEC: Final = 10.0
+BPS: Final = 10_000
 
 
 async def check_venues(config: Config, seconds: float) -> tuple[list[FeedStatus], list[str]]:
@@ -79,24 +83,61 @@ async def check_keys(config: Config, keys: Mapping[str, Keys]) -> dict[str, str]
     return dict(zip(keys, found, strict=True))
 
 
+async def check_fees(config: Config, keys: Mapping[str, Keys]) -> dict[str, Decimal]:
+    """What each account pays as a taker, in bps of the notional, as its venue tells of the first symbol wanted there;
+    accounts that nobody tells of are left out. Raises FeedError."""
+    keys = {venue: each for venue, each in keys.items() if venue in LANGUAGES}
+    http = AiohttpClient()
+    try:
+        found = await asyncio.gather(*(_taker_fee_bps(config, venue, keys[venue], http) for venue in keys))
+    finally:
+        await http.close()
+    return {venue: fee_bps for venue, fee_bps in zip(keys, found, strict=True) if fee_bps is not None}
+
+
+async def _taker_fee_bps(config: Config, venue: str, keys: Keys, http: Http) -> Decimal | None:
+    settings = config.venues[venue]
+    symbol = next(iter(settings.symbols or config.symbols), "")
+    spelling = VENUES[venue].spelling(symbol) if symbol else None
+    if spelling is None:
+        return None
+    base, quote = symbol.split("-")[:2]
+    instrument = Instrument(symbol=symbol, spelling=spelling, base=base, quote=quote)
+    language = order_language(venue, keys, [instrument], is_testnet=settings.testnet)
+    try:
+        read = await _answer(config, venue, language, language.fee_rates(instrument, _stamp()), http)
+    except HttpError:
+        return None  # the venue's state says so already
+    return next((report.taker * BPS for report in read.reports if isinstance(report, FeeRates)), None)
+
+
+def _stamp() -> Stamp:
+    now_ns = SystemClock().now_ns()
+    return Stamp(now_ns, now_ns // 1000)
+
+
+async def _answer(config: Config, venue: str, language: OrderLanguage, request: RestRequest, http: Http) -> Answer:
+    """What the venue says to a request of an account. Raises HttpError, FeedError."""
+    root, _ = private_roots(config, venue)
+    answer = await http.request(
+        request.method,
+        root.rstrip("/") + request.path,
+        headers=dict(request.headers),
+        body=request.body,
+        timeout_sec=KEY_SEC,
+    )
+    return language.read(request.asked, answer.status, answer.headers, answer.body)
+
+
 async def _objection(config: Config, venue: str, keys: Keys, http: Http) -> str:
-    is_testnet, now_ns = config.venues[venue].testnet, SystemClock().now_ns()
-    language = order_language(venue, keys, [], is_testnet=is_testnet)
-    request = language.rights(Stamp(now_ns, now_ns // 1000))
+    language = order_language(venue, keys, [], is_testnet=config.venues[venue].testnet)
+    request = language.rights(_stamp())
     if request is None:
         return ""
-    root, _ = private_roots(config, venue)
     try:
-        answer = await http.request(
-            request.method,
-            root.rstrip("/") + request.path,
-            headers=dict(request.headers),
-            body=request.body,
-            timeout_sec=KEY_SEC,
-        )
+        read = await _answer(config, venue, language, request, http)
     except HttpError as error:
         return f"{venue} does not say what its key may do: {error}"
-    read = language.read(request.asked, answer.status, answer.headers, answer.body)
     if read.fault is not None:
         return f"{venue} refuses to say what its key may do: {read.fault.code}: {read.fault.text}"
     rights = next((report for report in read.reports if isinstance(report, KeyRights)), None)

@@ -1,7 +1,7 @@
 """One run of gambit: what is started in which order, what readiness means, and how it ends.
 
-    journal open, store follows -> servers listen -> feeds connect -> ready -> ... -> feeds end -> last decisions are
-    written -> servers close -> store catches up -> journal closes
+    journal open, store follows -> servers listen -> feeds connect -> ready -> ... -> plans end -> feeds end -> last
+    decisions are written -> servers close -> store catches up -> journal closes
 
 A task that ends by itself, or a journal that takes no more, is told at once: the daemon stays up to be looked at, and
 trading is halted (reliability.md R11, I24).
@@ -35,6 +35,7 @@ from gambit.threads import in_thread
 SAMPLE_SEC: Final = 0.25
 HALT_FILE_SEC: Final = 0.02  # how often the halt file is looked for
 LOOK_SEC: Final = 1.0  # between two looks at what is written down
+DRAIN_SEC: Final = 5.0  # how long a stop waits for orders and plans that are under way
 READY_SEC: Final = 20.0  # a venue that is not synced by then is given up for readiness, not for good
 
 
@@ -114,6 +115,7 @@ class Daemon:
         self._safe_mode = ""  # why, where the run is one
         self.problems: list[str] = []
         self.stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
         self.before_end: list[Callable[[], None]] = []  # called while everything still stands
         self.on_lag = parts.on_lag
         self._reason = ""
@@ -139,8 +141,10 @@ class Daemon:
         """Whether nothing broke and everything is written down."""
         return not self.problems and self.parts.soundness.is_whole
 
-    def stop(self, reason: str) -> None:
-        """Ask for the end."""
+    def stop(self, reason: str, *, now: bool = False) -> None:
+        """Ask for the end; `now`: what is in flight is not waited for, any more if it was."""
+        if now:
+            self._hurry.set()
         if not self.stopping.is_set():
             self._reason = reason
             self.stopping.set()
@@ -183,6 +187,7 @@ class Daemon:
                 on_ready()
                 self._supervisor.start("journal proof", parts.keeping.prove_rest(), may_end=True)
                 await self.stopping.wait()
+                await self._drain()
         finally:
             self._state = "stopping"
             parts.log.info("stopping", reason=self._reason)
@@ -319,6 +324,21 @@ class Daemon:
             self.parts.log.error("the halt is in force, but not on disk", error=str(error))
 
     # ---- ending ----
+
+    async def _drain(self) -> None:
+        """What is in flight comes to its end, a hedge included, while everything still stands (contract.md, `stop`);
+        what takes longer is found in the journal by the next life."""
+        self._state = "stopping"
+        dealing = self.parts.dealing
+        ways = [asyncio.ensure_future(dealing.drain()), asyncio.ensure_future(self._hurry.wait())]
+        done, late = await asyncio.wait(ways, timeout=DRAIN_SEC, return_when=asyncio.FIRST_COMPLETED)
+        for way in late:
+            way.cancel()
+        for way in done:
+            way.result()
+        if dealing.is_under_way:
+            live = len(dealing.desk.standing.live)
+            self.parts.log.info("orders or plans are still under way; the next start takes them up", live=live)
 
     async def _end(self) -> None:
         """In the order of the data, each part even when another fails; the first failure is raised at the end."""

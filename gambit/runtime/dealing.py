@@ -17,10 +17,11 @@ from gambit.engine.answers import cancelling
 from gambit.engine.desk import Decision, Desk
 from gambit.engine.plan import of_signal
 from gambit.engine.standing import Standing
+from gambit.engine.trade import Phase
 from gambit.engine.trading_state import Trading
 from gambit.events import Fact
 from gambit.events.operation import DaemonStarted, TradingStateChanged
-from gambit.events.orders import OrderSettled, Sent, Unsent
+from gambit.events.orders import Armed, OrderSettled, Sent, Unsent
 from gambit.journal import JournalBehind, JournalFailed
 from gambit.runtime import rebuilding
 from gambit.runtime.clock import Clock
@@ -109,6 +110,7 @@ class Dealing:
         self._on_state = on_state
         self.on_defect = on_defect
         self._wake = asyncio.Event()
+        self._moved = asyncio.Event()  # the desk took something in
         self._sending: set[asyncio.Task[None]] = set()
         self._frames: dict[str, int] = {}  # orders not handed over yet: when the frame they are due to arrived
         self.replayed = 0  # records at the start
@@ -210,9 +212,12 @@ class Dealing:
         """Raises KeyError for an order that is not live."""
         self._carry_out(self._ask(self.desk.cancel, key, by))
 
-    def arm(self, by: str) -> None:
-        """Live orders may leave."""
-        self._carry_out(self._ask(self.desk.arm, by))
+    def arm(self, by: str, for_ns: int | None = None) -> None:
+        """Live orders may leave, for as long as configured or for so long."""
+        if for_ns is None:
+            self._carry_out(self._ask(self.desk.arm, by))
+        else:
+            self._carry_out(self._ask(self.desk.on_fact, Armed(by=by, until_ns=self.clock.now_ns() + for_ns)))
 
     def disarm(self, by: str, reason: str) -> None:
         """Live orders may not leave any more."""
@@ -281,6 +286,22 @@ class Dealing:
         soonest = min((due for due in dues if due is not None), default=now_ns + int(IDLE_SEC * 1e9))
         return min(max((soonest - now_ns) / 1e9, 0.0), IDLE_SEC)
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether an order is live or a plan works, as far as the desk can tell."""
+        standing = self.desk.standing
+        return self.is_whole and (
+            bool(standing.live) or any(trade.phase is Phase.WORKING for trade in standing.open.values())
+        )
+
+    async def drain(self) -> None:
+        """No signal is considered any more; return once nothing is under way. A daemon that never sent has nothing to
+        wait for: its venues cannot be asked."""
+        was_open, self._is_open = self._is_open, False
+        while was_open and self.is_under_way:
+            self._moved.clear()
+            await self._moved.wait()
+
     async def close(self) -> None:
         """No signal is considered any more; what is being sent is let go, and no create follows it: whatever is left of
         a plan is found in the journal by the next life."""
@@ -301,6 +322,7 @@ class Dealing:
         if not self.frozen:
             self._rebuilding.freeze(f"{what}: {error!r}; the desk is made anew from the journal")
             self._wake.set()
+            self._moved.set()
             self.on_defect(what, error)
 
     async def _make_anew(self) -> None:
@@ -349,6 +371,7 @@ class Dealing:
             raise
 
     def _carry_out(self, decision: Decision, *, is_told: bool = False, frame_ns: int = 0) -> None:
+        self._moved.set()
         commands = [command for command in decision.commands if not isinstance(command, Notify)]
         if frame_ns:
             self._frames |= {each.intent.key: frame_ns for each in commands if isinstance(each, PlaceOrder)}

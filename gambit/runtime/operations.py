@@ -29,6 +29,8 @@ class OpportunityQuery(Protocol):
     @property
     def venue(self) -> str | None: ...
     @property
+    def status(self) -> str | None: ...
+    @property
     def since_ns(self) -> int | None: ...
     @property
     def open_only(self) -> bool: ...
@@ -129,8 +131,11 @@ class Readings:
         """Open ones best first, then, unless only open ones are wanted, the ended ones newest first."""
         symbols = (query.symbol,) if query.symbol else ()
         venues = (query.venue,) if query.venue else ()
-        found = [_opportunity(event) for event in self.board.top(query.limit, symbols=symbols, venues=venues)]
-        if not query.open_only:
+        found: list[dict[str, Any]] = []
+        if query.status != "closed":
+            every = len(self.board.open)  # what is late enough is not always among the best
+            found += [_opportunity(event) for event in self.board.top(every, symbols=symbols, venues=venues)]
+        if not query.open_only and query.status != "open":
             found += [
                 _opportunity(event)
                 for event in self.board.recent(len(self.board.ended))
@@ -178,7 +183,7 @@ def _opportunity(event: Mapping[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     return {
         **{name: event[name] for name in named},
-        "created_at": rfc3339(event["since_ns"]),
+        "created_at": rfc3339(event["raised_ns"] if is_over else event["recv_ns"]),
         "raised_ns": event["since_ns"],
         "closed_ns": event["recv_ns"] if is_over else None,
         "close_reason": event["reason"] if is_over else "",

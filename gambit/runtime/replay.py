@@ -206,7 +206,11 @@ class _Replay:
             self.warn(f"{source.path}:{source.lines.number + 1}: {damage}")
             self.exit_code = 1
         elif source.lines.number == 0:
-            raise ReplayError(f"{source.path}:1: the file is empty; a capture begins with a header")
+            text = f"{source.path}:1: the file is empty; a capture begins with a header"
+            if len(self.sources) == 1:
+                raise ReplayError(text)
+            self.warn(text)
+            self.exit_code = 1
 
     def progress(self) -> None:
         done = sum(source.count.bytes_read for source in self.sources)
@@ -229,10 +233,10 @@ class _Replay:
             source.record = read_record(lines.text)
             self.venue_of(source, source.record)
         except BadLine as error:
-            if lines.number == 1:
+            if lines.number == 1 and not (source.is_cut and len(self.sources) > 1):
                 raise ReplayError(f"{source.path}:1: {error}") from error
             if source.is_cut:
-                lines.done()  # told already, as the end of the file
+                lines.done()  # told already, as the end of the file; the other files are read on (R6)
             else:
                 self.bad_line(source, error)
             return

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import duckdb
 
+from gambit.model import rfc3339
+
 Row = dict[str, Any]
 _INTENDED: Final = "order.intended"
 _VERDICTS: Final = ("plan.made", "plan.refused")
@@ -16,7 +18,8 @@ def explain(connection: duckdb.DuckDBPyConnection, identity: str) -> Row | None:
     """Everything the store has about an opportunity (its opp_id), a plan (plan_id) or an order (order_id or client
     order id); None when it has none by that name. Raises duckdb.Error.
 
-    Ready for JSON: amounts are text, times `_ns` are ns since the epoch. `what` says what was asked for; then `signal`
+    Ready for JSON: amounts are text, times RFC 3339 under the columns' names and, as `_ns`, ns since the epoch. `what`
+    says what was asked for; then `signal`
     and `episode` (the inputs, and how the episode ended), `decision` (the plan as it was made or refused), `history`
     (what else is known of plan and opportunity, in order) and `orders` (all of the plan, or the one asked for), each
     with its history, executions and settlements.
@@ -124,14 +127,22 @@ def _one(connection: duckdb.DuckDBPyConnection, statement: str, values: Sequence
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, statement: str, values: Sequence[object]) -> list[Row]:
-    """Rows by column name; a time X_at becomes X_ns, ids and amounts text."""
+    """Rows by column name, ids and amounts text; a time is RFC 3339, and once more in ns as X_ns (without its _at)."""
     columns = connection.execute(statement, values).description or []
     times = [name for name, kind, *_ in columns if str(kind) == "TIMESTAMP_NS"]
     if times:
         whole = ", ".join(f"epoch_ns({name}) AS {name}" for name in times)
         connection.execute(f"SELECT * REPLACE ({whole}) FROM ({statement})", values)
-    names = [f"{name.removesuffix('_at')}_ns" if name in times else name for name, *_ in columns]
-    return [dict(zip(names, map(_plain, row), strict=True)) for row in connection.fetchall()]
+    found = [dict(zip((name for name, *_ in columns), map(_plain, row), strict=True)) for row in connection.fetchall()]
+    return [{**row, **_in_ns(row, times), **_worded(row, times)} for row in found]
+
+
+def _in_ns(row: Row, times: Sequence[str]) -> Row:
+    return {f"{name.removesuffix('_at')}_ns": row[name] for name in times}
+
+
+def _worded(row: Row, times: Sequence[str]) -> Row:
+    return {name: None if row[name] is None else rfc3339(row[name]) for name in times}
 
 
 def _plain(cell: Any) -> Any:

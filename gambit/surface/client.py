@@ -85,10 +85,15 @@ class Session:
     def call(self, method: str, params: object = None, timeout_sec: float | None = None) -> Any:
         """The result of a method; `params` is a mapping or a struct.
 
-        Raises Failed with the daemon's error, NoAnswer when none comes within `timeout_sec` or the daemon hangs up.
+        Raises Failed with the daemon's error, NoAnswer when none comes within `timeout_sec` or the daemon hangs up,
+        ControlError for text that is not UTF-8.
         """
         self._calls += 1
-        self._send(rpc.request_line(method, {} if params is None else params, self._calls))
+        try:
+            request = rpc.request_line(method, {} if params is None else params, self._calls)
+        except UnicodeEncodeError as error:
+            raise ControlError(f"{method}: what it is given is not UTF-8 text") from error
+        self._send(request)
         deadline = time.monotonic() + (self.timeout_sec if timeout_sec is None else timeout_sec)
         while True:
             line = self._next(deadline)

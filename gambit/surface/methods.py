@@ -1,13 +1,13 @@
 """The control socket's methods by name, with the parameters each takes; the daemon hands in what they do.
 
-    reading   status, opportunities, books, orders, order.show, plans, positions, pnl, scorecard, metrics, dlq.list,
-              dlq.show, alerts, alert.rules, alert.silences, slo
+    reading   status, opportunities, books, orders, order.show, plans, positions, pnl, scorecard, metrics, alerts,
+              alert.rules, alert.silences, slo
     telling   alert.create, alert.ack, alert.resolve, alert.silence, alert.unsilence, alert.test,
               halt, reduce, resume, release, arm, disarm, plan.approve, plan.reject, order.cancel, stop,
               reload, credentials.reload, dlq.requeue, dlq.purge
     users     user.list, user.add, user.invite, user.role, user.disable, user.enable, user.passwd, user.link,
               user.rotate_keys
-    files     snapshot, backup
+    files     snapshot (query), backup
 
 The answers are the structs of gambit.surface.views; `metrics` answers with the exposition text.
 """
@@ -39,6 +39,7 @@ class Opportunities(Params, frozen=True):
 
     symbol: str | None = None
     venue: str | None = None
+    status: Literal["open", "closed"] | None = None
     since_ns: int | None = None
     open_only: bool = False
     limit: Limit = 20
@@ -64,23 +65,8 @@ class Stop(Params, frozen=True):
     now: bool = False
 
 
-class DeadLetters(Params, frozen=True):
-    """Newest first."""
-
-    topic: str | None = None
-    venue: str | None = None
-    reason: str | None = None
-    limit: Limit = 100
-
-
-class DeadLetterId(Params, frozen=True):
-    """One dead letter."""
-
-    letter_id: int
-
-
 class DeadLetterIds(Params, frozen=True):
-    """Some dead letters; `all` stands for every one there is."""
+    """Some dead letters, or with `all` every one there is: one of the two."""
 
     letter_ids: tuple[int, ...] = ()
     all: bool = False
@@ -107,6 +93,28 @@ class Rows(Params, frozen=True):
     status: str | None = None
     since_ns: int | None = None
     limit: Limit = 50
+
+
+class Held(Params, frozen=True):
+    """Of this symbol and its assets; balances of this venue."""
+
+    symbol: str | None = None
+    venue: str | None = None
+
+
+class Earned(Params, frozen=True):
+    """Plans whose result is wanted beside that of all; none chosen: no such result."""
+
+    symbol: str | None = None
+    venue: str | None = None
+    status: str | None = None
+    since_ns: int | None = None
+
+
+class Arming(Params, frozen=True):
+    """For how long, at most `execution.arm_hours`, which counts where nothing is said."""
+
+    for_sec: Annotated[float, msgspec.Meta(gt=0, le=168 * 3600)] | None = None
 
 
 class VenueName(Params, frozen=True):
@@ -220,8 +228,6 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "stop": Stop,
     "reload": Nothing,
     "credentials.reload": VenueName,
-    "dlq.list": DeadLetters,
-    "dlq.show": DeadLetterId,
     "dlq.requeue": DeadLetterIds,
     "dlq.purge": DeadLetterIds,
     "snapshot": Snapshot,
@@ -230,8 +236,8 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "orders": Rows,
     "order.show": OrderId,
     "plans": Rows,
-    "positions": Nothing,
-    "pnl": Nothing,
+    "positions": Held,
+    "pnl": Earned,
     "scorecard": Nothing,
     "plan.approve": PlanId,
     "plan.reject": PlanId,
@@ -246,7 +252,7 @@ PARAMS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "user.link": UserName,
     "user.link_telegram": UserName,
     "user.rotate_keys": Nothing,
-    "arm": Nothing,
+    "arm": Arming,
     "disarm": Reason,
     "release": ScopeName,
     "alerts": Alerts,

@@ -79,9 +79,12 @@ def read_request(line: bytes) -> Request:
 
 
 def read_params(request: Request, kind: type[msgspec.Struct]) -> Any:
-    """The parameters as `kind`; raises RpcError naming the field and what the method takes."""
+    """The parameters as `kind`; an empty array is none. Raises RpcError naming the field and what the method
+    takes."""
+    given = bytes(request.params)
+    is_none = given.startswith(b"[") and not given[1:-1].strip()
     try:
-        return msgspec.json.decode(request.params, type=kind)
+        return msgspec.json.decode(b"{}" if is_none else given, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RpcError(INVALID_PARAMS, f"{request.method}: {error}; it takes {wording(kind)}") from error
 

@@ -132,8 +132,8 @@ class OpportunityView(msgspec.Struct, frozen=True, kw_only=True):
     qty: str
     score: float
     ttl_sec: float
-    created_at: str  # RFC 3339, UTC
-    raised_ns: int  # the same
+    created_at: str  # of its signal, the latest of its episode: RFC 3339, UTC
+    raised_ns: int  # when its episode began
     closed_ns: int | None = None
     close_reason: str = ""
     signal: dict[str, Any] = {}
@@ -158,19 +158,6 @@ class Reloaded(msgspec.Struct, frozen=True, kw_only=True):
 
     changed: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
-
-
-class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """One dead letter; `raw` (base64) only in `dlq.show`."""
-
-    letter_id: int
-    topic: str
-    venue: str
-    conn: str
-    reason: str
-    recv_ns: int
-    size: int
-    raw: bytes | None = None
 
 
 class Requeued(msgspec.Struct, frozen=True, kw_only=True):

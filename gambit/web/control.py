@@ -6,8 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from gambit.access.permissions import RULES
-from gambit.surface.methods import Reason
-from gambit.surface.rpc import Nothing
+from gambit.surface.methods import Arming, Reason
 from gambit.surface.views import StateChange
 from gambit.web.route import Answer, Ask, Body, Route
 from gambit.web.services import Services
@@ -43,7 +42,7 @@ def _change(method: str) -> Callable[[Services, Ask], Awaitable[Any]]:
 
 async def arm(services: Services, ask: Ask) -> Armed:
     """Live orders may leave for as long as configured."""
-    told = await services.call("arm", Nothing(), ask.principal)
+    told = await services.call("arm", Arming(), ask.principal)
     return Armed(armed_until_ns=told["armed_until_ns"])
 
 

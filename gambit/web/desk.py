@@ -9,8 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from gambit.access.permissions import RULES
-from gambit.surface.methods import OrderId, PlanId, Rows
-from gambit.surface.rpc import Nothing
+from gambit.surface.methods import Earned, Held, OrderId, PlanId, Rows
 from gambit.web.pages import LOOKED_AT, Name, Ns, Paged, part, typed
 from gambit.web.problem import not_found
 from gambit.web.route import Answer, Ask, Body, Page, Query, Reply, Route
@@ -210,7 +209,7 @@ async def reject(services: Services, ask: Ask) -> Done:
 
 async def positions(services: Services, ask: Ask) -> Positions:
     """As of now."""
-    told = await services.call("positions", Nothing(), ask.principal)
+    told = await services.call("positions", Held(), ask.principal)
     why = tuple(services.quality())
     unmarked = [f"{row['symbol']}: no mark" for row in told["positions"] if row["mark"] is None]
     found = {**told, "degraded": bool(why or unmarked), "data_quality": (*why, *unmarked)}
@@ -219,7 +218,7 @@ async def positions(services: Services, ask: Ask) -> Positions:
 
 async def pnl(services: Services, ask: Ask) -> Pnl:
     """As of now."""
-    told = await services.call("pnl", Nothing(), ask.principal)
+    told = await services.call("pnl", Earned(), ask.principal)
     why = tuple(services.quality())
     return msgspec.convert({**told, "degraded": bool(why), "data_quality": why}, Pnl)
 

@@ -150,11 +150,12 @@ class Desk:
 
 @pytest.mark.parametrize("venue", WITH_TESTNET)
 async def test_nothing_goes_to_production(venue: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Feed, private lines, requests, the watchdog's, and the question what a key may do."""
+    """Feed, private lines, requests, the watchdog's, and the questions what a key may do and costs."""
     desk = Desk(configured(venue))
     await desk.speak()
     monkeypatch.setattr(checkup, "AiohttpClient", lambda: desk.wires)
     await checkup.check_keys(desk.config, {venue: KEYS})
+    assert await checkup.check_fees(desk.config, {venue: KEYS}) == {}
     schemes = [urlsplit(url).scheme for url, _ in desk.wires.asked]
     assert schemes.count("wss") >= 2
     assert schemes.count("https") >= 4

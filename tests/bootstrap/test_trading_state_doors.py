@@ -8,10 +8,11 @@ import pytest
 
 from gambit.access.permissions import Door, Principal, Role
 from gambit.bootstrap.commands import handlers
+from gambit.bootstrap.trading import HOUR_NS, arming_ns
 from gambit.events.operation import Audited, TradingStateChanged
 from gambit.runtime.trading import TradingSwitch
 from gambit.surface.control import Caller, Handler
-from gambit.surface.methods import Reason
+from gambit.surface.methods import Arming, Reason
 from gambit.surface.rpc import Forbidden, Refused
 
 NOW_NS = 1_800_000_000 * 1_000_000_000
@@ -83,3 +84,11 @@ def test_a_trader_reduces_what_is_active_and_halts_what_is_reducing(tmp_path: Pa
     assert house.ask("reduce", trader).was == "ACTIVE"
     assert house.ask("reduce", trader).was == "REDUCING"
     assert house.ask("halt", trader).was == "REDUCING"
+
+
+def test_arming_is_not_for_longer_than_configured() -> None:
+    """`execution.arm_hours` is the most at a time; what is said may be less."""
+    assert arming_ns(Arming(), 10) is None
+    assert arming_ns(Arming(for_sec=1800.0), 8 * HOUR_NS) == HOUR_NS // 2
+    with pytest.raises(Refused, match=r"execution.arm_hours is 8: not for longer"):
+        arming_ns(Arming(for_sec=8.5 * 3600), 8 * HOUR_NS)

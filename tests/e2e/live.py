@@ -72,7 +72,7 @@ async def running(
         yield daemon, log
     finally:
         waiting.cancel()
-        daemon.stop("the test is over")
+        daemon.stop("the test is over", now=True)
         async with asyncio.timeout(PATIENCE_SEC):
             await run
 

@@ -20,7 +20,6 @@ from gambit.sim.server import Server
 from gambit.sim.verbs import FaultOrder
 from gambit.sim.world import Scenario
 from gambit.surface.control import Caller, ControlServer
-from gambit.surface.methods import VenueName
 from gambit.venues.orders import Keys
 from tests.e2e.live import PATIENCE_SEC, config_for, dear_until, exchanges, running, until
 
@@ -238,7 +237,8 @@ def facts_of(daemon: Daemon) -> list[Fact]:
     return facts
 
 
-def ask(daemon: Daemon, method: str) -> Any:
+def ask(daemon: Daemon, method: str, **params: Any) -> Any:
     """What the control socket's method answers its local user."""
     [control] = [server for server in daemon.parts.servers if isinstance(server, ControlServer)]
-    return control.methods[method].handler(VenueName(), Caller(uid=0, pid=1))
+    asked = control.methods[method]
+    return asked.handler(asked.params(**params), Caller(uid=0, pid=1))

@@ -5,6 +5,7 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from gambit.bootstrap import socket_path
 from gambit.engine.standing import EXACT, Standing
@@ -14,7 +15,7 @@ from gambit.journal.checkpoint import KIND as CHECKPOINT
 from gambit.runtime.daemon import Daemon
 from gambit.sim.world import Scenario
 from gambit.surface.client import call
-from tests.e2e.live import config_for, dear_until, exchanges, running, until
+from tests.e2e.live import PATIENCE_SEC, config_for, dear_until, exchanges, running, until
 from tests.e2e.test_live_trading import ask
 
 SYMBOL = "BTC-USDT"
@@ -55,6 +56,16 @@ async def test_a_dislocation_is_traded_and_adds_up(tmp_path: Path) -> None:
             assert Decimal(result["result_today"]) > 0
             result = ask(daemon, "pnl")  # here: between an answer over the socket and a look one may begin or end
             assert result["opportunities"] == sum(result["funnel"].values()) + len(desk.standing.state.funnel.open)
+            plans = ask(daemon, "plans", limit=1000)
+            chosen = ask(daemon, "pnl", symbol=SYMBOL, since_ns=1)["chosen"]
+            assert (chosen["plans"], Decimal(chosen["value"])) == (len(plans), sum(Decimal(p["value"]) for p in plans))
+            assert ask(daemon, "pnl", symbol="ETH-USDT")["chosen"]["plans"] == 0
+            held = ask(daemon, "positions", symbol=SYMBOL, venue="okx")
+            assert {row["symbol"] for row in held["positions"]} <= {SYMBOL}
+            assert {(row["venue"], row["asset"]) for row in held["balances"]} == {("okx", "BTC"), ("okx", "USDT")}
+            closed, still = (ask(daemon, "opportunities", status=each, limit=1000) for each in ("closed", "open"))
+            assert [row for row in closed if row["closed_ns"] is None] == []
+            assert [row for row in still if row["closed_ns"] is not None] == []
             assert daemon.problems == []
             assert log.of("error") == []
         assert replayed_until_checkpoint(tmp_path / "state") == desk.standing.digest()
@@ -95,3 +106,30 @@ def replayed_until_checkpoint(state_dir: Path) -> str:
     follower.close()
     assert stated == standing.digest()
     return stated
+
+
+@pytest.mark.parametrize("how", ["drains", "now"])
+async def test_a_stop_lets_plans_come_to_their_end(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders that are on their way are heard of before the daemon ends, and their plan is closed; `now` waits for none
+    of it, also when the wait has begun, and says so."""
+    monkeypatch.setattr("gambit.runtime.daemon.DRAIN_SEC", PATIENCE_SEC)
+    async with exchanges(CALM) as server:
+        free = "execution.latency_cost_bps_per_ms = 0"
+        slow = (*SETTINGS, free, "execution.paper_latency_ms = 300")
+        config = config_for(server, tmp_path / "state", *slow, symbols=[SYMBOL])
+        async with running(config) as (daemon, log):
+            standing = daemon.parts.dealing.desk.standing
+            await until(lambda: standing.state.holdings.balances)
+            await dear_until(server, "okx", SYMBOL, lambda: standing.live)
+            if how == "now":  # nobody answers any more
+                for port in daemon.parts.dealing.ports.values():
+                    monkeypatch.setattr(port, "on_time", lambda *_: ())
+            await asyncio.to_thread(call, socket_path(config), "stop")
+            if how == "now":
+                assert daemon.state == "stopping"
+                await asyncio.to_thread(call, socket_path(config), "stop", {"now": True})
+            await until(lambda: "stopped" in log.of("info"))
+        assert bool(standing.live) is (how == "now")
+        assert bool(standing.open) is (how == "now")
+        said = [text for text in log.of("info") if "still under way" in text]
+        assert bool(said) is (how == "now")

@@ -138,14 +138,16 @@ def test_rubbish_behind_the_last_frame(kind: str, lines: list[bytes], whole: Out
     assert outcome.out == whole.out
 
 
-def test_one_cut_file_of_several(lines: list[bytes], whole: Outcome, tmp_path: Path) -> None:
-    """The other files are read to their end; the exit code says that one was not."""
+@pytest.mark.parametrize("left", [-40, 20, 0])
+def test_one_cut_file_of_several(lines: list[bytes], whole: Outcome, tmp_path: Path, left: int) -> None:
+    """The others are read to their end, also beside one that was cut inside its header or has nothing; the exit code
+    says that one was not."""
     records = [orjson.loads(line) for line in lines[1:]]
     half = {
         venue: b"".join([lines[0], *(line for line, r in zip(lines[1:], records, strict=True) if r["venue"] == venue)])
         for venue in ("kraken", "binance")
     }
-    cut = written(tmp_path / "kraken.jsonl", half["kraken"][:-40])
+    cut = written(tmp_path / "kraken.jsonl", half["kraken"][:left])
     files = [cut, written(tmp_path / "binance.jsonl", half["binance"])]
     outcome = run(files)
     assert outcome.code == 1

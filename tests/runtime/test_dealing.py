@@ -281,3 +281,38 @@ async def test_a_burst_of_signals_leaves_the_loop_its_turns() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert seen[-1] == f"o{6 + SIGNALS_A_TURN}"
+
+
+async def test_a_stop_waits_for_what_is_under_way() -> None:
+    """No signal is considered from then on; the wait ends with the last live order, and where a desk cannot tell."""
+    case = Case(Book())
+    live: dict[str, object] = {"gb1": object()}
+    case.dealing.desk.standing.live = live  # type: ignore[assignment]
+    await case.dealing.drain()  # nothing was ever sent by this life: nobody could answer
+    case.dealing.open({})
+    case.dealing.desk.consider = lambda *_: pytest.fail("a signal was considered")  # type: ignore[method-assign]
+    for _ in range(2):
+        draining = asyncio.create_task(case.dealing.drain())
+        await asyncio.sleep(0)
+        case.dealing.on_signal(raised(1))
+        case.dealing._carry_out(Decision([], []))
+        await asyncio.sleep(0)
+        assert not draining.done()
+        live.clear()
+        case.dealing._carry_out(Decision([], []))
+        await draining
+        live["gb2"] = object()
+        case.dealing._is_open = True
+    draining = asyncio.create_task(case.dealing.drain())
+    await asyncio.sleep(0)
+    case.dealing._freeze("a test", RuntimeError("a bug"))
+    await draining
+
+
+def test_arming_for_a_shorter_time() -> None:
+    """It ends then; without a word about it, when the configuration says."""
+    case = Case(Book())
+    now_ns = case.dealing.clock.now_ns()
+    for for_ns, until_ns in ((60, now_ns + 60), (None, now_ns + case.dealing.desk.rules.arm_ns)):
+        case.dealing.arm("ann", for_ns)
+        assert case.dealing.desk.standing.state.trading.armed_until_ns == until_ns

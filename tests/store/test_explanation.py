@@ -20,6 +20,7 @@ from gambit.events.orders import (
     PlanStopped,
     Rejected,
 )
+from gambit.model import rfc3339
 from gambit.store import rebuild as rebuilding
 from gambit.store.explanation import explain
 from tests.store.conftest import Ledger, signal
@@ -98,3 +99,23 @@ def test_what_nobody_decided(ledger: Ledger, path: Path) -> None:
     found, text = explained(ledger, path, KEY)
     assert found["signal"] is None
     assert "the order is pending submission" in text
+
+
+def test_columns_are_called_as_in_the_tables(ledger: Ledger, path: Path) -> None:
+    """Every time under its column's name (product.md, "Tables") as RFC 3339, and once more in ns; none for what did not
+    happen."""
+    ledger.append("signal.raised", **signal(1))
+    add(ledger, made(), intended(), filled("e1"), moved("filled", "submitted", "0.1", "60000"))
+    found, _ = explained(ledger, path, PLAN)
+    (order,) = found["orders"]
+    (execution,) = order["executions"]
+    for part, names in (
+        (found["plan"], "plan_id opp_id status risk_flags total_quote_amount created_at updated_at"),
+        (order, "order_id plan_id user_id venue symbol side qty price status idempotency_key created_at updated_at"),
+        (execution, "exec_id order_id exec_venue_id qty_filled price fee exec_time venue_exec_id"),
+        (found["signal"], "opp_id symbol base_asset venue_buy venue_sell spread_bps score ttl_sec created_at"),
+    ):
+        assert set(names.split()) - part.keys() == set()
+    assert order["created_at"] == rfc3339(order["created_ns"])
+    assert execution["exec_time"] == rfc3339(execution["exec_time_ns"])
+    assert (execution["busted_at"], execution["busted_ns"]) == (None, None)

@@ -17,8 +17,8 @@ from gambit.runtime.process import InstanceLock, prepare_state_dir
 from gambit.runtime.signals import Signals
 from gambit.surface import views
 from gambit.surface.control import Caller, ControlServer, Handler
-from gambit.surface.methods import TOPICS, Backup, DeadLetterId, DeadLetterIds, DeadLetters, Opportunities, Reason, bind
-from gambit.surface.rpc import Nothing, Refused
+from gambit.surface.methods import TOPICS, Backup, DeadLetterIds, Earned, Held, Opportunities, Reason, bind
+from gambit.surface.rpc import Nothing
 
 SECOND_NS = 1_000_000_000
 RAISED_NS = 1_750_000_000 * SECOND_NS
@@ -92,9 +92,6 @@ BOOKS = (
     ),
     views.BookView(venue="kraken", symbol="BTC-USDT", synced=False),
 )  # fmt: skip
-LETTER = views.DeadLetter(
-    letter_id=7, topic="market.normalized", venue="kraken", conn="ws-1", reason="checksum", recv_ns=RAISED_NS, size=5
-)
 SIGNAL = {
     "event": "raised", "recv_ns": RAISED_NS, "symbol": "BTC-USDT", "venue_buy": "kraken", "venue_sell": "binance",
     "net_bps": 20.5, "profit_quote": 30.75, "quote_asset": "USDT", "buy_vwap": 60000.0, "sell_vwap": 60100.0,
@@ -120,10 +117,10 @@ class FakeDaemon:
             "reduce": lambda params, caller: self.change("REDUCING", params),
             "resume": lambda params, caller: self.change("ACTIVE", params),
             "stop": self.stop,
-            "dlq.list": self.letters,
-            "dlq.show": self.letter,
             "dlq.requeue": self.requeue,
             "dlq.purge": self.requeue,
+            "positions": self.positions,
+            "pnl": self.pnl,
             "backup": self.backup,
         }
 
@@ -147,19 +144,21 @@ class FakeDaemon:
         self.stopping.set()
         return views.Stopping(pid=os.getpid())
 
-    def letters(self, params: DeadLetters, caller: Caller) -> list[views.DeadLetter]:
-        return [LETTER] if params.venue in (None, LETTER.venue) else []
-
-    def letter(self, params: DeadLetterId, caller: Caller) -> views.DeadLetter:
-        import msgspec
-
-        if params.letter_id != LETTER.letter_id:
-            raise Refused(f"no dead letter {params.letter_id}; `gambit dlq list` shows which there are")
-        return msgspec.structs.replace(LETTER, raw=b"ab\x00\xff\n")
-
     def requeue(self, params: DeadLetterIds, caller: Caller) -> views.Requeued:
         ids = (7, 8) if params.all else params.letter_ids
         return views.Requeued(done=tuple(i for i in ids if i == 7), failed={i: "still bad" for i in ids if i != 7})
+
+    def positions(self, params: Held, caller: Caller) -> dict[str, Any]:
+        row = {"venue": params.venue, "asset": (params.symbol or "BTC").partition("-")[0], "amount": "1"}
+        return {"positions": [], "balances": [row]}
+
+    def pnl(self, params: Earned, caller: Caller) -> dict[str, Any]:
+        numbers = dict.fromkeys(("equity", "result_today", "unrealised"), "1")
+        parts: dict[str, Any] = {name: {} for name in ("fees", "dust", "fee_drift_bps", "funnel", "counterfactual")}
+        told = {**numbers, **parts, "opportunities": 1, "opportunities_open": 0}
+        if None in (params.symbol, params.venue, params.status, params.since_ns):
+            return told
+        return {**told, "chosen": {"plans": 2, "traded": 1, "result": {"USDT": "1.5"}, "value": "1.5"}}
 
     def backup(self, params: Backup, caller: Caller) -> views.File:
         return views.File(path=params.path, bytes=1, seq=2, made_ns=3)

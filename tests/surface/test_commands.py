@@ -8,17 +8,19 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
+import click
 import pytest
 
 from gambit.cli import detached
-from gambit.cli.daemon import NoDaemon, Place
-from gambit.cli.detached import command_of, start_detached, stop_daemon
-from gambit.cli.options import Failure
+from gambit.cli.daemon import NoDaemon, Place, config_of_kept, config_of_readable
+from gambit.cli.detached import command_of, given_to_running, start_detached, stop_daemon
+from gambit.cli.options import Failure, since_of
 from gambit.cli.program import run
 from gambit.runtime.process import holder
 
@@ -134,6 +136,8 @@ def test_opportunities(daemon: Path) -> None:
     assert [one["symbol"] for one in found] == ["ETH-USDT"]
     assert gambit(daemon, "opportunities", "--symbol", "ETH-USDT", "--open").stdout == "no opportunities right now\n"
     assert gambit(daemon, "opportunities", "--since", "soon").returncode == 2
+    odd = gambit(daemon, "opportunities", "--symbol", "\udcff")
+    assert (odd.returncode, odd.stderr) == (1, "gambit: opportunities: what it is given is not UTF-8 text\n")
 
 
 def test_the_trading_state(daemon: Path) -> None:
@@ -142,6 +146,9 @@ def test_the_trading_state(daemon: Path) -> None:
     assert gambit(daemon, "halt").stdout == "already HALTED\n"
     assert json.loads(gambit(daemon, "reduce", "--json").stdout) == {"state": "REDUCING", "was": "HALTED", "reason": ""}
     assert gambit(daemon, "resume").stdout == "trading state REDUCING > ACTIVE\n"
+    odd = json.loads(gambit(daemon, "halt", "--reason", "St\udcf6rung", "--json").stdout)
+    assert (odd["state"], odd["reason"]) == ("HALTED", "St?rung")  # typed where the locale is another one
+    assert gambit(daemon, "resume").returncode == 0
     done = gambit(daemon, "halt", "--reason", "x" * 501)
     assert (done.returncode, "$.reason" in done.stderr) == (1, True)
 
@@ -165,6 +172,10 @@ def test_a_demonstration_is_found(tmp_path: Path) -> None:
     pid = start_detached(fake(demo), place(demo), 30)
     assert json.loads(gambit(tmp_path, "status", "--json").stdout)["pid"] == pid
     assert gambit(tmp_path, "status", "--set", "engine.top_n=3").returncode == 3
+    (tmp_path / "journal").mkdir()  # what another daemon left is not what `gambit status` speaks to
+    with mock.patch.dict(os.environ, {"GAMBIT_DAEMON__STATE_DIR": str(tmp_path)}):
+        assert config_of_readable(None, ()).daemon.state_dir == str(demo)
+        assert config_of_kept(None, ()).daemon.state_dir == str(tmp_path)
     assert gambit(tmp_path, "stop").returncode == 0
     assert holder(demo) is None
 
@@ -277,3 +288,66 @@ def test_a_daemon_survives_whoever_started_it(tmp_path: Path) -> None:
     stop_daemon(place(tmp_path), now=True)
     assert select.select([gone], [], [], 60)[0]
     os.close(gone)
+
+
+def test_a_restart_goes_on_with_what_the_daemon_was_given(tmp_path: Path) -> None:
+    """Without -c and --set; one that nothing could be started with is not stopped."""
+    state, mine = tmp_path / "state", tmp_path / "mine.toml"
+    given = ["run", "-c", str(mine), "--set", "engine.top_n=3"]
+    assert given_to_running(place(state)) is None
+    pid = start_detached([*fake(state), *given], place(state), 30)
+    assert given_to_running(place(state)) == (mine, ("engine.top_n=3",))
+    done = gambit(state, "restart")
+    assert (done.returncode, f"{mine}: no such file" in done.stderr) == (2, True)
+    mine.write_text("")
+    done = gambit(state, "restart")
+    assert (done.returncode, "names no venue to connect to" in done.stderr) == (2, True)
+    assert holder(state) == pid
+    stop_daemon(place(state), now=True)
+    os.waitpid(pid, 0)
+
+
+def test_a_restart_of_what_was_started_otherwise_wants_a_configuration(tmp_path: Path) -> None:
+    """It cannot be told with what: it goes on, and that is said."""
+    pid = start_detached(fake(tmp_path), place(tmp_path), 30)
+    done = gambit(tmp_path, "restart")
+    assert (done.returncode, f"how process {pid} was started cannot be told" in done.stderr) == (1, True)
+    assert holder(tmp_path) == pid
+    stop_daemon(place(tmp_path), now=True)
+    os.waitpid(pid, 0)
+
+
+def test_what_is_held_and_earned(daemon: Path) -> None:
+    """The filters of the contract reach the daemon."""
+    found = json.loads(gambit(daemon, "positions", "--symbol", "BTC-USDT", "--venue", "okx", "--json").stdout)
+    assert found["balances"] == [{"venue": "okx", "asset": "BTC", "amount": "1"}]
+    assert "okx" in gambit(daemon, "positions", "--venue", "okx").stdout
+    assert "chosen" not in json.loads(gambit(daemon, "pnl", "--json").stdout)
+    asked = ["--symbol", "BTC-USDT", "--venue", "okx", "--status", "closed", "--since", "1h"]
+    told = json.loads(gambit(daemon, "pnl", *asked, "--json").stdout)["chosen"]
+    assert told["result"] == {"USDT": "1.5"}
+    shown = gambit(daemon, "pnl", *asked).stdout
+    assert shown.startswith("Plans chosen\n")
+    assert gambit(daemon, "opportunities", "--status", "open", "--json").returncode == 0
+    assert gambit(daemon, "opportunities", "--status", "lost").returncode == 2
+
+
+def test_since_is_a_duration_or_a_time() -> None:
+    """Of RFC 3339, or a day; without an offset it is UTC."""
+    option: Any = None
+    second_ns = 1_000_000_000
+    for text in ("2026-05-28", "2026-05-28T00:00:00Z", "2026-05-28T02:00:00+02:00"):
+        assert since_of(option, option, text) == 1_779_926_400 * second_ns
+    found = since_of(option, option, "10m")
+    assert found is not None
+    assert 600 <= time.time() - found / second_ns < 1200
+    assert since_of(option, option, None) is None
+    for wrong in ("2026-13-01", "yesterday", ""):
+        with pytest.raises(click.BadParameter, match="neither a duration"):
+            since_of(option, option, wrong)
+
+
+def test_venues_of_a_configuration_without_any_cannot_be_checked(tmp_path: Path) -> None:
+    """An empty table and exit code 0 said that all was well."""
+    done = gambit(tmp_path, "venues", "check")
+    assert (done.returncode, "names no venue to connect to" in done.stderr) == (2, True)

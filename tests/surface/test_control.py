@@ -184,6 +184,18 @@ async def test_errors_name_what_was_wrong(path: Path, line: bytes, code: int, to
         assert server.counts.errors == 1
 
 
+async def test_an_empty_array_is_no_parameters(path: Path) -> None:
+    """Libraries send it where nothing has to be said; what has to be said is missed by name as ever."""
+    async with serving(path):
+        said = await lines_of(
+            path,
+            b'{"jsonrpc":"2.0","id":1,"method":"who","params":[]}\n',
+            b'{"jsonrpc":"2.0","id":2,"method":"greet","params":[ ]}\n',
+        )
+        assert said[0]["result"]["uid"] == os.getuid()
+        assert "missing required field `name`" in said[1]["error"]["message"]
+
+
 async def test_defects_are_reported_with_their_cause(path: Path) -> None:
     """The daemon's log gets what the caller does not; without a report of its own, the loop gets it."""
     defects = Defects()

@@ -1,6 +1,8 @@
 """The HTTP door itself: every answer's headers, every error's shape, logging in and out."""
 
 from gambit.access.permissions import Role
+from gambit.surface.methods import Reason
+from tests.web.answers import answers
 from tests.web.rig import rig
 
 EVERYWHERE = (
@@ -62,3 +64,20 @@ async def test_a_link_logs_in_once():
         body = {"ticket": door.access.logins.ticket(user_id)}
         first, second = [await door.ask("POST", "/auth/ticket", body=body) for _ in range(2)]
         assert (first.status, second.status) == (200, 401)
+
+
+async def test_where_nothing_has_to_be_said_no_body_is_due():
+    """The kill switch by a bare POST; an empty object is none; what has to be said is missed by name, a form's media
+    type stays refused."""
+    async with rig() as door:
+        door.answers |= answers()
+        trader = await door.token(Role.TRADER)
+        assert (await door.ask("POST", "/control/halt", trader)).status == 200
+        assert door.calls[-1][:2] == ("halt", Reason(reason=""))
+        assert (await door.ask("POST", "/plans/p1/approve", trader, body={})).status == 202
+        refused = await door.ask("POST", "/plans/p1/approve", trader, body={"amount": 1})
+        assert (refused.status, refused.body["detail"]) == (422, "no body is due here")
+        missed = await door.ask("POST", "/alerts", trader)
+        assert (missed.status, missed.body["errors"][0]["field"]) == (422, "message")
+        form = await door.ask("POST", "/control/halt", trader, headers={"Content-Type": "text/plain"})
+        assert form.status == 415
