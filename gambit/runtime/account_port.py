@@ -362,6 +362,8 @@ class AccountPort:
             self._learn_limits(self.account.language.used(answer.headers, request.lane))
             if turn.fault is not None and (turn.fault.until_ns or turn.fault.of_address):
                 self._heed_limit(turn.fault, request.lane)
+            if turn.fault is not None and turn.fault.means == "missing" and request.asked.others:
+                self._questions.part(self._clock.mono_ns())
         self._deliver(self._act(turn))
         if not isinstance(answer, Failure):
             self.admission.learn(request.asked, turn)

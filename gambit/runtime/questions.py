@@ -14,6 +14,7 @@ from gambit.commands import QueryBalances, QueryFills, QueryOrder
 
 Question = QueryOrder | QueryFills | QueryBalances
 TOGETHER_MAX: Final = 20  # orders in one request
+APART_NS: Final = 60_000_000_000  # after one of several was unknown, which may answer for none of them
 NAMELESS_NS: Final = 2_000_000_000  # between two questions about an order of which the venue has told no name
 KEPT_MAX: Final = 1000
 
@@ -24,6 +25,7 @@ class Questions:
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], Question] = {}
         self._asked_ns: dict[str, int] = {}  # by key, of those without a name
+        self._apart_until_ns = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -42,6 +44,10 @@ class Questions:
                 is_awaited=question.is_awaited or before.is_awaited,
             )
         self._waiting[name] = question
+
+    def part(self, now_ns: int) -> None:
+        """Several were refused for one that the venue does not know: each is asked about by itself for a while."""
+        self._apart_until_ns = now_ns + APART_NS
 
     @property
     def is_urgent(self) -> bool:
@@ -65,8 +71,9 @@ class Questions:
             return []
         taken: list[Question] = [first]
         if isinstance(first, QueryOrder) and first.venue_order_id:
-            alike = (one for one in waiting if isinstance(one, QueryOrder) and one.venue_order_id and one is not first)
-            taken += list(alike)[: TOGETHER_MAX - 1]
+            if now_ns >= self._apart_until_ns:
+                alike = (o for o in waiting if isinstance(o, QueryOrder) and o.venue_order_id and o is not first)
+                taken += list(alike)[: TOGETHER_MAX - 1]
         elif isinstance(first, QueryOrder):
             if len(self._asked_ns) >= KEPT_MAX:
                 self._asked_ns.clear()

@@ -17,7 +17,7 @@ from gambit.events.orders import OrderFound, OrderMissing
 from gambit.model import Instrument
 from gambit.runtime.budget import SEC
 from gambit.runtime.http import HttpAnswer
-from gambit.runtime.questions import Questions
+from gambit.runtime.questions import APART_NS, Questions
 from gambit.venues.account import Account
 from gambit.venues.kraken_orders import KrakenOrders
 from gambit.venues.orders import Keys
@@ -83,6 +83,7 @@ class Exchange(Net):
         super().__init__(answer(200))
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
         self.counter, self.at, self.most, self.last = 0.0, self.now, 0.0, 0
+        self.refuses_whole = False
 
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout_sec: float
@@ -98,7 +99,10 @@ class Exchange(Net):
         )
         self.at, self.most = self.now, max(self.most, self.counter)
         result: dict[str, Any] = {"trades": {}, "count": 0} if name == "TradesHistory" else {}
-        for txid in form.get("txid", [""])[0].split(","):
+        txids = form.get("txid", [""])[0].split(",")
+        if self.refuses_whole and "GONE" in txids:
+            return HttpAnswer(200, {}, b'{"error":["EOrder:Unknown order"]}')
+        for txid in txids:
             if txid and txid != "GONE":
                 result[txid] = {
                     "status": "closed", "vol": "1", "vol_exec": "1", "cl_ord_id": KEY.format(txid[1:]), "fee": "0",
@@ -165,6 +169,24 @@ async def test_one_that_is_missing_among_several_is_absent_and_the_others_are_fo
     found = [(fact.key[-7], fact.query_id) for fact in case.told if isinstance(fact, OrderFound | OrderMissing)]
     assert found == [("1", 11), ("2", 12), ("3", 13)]
     assert [type(fact) for fact in case.told] == [OrderFound, OrderMissing, OrderFound]
+
+
+async def test_one_that_has_all_of_them_refused_is_found_by_asking_about_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a while; else none of them would ever be answered for."""
+    case = Case(monkeypatch)
+    case.net.refuses_whole = True
+    asked = (order(1, "V1", 11), order(2, "GONE", 12), order(3, "V3", 13))
+    for _again in range(2):
+        for each in asked:
+            case.port.send(each, case.net.now)
+        await case.tasks.done()
+    assert [form["txid"] for _, form in case.net.asked] == [["V1,GONE,V3"], ["V1"], ["GONE"], ["V3"]]
+    assert [type(fact) for fact in case.told] == [OrderFound, OrderMissing, OrderFound]
+    case.net.now += APART_NS
+    for each in asked:
+        case.port.send(each, case.net.now)
+    await case.tasks.done()
+    assert case.net.asked[-1][1]["txid"] == ["V1,GONE,V3"]
 
 
 def test_the_venues_word_is_asked_for_more_rarely_once_it_named_a_quantity() -> None:
