@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from gambit.sim.accounts import Account, Credentials, FeeRule, money_text, secret_text
+from gambit.sim.accounts import Account, Credentials, FeeRule, base_units, money_text, secret_text
+from gambit.sim.amounts import whole
 from gambit.sim.binance_orders import BinanceOrders
 from gambit.sim.binance_signing import BinanceKeys, SignedPart, query_parameters
 from gambit.sim.binance_wire import BinanceWire, spell, spot_entry
@@ -36,6 +37,20 @@ STREAMS_MAX = 1024
 CONNECTIONS_PER_5M = 300
 LIMITED = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
 BANNED = "Way too much request weight used; IP banned until {}."
+WEIGHTS = {"ping": 1, "time": 1, "order": 4, **dict.fromkeys(("exchangeInfo", "account", "allOrders"), 20)}
+WEIGHTS["account/commission"] = 20
+API_QUERIES = {
+    "ping": "ping",
+    "time": "time",
+    "exchangeInfo": "exchangeInfo",
+    "depth": "depth",
+    "order.status": "order",
+    "openOrders.status": "openOrders",
+    "allOrders": "allOrders",
+    "myTrades": "myTrades",
+    "account.status": "account",
+    "account.commission": "account/commission",
+}  # the API's calls that weigh what requests of REST do; all others weigh 1
 DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 
 
@@ -43,6 +58,7 @@ class BinanceSession(Session):
     """A stream connection or one of the WebSocket API."""
 
     __slots__ = ("has_envelope", "heard", "is_api", "listeners", "pinged_ns", "ponged_ns")
+    moments = ("opened_ns", "pinged_ns", "ponged_ns")
 
     def __init__(self, request: Request, now_ns: int) -> None:
         super().__init__(request, now_ns)
@@ -67,6 +83,7 @@ class BinanceExchange:
     venue = "binance"
     pace = Pace(100 * MILLI_NS, 0.02, 1)
     fees = FeeRule(digits=8)
+    has_numeric_codes = True
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -207,10 +224,13 @@ class BinanceExchange:
         if isinstance(request, Request):
             if request.path.startswith("/api/v3/order"):
                 return {"POST": "place", "DELETE": "cancel"}.get(request.method, "query")
+            if (request.method, request.path) == ("DELETE", "/api/v3/openOrders"):
+                return "cancel"
             private = ("/api/v3/openOrders", "/api/v3/myTrades", "/api/v3/account", "/api/v3/allOrders")
             return "query" if request.path.startswith(private) else ""
         text = request if isinstance(request, str) else request.decode(errors="replace")
-        for mark, action in (("order.place", "place"), ("order.cancel", "cancel"), ("order.status", "query")):
+        marks = ("order.cancel", "cancel"), ("openOrders.cancelAll", "cancel"), ("order.status", "query")
+        for mark, action in (("order.place", "place"), ("order.cancelReplace", "place"), *marks):
             if f'"{mark}"' in text:
                 return action
         return ""
@@ -218,7 +238,7 @@ class BinanceExchange:
     def http(self, request: Request, now_ns: int) -> Reply:
         """A REST request."""
         params = query_parameters(request)
-        weight = self._weight(request, params)
+        weight = self._weight(request.method, request.path.removeprefix("/api/v3/"), params)
         used = self._weigh(weight)
         if used > WEIGHT_PER_MINUTE:
             self._exchange.block("limit", self._exchange.seconds_left(60_000))
@@ -251,18 +271,18 @@ class BinanceExchange:
     def _weigh(self, weight: int) -> int:
         return self._exchange.spend("REQUEST_WEIGHT 1m", "", weight, WEIGHT_PER_MINUTE, 60_000)
 
-    def _weight(self, request: Request, params: dict[str, str]) -> int:
-        path = request.path.removeprefix("/api/v3/")
+    @staticmethod
+    def _weight(method: str, path: str, params: dict[str, str]) -> int:
+        if method != "GET":
+            return 1
         if path == "depth":
-            limit = int(params["limit"]) if params.get("limit", "").isdecimal() else 100
+            limit = whole(params.get("limit", ""), 100)
             return next((weight for most, weight in DEPTH_WEIGHTS if limit <= most), 250)
-        if path == "openOrders" and request.method == "GET":
+        if path == "openOrders":
             return 6 if "symbol" in params else 80
         if path == "myTrades":
             return 5 if "orderId" in params else 20
-        if path == "order":
-            return 4 if request.method == "GET" else 1
-        return {"exchangeInfo": 20, "account": 20, "allOrders": 20, "account/commission": 20}.get(path, 2)
+        return WEIGHTS.get(path, 2)
 
     def _answer(self, request: Request, params: dict[str, str], now_ns: int) -> Any:
         path = request.path.removeprefix("/api/v3/")
@@ -291,7 +311,7 @@ class BinanceExchange:
         if "symbol" in params:
             wanted = [params["symbol"]]
         elif "symbols" in params:
-            wanted = parsed(params["symbols"])
+            wanted = _names(params["symbols"])
         entries = [self._entry(self._symbol(spelt)) for spelt in wanted]
         limits = (
             f'{{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":{WEIGHT_PER_MINUTE}}},'
@@ -306,14 +326,15 @@ class BinanceExchange:
 
     def _entry(self, symbol: str) -> str:
         rules = self._exchange.desk.rules[symbol]
-        return spot_entry(rules.listed(), rules.status, money_text(rules.min_cost, 8))
+        most = money_text(base_units(rules.instrument, rules.max_lots), 8)
+        return spot_entry(rules.listed(), rules.status, money_text(rules.min_cost, 8), most)
 
     def _depth(self, params: dict[str, str]) -> str:
         symbol = self._symbol(params.get("symbol", ""))
         limit = params.get("limit", "100")
-        if not limit.isdecimal() or not 1 <= int(limit) <= 5000:
+        if not 1 <= whole(limit) <= 5000:
             raise Denied(400, -1100, "Illegal characters found in parameter 'limit'; legal range is '[0-9]{1,20}'.")
-        return self._wire.depth_text(symbol, int(limit))
+        return self._wire.depth_text(symbol, whole(limit))
 
     def _book_tickers(self, params: dict[str, str]) -> Any:
         names = [params["symbol"]] if "symbol" in params else list(self._symbols)
@@ -337,11 +358,14 @@ class BinanceExchange:
         try:
             said = parsed(frame)
             name, params = said["method"], {key: _plain(value) for key, value in said.get("params", {}).items()}
+            if not isinstance(name, str):
+                raise TypeError(name)
         except (ValueError, KeyError, TypeError, AttributeError):
             wrong = {"code": -1135, "msg": "This request has an invalid JSON."}
             session.send(_text({"id": None, "status": 400, "error": wrong}))
             return
-        used = self._weigh(1)
+        path = API_QUERIES.get(name)
+        used = self._weigh(self._weight("GET", path, params) if path else 1)
         answer: dict[str, Any] = {"id": said.get("id")}
         try:
             trouble = self._exchange.trouble("WS", session.path, self.action(frame))
@@ -417,7 +441,7 @@ class BinanceExchange:
     def _unlisten(self, session: BinanceSession, params: dict[str, str]) -> None:
         number = params.get("subscriptionId", "")
         if number.isdecimal():
-            session.listeners.pop(int(number), None)
+            session.listeners.pop(whole(number, -1), None)
         else:
             session.listeners.clear()
 
@@ -462,7 +486,7 @@ class _Partial:
         self._next_ns = 0
 
     def encode(self, event: Change) -> list[str]:
-        if event.ts_ns < self._next_ns:
+        if self._next_ns - self._stream.every_ns <= event.ts_ns < self._next_ns:
             return []
         self._next_ns = event.ts_ns + self._stream.every_ns
         return [self._wire.depth_text(event.symbol, self._levels)]
@@ -483,7 +507,7 @@ class _Slow:
         self._first_id = self._first_id or event.first_id
         self._bids.update(event.bids)
         self._asks.update(event.asks)
-        if event.ts_ns < self._next_ns:
+        if self._next_ns - self._every_ns <= event.ts_ns < self._next_ns:  # the clock may have been set back
             return []
         self._next_ns = event.ts_ns + self._every_ns
         bids: list[Row] = list(self._bids.items())
@@ -498,7 +522,18 @@ def _plain(value: Any) -> str:
     """A parameter of a call as a query would spell it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return _text(value) if isinstance(value, list | dict) else str(value)
+
+
+def _names(text: str) -> list[str]:
+    """An array of texts; raises Denied."""
+    try:
+        names = parsed(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Denied(400, -1100, "Illegal characters found in parameter 'symbols'.")
+    return names
 
 
 def _text(content: Any) -> str:

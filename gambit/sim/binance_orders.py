@@ -35,6 +35,7 @@ ORDERS_PER_10S = 100
 ORDERS_PER_DAY = 200_000
 DAY_MS = 86_400_000
 ROWS_MAX = 1000
+DIGITS_MAX = 20  # of a whole number
 MODES = {name: mode for mode, name in SELF_TRADE.items()}
 
 
@@ -214,15 +215,15 @@ class BinanceOrders:
 
     def _replace(self, account: Account, params: Params, now_ns: int) -> Any:
         """Cancel, then place: either may fail alone when the client allows it."""
-        wanted = {"orderId": "cancelOrderId", "origClientOrderId": "cancelOrigClientOrderId"}
+        wanted = {"symbol": "symbol", "orderId": "cancelOrderId", "origClientOrderId": "cancelOrigClientOrderId"}
         mapped = {name: params[theirs] for name, theirs in wanted.items() if theirs in params}
         what: dict[str, Any] = {"cancelResult": "SUCCESS", "newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
         try:
-            what["cancelResponse"] = self._worded(self._cancel, account, {**mapped, "symbol": params["symbol"]}, now_ns)
+            what["cancelResponse"] = self._worded(self._cancel, account, mapped, now_ns)
         except Denied as denied:
             what |= {"cancelResult": "FAILURE", "cancelResponse": {"code": denied.code, "msg": denied.msg}}
             if params.get("cancelReplaceMode") != "ALLOW_FAILURE":
-                raise Denied(400, -2022, "Order cancel-replace failed.") from denied
+                raise Denied(400, -2022, "Order cancel-replace failed.", data=what) from denied
         try:
             what |= {
                 "newOrderResponse": self._worded(self._place, account, params, now_ns),
@@ -305,7 +306,7 @@ def _number(params: Params, name: str) -> str:
 
 def _whole(params: Params, name: str, default: int) -> int:
     value = params.get(name, str(default))
-    if not value.isdecimal():
+    if not value.isdecimal() or len(value) > DIGITS_MAX:
         raise _illegal(name, "^[0-9]{1,20}$")
     return int(value)
 

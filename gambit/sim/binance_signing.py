@@ -22,6 +22,7 @@ WINDOW_MS = 5000.0
 WINDOW_MS_MAX = 60000.0
 AHEAD_MS = 1000.0
 MICROSECONDS = 10**14  # timestamps from here on are in microseconds
+STAMP_DIGITS_MAX = 20
 SIGNATURE = re.compile(r"(?:^|&)signature=([^&]*)")
 
 
@@ -97,7 +98,7 @@ class BinanceKeys:
     @staticmethod
     def _check_time(params: Mapping[str, str], now_ns: int) -> None:
         stamp = params.get("timestamp", "")
-        if not stamp.isdecimal():
+        if not stamp.isdecimal() or len(stamp) > STAMP_DIGITS_MAX:
             raise Denied(400, -1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed.")
         window = params.get("recvWindow", str(WINDOW_MS))
         if not re.fullmatch(r"\d+(\.\d{1,3})?", window):
@@ -114,7 +115,7 @@ class BinanceKeys:
 
 def _is_hmac(credentials: Credentials, part: SignedPart) -> bool:
     due = hmac.new(credentials.secret.encode(), part.payload.encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(due, part.signature.lower())
+    return hmac.compare_digest(due.encode(), part.signature.lower().encode())
 
 
 def _is_ed25519(private: Ed25519PrivateKey, part: SignedPart) -> bool:

@@ -217,12 +217,12 @@ class BinanceWire:
         )
 
 
-def spot_entry(item: Instrument, status: str = "TRADING", min_notional: str = "5.00000000") -> str:
+def spot_entry(item: Instrument, status: str = "TRADING", min_notional: str = "5.00000000", max_qty: str = "") -> str:
     """A spot symbol in exchangeInfo."""
     tick = step_text(item.tick, item.price_decimals, 8)
     lot = step_text(item.lot, item.lot_decimals, 8)
     least = step_text(item.min_lots * item.lot, item.lot_decimals, 8)
-    most = step_text(item.level_lots * item.lot * 1000, item.lot_decimals, 8)
+    most = max_qty or step_text(item.level_lots * item.lot * 1000, item.lot_decimals, 8)
     return (
         f'{{"symbol":"{spell(item.symbol)}","status":"{status}","baseAsset":"{item.base}","baseAssetPrecision":8,'
         f'"quoteAsset":"{item.quote}","quotePrecision":8,"quoteAssetPrecision":8,"baseCommissionPrecision":8,'

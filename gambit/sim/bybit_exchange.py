@@ -52,6 +52,7 @@ class BybitSession(Session):
     """A connection of one of three kinds, told apart by path."""
 
     __slots__ = ("args_size", "conn_id", "heard_ns", "idle_ns", "request_ids", "topics")
+    moments = ("opened_ns", "heard_ns")
 
     def __init__(self, request: Request, now_ns: int, conn_id: str) -> None:
         super().__init__(request, now_ns)
@@ -78,6 +79,7 @@ class BybitExchange:
     venue = "bybit"
     pace = Pace(100 * MILLI_NS, 0.1, 1)
     fees = FeeRule()
+    has_numeric_codes = True
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -141,8 +143,9 @@ class BybitExchange:
 
     def beat(self, now_ns: int) -> None:
         """Quiet touches are said again; connections that say nothing end."""
+        real_ns = self._exchange.now_ns
         for symbol, channel in self._tops.items():
-            if channel.subscribers and now_ns - self._told_ns.get(symbol, now_ns) >= REPEAT_NS:
+            if channel.subscribers and real_ns - self._told_ns.get(symbol, real_ns) >= REPEAT_NS:
                 self._exchange.publish(channel, self._touch(symbol, now_ns))
         for session in self._sessions():
             if now_ns - session.heard_ns > session.idle_ns:
@@ -236,9 +239,10 @@ class BybitExchange:
 
     def _ticker(self, event: Trade) -> list[str]:
         """The last price; spot tickers have no best bid and ask. At most one in 50 ms."""
-        if event.ts_ns < self._ticker_due_ns.get(event.symbol, 0):
+        real_ns = self._exchange.now_ns
+        if real_ns < self._ticker_due_ns.get(event.symbol, 0):
             return []
-        self._ticker_due_ns[event.symbol] = event.ts_ns + TICKER_NS
+        self._ticker_due_ns[event.symbol] = real_ns + TICKER_NS
         item = self._exchange.books[event.symbol].instrument
         return [self._ticker_text(event.symbol, price_text(item, event.price_ticks), event.ts_ns)]
 
@@ -256,7 +260,7 @@ class BybitExchange:
         return _text(words | {"data": {"symbol": spelt, "lastPrice": last} | day | sums})
 
     def _top(self, event: Top) -> list[str]:
-        self._told_ns[event.symbol] = event.ts_ns
+        self._told_ns[event.symbol] = self._exchange.now_ns
         return self._wires[DEPTHS[0]].top(event)
 
     def _touch(self, symbol: str, ts_ns: int) -> list[str]:

@@ -151,8 +151,10 @@ def execution_words(desk: Desk, fill: Fill) -> Words:
 def wallet_words(account: Account, assets: list[str] | None = None) -> Words:
     """Some balances or all; equity is not added up over currencies."""
     coins = []
-    for asset in assets if assets is not None else sorted(account.balances):
-        balance = account.balance(asset)
+    for asset in sorted(account.balances) if assets is None else assets:
+        balance = account.balances.get(asset)
+        if balance is None:
+            continue
         whole = money_text(balance.free + balance.locked)
         row = {"coin": asset, "equity": whole, "walletBalance": whole, "locked": money_text(balance.locked)}
         coins.append(row | {"borrowAmount": "0", "totalPositionIM": "0", "usdValue": "", "collateralSwitch": True})

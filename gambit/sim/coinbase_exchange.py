@@ -50,6 +50,7 @@ class CoinbaseSession(Session):
     __slots__ = (
         "has_subscribed", "heard", "products", "quiet_since_ns", "sent", "sent_before", "sequence", "subscriptions",
     )  # fmt: skip
+    moments = ("opened_ns", "quiet_since_ns")
 
     def __init__(self, request: Request, now_ns: int) -> None:
         super().__init__(request, now_ns)
@@ -78,6 +79,7 @@ class CoinbaseExchange:
     venue = "coinbase"
     pace = Pace(100 * MILLI_NS, 0.9, 1)
     fees = FeeRule(currency="quote")
+    has_numeric_codes = False
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -87,7 +89,7 @@ class CoinbaseExchange:
         self._orders = CoinbaseOrders(exchange)
         self._trades: dict[str, list[Trade]] = {}  # waiting to be told together
         self._trade_channels: dict[str, Channel] = {}
-        self._batch_ns = self._beat_ns = exchange.clock_ns
+        self._batch_ns = self._beat_ns = exchange.now_ns
         self._beats = 40_000 + exchange.seed % 10_000
 
     def credentials(self, account: str, seed: int) -> Credentials:
@@ -137,11 +139,12 @@ class CoinbaseExchange:
 
     def beat(self, now_ns: int) -> None:
         """Heartbeats each second, gathered trades, and the end of idle connections."""
-        if now_ns - self._batch_ns >= BATCH_NS:
-            self._batch_ns = now_ns
+        real_ns = self._exchange.now_ns
+        if real_ns - self._batch_ns >= BATCH_NS:
+            self._batch_ns = real_ns
             self._tell_trades(now_ns)
-        if now_ns - self._beat_ns >= SECOND_NS:
-            self._beat_ns += (now_ns - self._beat_ns) // SECOND_NS * SECOND_NS
+        if real_ns - self._beat_ns >= SECOND_NS:
+            self._beat_ns += (real_ns - self._beat_ns) // SECOND_NS * SECOND_NS
             self._beats += 1
             self._tell_heartbeats(now_ns)
         for session in self._sessions():

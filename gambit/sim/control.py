@@ -1,4 +1,4 @@
-"""The control plane of a simulated venue: ledger, book, fault, faults, price, deposit and clear under /_sim/.
+"""The control plane of a simulated venue: ledger, book, accounts, fault, faults, price, deposit, clear under /_sim/.
 
 Rules: no client of the venue's own language comes here, no fault strikes here, and what is wrong with a request is
 said in plain words.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from gambit.sim.accounts import MONEY_DIGITS, base_units, money_text
+from gambit.sim.accounts import MONEY_DIGITS, UNIT, base_units, money_text
+from gambit.sim.arguments import MONEY_MAX, BadFault
 from gambit.sim.dialect import Reply, Request
 from gambit.sim.exchange import Exchange
 from gambit.sim.spelling import decimal_text, trimmed
-from gambit.sim.verbs import BadFault, FaultOrder
+from gambit.sim.verbs import FaultOrder
 from gambit.sim.world import World
 
 PREFIX = "/_sim/"
+KNOWN = "there are GET ledger, faults, book, accounts and POST fault, price, deposit, clear"
 LEVELS_TOLD = 1000
 
 
@@ -50,6 +53,9 @@ def control(world: World, exchange: Exchange, request: Request, now_ns: int) -> 
             return _said(exchange.ledger.told(exchange.accounts, now_ns, parts.split(",") if parts else ()))
         if what == "GET /_sim/faults":
             return _said(exchange.faults.listing(now_ns))
+        if what == "GET /_sim/accounts":
+            keys = {name: msgspec.structs.asdict(account.credentials) for name, account in exchange.accounts.items()}
+            return _said(keys)
         if what == "GET /_sim/book":
             return _book(exchange, dict(parse_qsl(request.query)).get("symbol", ""))
         if what == "POST /_sim/fault":
@@ -67,7 +73,7 @@ def control(world: World, exchange: Exchange, request: Request, now_ns: int) -> 
             return _said({"ok": True})
     except (msgspec.DecodeError, BadFault, ValueError) as error:
         return _said({"error": f"{what}: {error}"}, 400)
-    return _said({"error": f"no {what}; there are GET ledger, faults, book and POST fault, price, deposit, clear"}, 404)
+    return _said({"error": f"no {what}; {KNOWN}"}, 404)
 
 
 def _deposit(exchange: Exchange, deposit: Deposit) -> None:
@@ -76,10 +82,14 @@ def _deposit(exchange: Exchange, deposit: Deposit) -> None:
     if account is None:
         raise ValueError(f"no account {deposit.account!r}; there are {', '.join(exchange.accounts)}")
     try:
-        units = int(Decimal(deposit.amount).scaleb(MONEY_DIGITS))
-    except (InvalidOperation, OverflowError, ValueError):
-        raise ValueError(f"amount {deposit.amount!r} is no number") from None
-    exchange.desk.deposit(account, deposit.asset, units)
+        amount = Decimal(deposit.amount)
+        units = Fraction(amount) * UNIT if abs(amount) <= MONEY_MAX else Fraction(1, 2)
+    except InvalidOperation:
+        units = Fraction(1, 2)
+    if units.denominator != 1:
+        told = f"at most {MONEY_MAX} of it with at most {MONEY_DIGITS} decimals"
+        raise ValueError(f"amount {deposit.amount!r} is no amount: {told}")
+    exchange.desk.deposit(account, deposit.asset, int(units))
 
 
 def _book(exchange: Exchange, symbol: str) -> Reply:

@@ -94,9 +94,9 @@ class Delivery:
         fault = fire("checksum", now_ns, facts) if '"checksum"' in text else None
         if fault is not None:
             text = with_checksum(text, str(fault.args.get("how", "bad")))
-        if fire("microseconds", now_ns, facts):
+        if MILLISECONDS.search(text) and fire("microseconds", now_ns, facts):
             text = MILLISECONDS.sub(r"\g<0>000", text)
-        fault = fire("poison", now_ns, facts)
+        fault = fire("poison", now_ns, facts, unless=lambda fault: not poisonable(text, fault))
         if fault is not None:
             text = poisoned(text, fault, self._rng)
         waiting = self._swapped.pop(session.number, None)
@@ -121,8 +121,10 @@ class Delivery:
         fire = self._faults.fire
         if fire("gap", now_ns, facts):
             return
-        if fire("strip_id", now_ns, facts):
-            text = self.dialect.strip_id(text)
+        is_execution = report.kind == "trade" and self._faults.any("strip_id")
+        stripped = self.dialect.strip_id(text) if is_execution else text
+        if stripped != text and fire("strip_id", now_ns, facts):
+            text = stripped
         waiting = self._swapped.pop(session.number, None)
         if waiting is None and fire("reorder", now_ns, facts):
             self._swapped[session.number] = text
@@ -194,13 +196,15 @@ def with_fields(text: str, fields: object) -> str:
     return text
 
 
+def poisonable(text: str, fault: Fault) -> bool:
+    """Whether a frame says a price or quantity of the kind that the fault is after."""
+    return any(fault.args.get("field", "") in ("", cell[2]) for cell in cells(parse(text)))
+
+
 def poisoned(text: str, fault: Fault, rng: Random) -> str:
     """A frame with one price or quantity replaced by `value`; a `bare` one stands without quotes."""
     tree = parse(text)
-    field = fault.args.get("field", "")
-    found = [cell for cell in cells(tree) if field in ("", cell[2])]
-    if not found:
-        return text
+    found = [cell for cell in cells(tree) if fault.args.get("field", "") in ("", cell[2])]
     value = str(fault.args.get("value", "NaN"))
     write(rng.choice(found), Literal(value) if fault.args.get("bare") else value)
     return dump(tree)

@@ -25,6 +25,7 @@ LEVELS_PER_ORDER_MAX = 1_000  # usual level sizes in the largest order
 MIN_COSTS = {"binance": "5", "bybit": "5", "kraken": "0.5", "coinbase": "1"}  # as their instrument lists say
 FIRST_ORDER_ID = 10_000_000
 FIRST_EXEC_ID = 50_000_000
+ID_DIGITS = 20
 
 
 class Rules:
@@ -142,6 +143,7 @@ class Desk:
             raise Refusal("halted", f"{order.symbol} is halted")
         self.books[order.symbol].cancel(order, reason, self.now_ns)
         self._ended(account, order, "canceled", cancel_id)
+        self._fill_late(order)
         self.on_trades(order.symbol, [])
 
     def amend(self, account: Account, order: Order, *, lots: int = 0, price_ticks: int = 0) -> None:
@@ -156,8 +158,9 @@ class Desk:
         rules, book = self.rules[order.symbol], self.books[order.symbol]
         if rules.status != "TRADING":
             raise Refusal("halted", f"{order.symbol}: {rules.status}")
-        if lots <= order.filled or lots < rules.min_lots:
+        if lots <= order.filled:
             raise Refusal("min_lots", f"{lots} lots are too few")
+        self._check_size(rules, OrderTerms(order.symbol, order.buys, lots, price_ticks=price_ticks))
         if price_ticks == order.price_ticks and lots <= order.lots:
             book.shrink(order, lots, self.now_ns)
             self._unlock(account, order)
@@ -188,13 +191,13 @@ class Desk:
         order.locked = needed
 
     def cancel_all(self, account: Account, symbols: Iterable[str] | None = None, reason: str = "user") -> list[Order]:
-        """Cancel an account's resting orders, of some symbols or of all; those that were canceled."""
-        wanted = None if symbols is None else set(symbols)
-        found = [
-            order
-            for order in self.open.values()
-            if order.account == account.name and (wanted is None or order.symbol in wanted)
-        ]
+        """Cancel an account's resting orders, of some symbols or of all that are not halted; those that were canceled.
+
+        Raises Refusal "halted" for an order of a symbol that was named and where nothing moves.
+        """
+        moving = {symbol for symbol, rules in self.rules.items() if rules.status != "HALT"}
+        wanted = moving if symbols is None else set(symbols)
+        found = [order for order in self.open.values() if order.account == account.name and order.symbol in wanted]
         for order in found:
             self.cancel(account, order, reason=reason)
         return found
@@ -216,7 +219,7 @@ class Desk:
         Raises Refusal "unknown_order".
         """
         order = self._by_client.get((account.name, client_id)) if client_id and not order_id else None
-        if order_id.isdecimal():
+        if order_id.isdecimal() and len(order_id) <= ID_DIGITS:
             order = self.ledger.orders.get(int(order_id))
         if order is None or order.account != account.name:
             raise Refusal("unknown_order", f"no order {order_id or client_id}")
@@ -335,7 +338,7 @@ class Desk:
     def _match(self, account: Account, order: Order) -> None:
         """Let an accepted order meet the book, and deal with what is over then."""
         book = self.books[order.symbol]
-        facts = {"symbol": order.symbol, "account": order.account, "side": "buy" if order.buys else "sell"}
+        facts = _facts_of(order)
         takes = book.takeable(order)
         partial = self._faults.fire("partial", self.now_ns, facts) if takes else None
         take_max = None if partial is None else int(order.lots * partial.number_arg("share", 0.5))
@@ -343,9 +346,7 @@ class Desk:
         if order.is_over:
             kind: Literal["canceled", "expired"] = "canceled" if order.state is State.CANCELED else "expired"
             self._ended(account, order, kind)
-        late = self._faults.fire("late_fill", self.now_ns, facts) if order.left and order.is_over else None
-        if late is not None:
-            self._fill_later(order, late, max(1, int(order.left * late.number_arg("share", 1.0))))
+        self._fill_late(order)
         over = self._faults.fire("overfill", self.now_ns, facts) if order.state is State.FILLED else None
         if over is not None:
             self._fill_later(order, over, max(1, int(order.lots * over.number_arg("share", 0.1))))
@@ -382,8 +383,7 @@ class Desk:
         if order.is_over:
             self.open.pop(order.order_id, None)
         self._report("trade", order, fill, sorted({item.base, item.quote, fill.fee_asset}))
-        facts = {"symbol": order.symbol, "account": order.account, "side": "buy" if order.buys else "sell"}
-        bust = self._faults.fire("bust", self.now_ns, facts)
+        bust = self._faults.fire("bust", self.now_ns, _facts_of(order))
         if bust is not None:
             self._at(self.now_ns + int(bust.number_arg("after_ms", 1000) * MILLI_NS), lambda _ns: self._bust(fill))
 
@@ -397,7 +397,7 @@ class Desk:
         account.balance(fill.fee_asset).free -= sign * fill.fee
 
     def _unlock(self, account: Account, order: Order) -> None:
-        """Set aside no more than the rest of the order needs."""
+        """Set aside what the rest of the order needs and no more."""
         needed, asset = reserve(account.fees, self.rules[order.symbol].instrument, order)
         if order.is_over:
             needed = 0
@@ -416,6 +416,12 @@ class Desk:
 
     def _prevented(self, order: Order) -> None:
         self._ended(self.accounts[order.account], order, "expired")
+
+    def _fill_late(self, order: Order) -> None:
+        """Let the rest of an order that is over fill after all, where a fault says so."""
+        late = self._faults.fire("late_fill", self.now_ns, _facts_of(order)) if order.left and order.is_over else None
+        if late is not None:
+            self._fill_later(order, late, max(1, int(order.left * late.number_arg("share", 1.0))))
 
     def _fill_later(self, order: Order, fault: Fault, lots: int) -> None:
         """Fill `lots` more of an order that is over, at its price or its average."""
@@ -441,6 +447,10 @@ class Desk:
         order.changed_ns = self.now_ns
         self._settle(self.accounts[fill.account], fill, -1)
         item = self.rules[fill.symbol].instrument
+        if not order.is_over:  # what was filled is wanted again: it waits in the book and is set aside
+            self.books[order.symbol].regrown(order)
+            self._unlock(self.accounts[fill.account], order)
+            self.on_trades(order.symbol, [])
         self._report("bust", order, fill, sorted({item.base, item.quote, fill.fee_asset}))
 
     def _report(
@@ -455,6 +465,11 @@ class Desk:
             item = self.rules[order.symbol].instrument
             assets = [item.quote if order.buys else item.base]
         self.on_report(Report(kind, order, fill, assets, self.now_ns, cancel_id))
+
+
+def _facts_of(order: Order) -> dict[str, Any]:
+    side = "buy" if order.buys else "sell"
+    return {"symbol": order.symbol, "account": order.account, "side": side, "client_id": order.client_id}
 
 
 def _facts(terms: OrderTerms, account: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -188,6 +188,8 @@ class Session:
         "outbox", "path", "query",
     )  # fmt: skip
 
+    moments: ClassVar[tuple[str, ...]] = ("opened_ns",)  # its attributes that are times of the venue's clock
+
     def __init__(self, request: Request, now_ns: int) -> None:
         self.path = request.path
         self.query = request.query
@@ -203,6 +205,11 @@ class Session:
         self.is_mute = False  # the connection is a black hole from now on
         self.held: list[Frame] | None = None  # kept back by a burst fault
         self.facts: dict[str, Any] = {"path": request.path, "account": "", "private": False}  # faults match these
+
+    def shift(self, ns: int) -> None:
+        """The venue's clock was set by that much: what happened here happened as long ago as before."""
+        for name in self.moments:
+            setattr(self, name, getattr(self, name) + ns)
 
     def send(self, frame: Frame) -> None:
         """Send a frame; nothing leaves after a Close."""
@@ -250,10 +257,13 @@ class Session:
 def parsed(text: str | bytes, parse_float: Callable[[str], Any] = float) -> Any:
     """What a client's JSON says.
 
-    Raises ValueError for what is no JSON, too deep or no text.
+    Raises ValueError for what is no JSON, too deep or no text: half a pair of surrogates is none.
     """
     try:
-        return json.loads(text, parse_float=parse_float)
+        said = json.loads(text, parse_float=parse_float)
+        if (b"\\ud" if isinstance(text, bytes) else "\\ud") in text.lower():  # type: ignore[operator]
+            json.dumps(said, ensure_ascii=False, default=str).encode()
+        return said
     except RecursionError as error:
         raise ValueError("too deep") from error
 
@@ -264,6 +274,7 @@ class Dialect(Protocol):
     venue: str
     pace: Pace
     fees: FeeRule
+    has_numeric_codes: bool  # of what it refuses
 
     def credentials(self, account: str, seed: int) -> Credentials:
         """An account's keys, the same for the same seed."""

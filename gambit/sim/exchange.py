@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from gambit.sim.accounts import ACCOUNTS, Account, start_amount
+from gambit.sim.arguments import BadFault
 from gambit.sim.delivery import Delivery, SessionFaults
 from gambit.sim.desk import Desk
 from gambit.sim.dialect import (
@@ -84,7 +85,9 @@ class Exchange:
         self._count = 0
         self._blocked: tuple[Outage, int, int] | None = None  # kind, until, requests since
         self._spent: dict[tuple[str, str], tuple[int, int]] = {}
-        self._undo: list[Callable[[], None]] = []  # what heals the faults that changed how the venue stands
+        self._standing: list[
+            tuple[Fault, Callable[[], None]]
+        ] = []  # faults that changed how it stands, what heals them
         self._tops = {symbol: (book.bids.best(), book.asks.best()) for symbol, book in books.items()}
         self.dialect = dialect(self)
         self._delivery.dialect = self.dialect
@@ -119,6 +122,12 @@ class Exchange:
             self.set_time(at_ns)
             action(at_ns)
         self.set_time(now_ns)
+
+    def move_clock(self, ns: int) -> None:
+        """Set the venue's clock by that much; how long connections have been silent stays what it was."""
+        self.offset_ns += ns
+        for session in self.sessions.values():
+            session.shift(ns)
 
     def set_time(self, now_ns: int) -> None:
         """It is `now_ns`; time never goes back."""
@@ -351,35 +360,44 @@ class Exchange:
 
         Raises BadFault for one that cannot be.
         """
+        self.check(order)
         fault = self.faults.add(order, self.now_ns)
-        if not is_standing(order):
-            return fault
-        undo = change_standing(self, fault)
-        fault.fired = 1
-        self._undo.append(undo)
-        if order.for_ms is not None:
-            self.at(self.now_ns + order.for_ms * MILLI_NS, lambda _ns: self._heal(undo))
+        if is_standing(order):
+            self._standing.append((fault, change_standing(self, fault)))
+            fault.fired, fault.stands = 1, True
+            if order.for_ms is not None:
+                self.at(self.now_ns + order.for_ms * MILLI_NS, lambda _ns: self._heal(fault))
         return fault
 
     def check(self, order: FaultOrder) -> None:
         """Raise BadFault for a fault that strike() would refuse."""
         check(order)
-        if is_standing(order):
-            change_standing(self, Fault(0, order, self.now_ns))()
+        for name, known in (("symbol", self.books), ("account", self.accounts)):
+            wanted = order.match.get(name, order.args.get(name))
+            if wanted and wanted not in known:
+                raise BadFault(f"{order.kind}: no {name} {wanted!r}; there are {', '.join(known)}")
+        code = str(order.args.get("code", 0)).removeprefix("-")
+        if order.kind == "reject" and self.dialect.has_numeric_codes and not code.isdecimal():
+            raise BadFault(f"reject: code is {order.args['code']!r}, {self.venue} has whole numbers")
 
     def clear(self) -> None:
         """Forget all faults and undo what they changed."""
         self.faults.clear()
         self._blocked = None
-        for undo in reversed(self._undo.copy()):
-            self._heal(undo)
+        while self._standing:
+            self._heal(self._standing[-1][0])
         for session in self.sessions.values():
             session.release()
 
-    def _heal(self, undo: Callable[[], None]) -> None:
-        if undo in self._undo:
-            self._undo.remove(undo)
+    def _heal(self, fault: Fault) -> None:
+        """Undo a fault that changed how the venue stands; those that came after it stand on what it leaves."""
+        fault.stands = False
+        place = next((at for at, (one, _undo) in enumerate(self._standing) if one is fault), len(self._standing))
+        later, self._standing = self._standing[place:], self._standing[:place]
+        for _one, undo in reversed(later):
             undo()
+        for one, _undo in later[1:]:
+            self._standing.append((one, change_standing(self, one)))
 
     # --- inside
 

@@ -9,7 +9,6 @@ said; errors of REST come with HTTP 200.
 
 from __future__ import annotations
 
-import json
 import re
 from decimal import Decimal
 from functools import partial
@@ -53,6 +52,7 @@ class KrakenExchange:
     venue = "kraken"
     pace = Pace(100 * MILLI_NS, 0.9, 1)
     fees = FeeRule(currency="quote", digits=8)
+    has_numeric_codes = False
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -358,7 +358,7 @@ class KrakenExchange:
 
     def strip_id(self, text: str) -> str:
         """Executions without exec_id and trade_id."""
-        said = json.loads(text)
+        said = parsed(text, Decimal)
         for row in said.get("data", []):
             row.pop("exec_id", None)
             row.pop("trade_id", None)

@@ -81,7 +81,8 @@ class Counter:
 
     def add(self, cost: float, now_ns: int) -> float:
         """Count something; how much there is now."""
-        decayed = self._count - (now_ns - self._since_ns) / SECOND_NS * self._per_s
+        passed_ns = max(0, now_ns - self._since_ns)  # the venue's clock may have been set back
+        decayed = self._count - passed_ns / SECOND_NS * self._per_s
         self._count, self._since_ns = max(0.0, decayed) + cost, now_ns
         return self._count
 

@@ -49,9 +49,10 @@ TRADES_FIRST = 50
 class Subscription:
     """One private channel of one connection."""
 
-    def __init__(self, channel: str, params: Words, token: str) -> None:
+    def __init__(self, channel: str, params: Words, account: Account) -> None:
         self.channel = channel
-        self.token = token
+        self.account = account  # whose token it was joined with; others may be used on the connection
+        self.token = str(params["token"])
         self.sequence = 0
         self.snap_orders = params.get("snap_orders", True) is not False
         self.snap_trades = params.get("snap_trades", False) is True
@@ -68,6 +69,7 @@ class KrakenSession(Session):
     """A connection to one of the two endpoints."""
 
     __slots__ = ("beat_ns", "heard_ns", "private", "sent", "sent_before", "tokens")
+    moments = ("opened_ns", "heard_ns", "beat_ns")
 
     def __init__(self, request: Request, now_ns: int) -> None:
         super().__init__(request, now_ns)
@@ -120,11 +122,11 @@ class KrakenPrivate:
 
     def subscribe(self, session: KrakenSession, params: Words) -> Words:
         """Join a private channel; what the answer says; raises Denied. first() gives what comes after it."""
-        self._caller(session, params)
+        account = self._caller(session, params)
         channel = params["channel"]
         if channel in session.private:
             raise Denied("Already subscribed")
-        subscription = session.private[channel] = Subscription(channel, params, str(params["token"]))
+        subscription = session.private[channel] = Subscription(channel, params, account)
         if channel == "balances":
             return {"channel": channel, "snapshot": subscription.snapshot}
         words = {"snap_orders": subscription.snap_orders, "snap_trades": subscription.snap_trades}
@@ -140,9 +142,8 @@ class KrakenPrivate:
 
     def first(self, session: KrakenSession, channel: str) -> list[str]:
         """The snapshots of a new subscription."""
-        subscription, account = session.private[channel], session.account
-        if account is None:
-            return []
+        subscription = session.private[channel]
+        account = subscription.account
         now_ns = self._exchange.clock_ns
         if channel == "balances":
             return [subscription.text("snapshot", self._balances(account))] if subscription.snapshot else []
@@ -163,9 +164,8 @@ class KrakenPrivate:
         rows = self._rows(report)
         self._known.add(report.order.order_id)
         for session in sessions:
-            if session.account is not account:
-                continue
-            executions, balances = session.private.get("executions"), session.private.get("balances")
+            theirs = {name: one for name, one in session.private.items() if one.account is account}
+            executions, balances = theirs.get("executions"), theirs.get("balances")
             for row in rows if executions else ():
                 if executions and (executions.all_statuses or row["exec_type"] not in ("pending_new", "amended")):
                     self._exchange.push(session, executions.text("update", [row]), report)

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gambit.sim.accounts import Account, Credentials, secret_text
-from gambit.sim.amounts import whole
 from gambit.sim.dialect import Request, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.kraken_words import Denied
@@ -17,6 +16,8 @@ from gambit.sim.market import SECOND_NS
 
 VENUE = "kraken"
 TOKEN_S = 900
+NONCE_END = 1 << 64  # clients count milliseconds, microseconds or nanoseconds
+NONCE_DIGITS = 20
 
 
 def key_pair(account: str, seed: int) -> Credentials:
@@ -51,9 +52,10 @@ class KrakenKeys:
         due = base64.b64encode(hmac.new(secret, request.path.encode() + digest, hashlib.sha512).digest())
         if not hmac.compare_digest(due, request.headers.get("api-sign", "").encode()):
             raise Denied("EAPI:Invalid signature")
-        if whole(nonce) <= self._nonces.get(account.name, 0):
+        number = int(nonce) if nonce.isdecimal() and len(nonce) <= NONCE_DIGITS else 0
+        if not self._nonces.get(account.name, 0) < number < NONCE_END:
             raise Denied("EAPI:Invalid nonce")
-        self._nonces[account.name] = whole(nonce)
+        self._nonces[account.name] = number
         return account, params
 
     def give_token(self, account: Account) -> str:

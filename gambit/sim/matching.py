@@ -235,7 +235,7 @@ class MatchingBook(Book):
         if order.post_only and takes:
             order.end(State.CANCELED, "would_take", ts_ns)
             return []
-        if order.tif == "fok" and takes < order.left:
+        if order.tif == "fok" and self._fillable(order) < order.left:
             order.end(State.EXPIRED, "fok", ts_ns)
             return []
         trades = self._match(order, ts_ns, order.lots if take_max is None else min(order.lots, take_max))
@@ -265,6 +265,12 @@ class MatchingBook(Book):
         side.settle(order.price_ticks * side.sign)
         self.update_id += 1
 
+    def regrown(self, order: Order) -> None:
+        """More of a resting order is open again; it keeps its place in the queue."""
+        side = self._own(order)
+        side.settle(order.price_ticks * side.sign)
+        self.update_id += 1
+
     def withdraw(self, order: Order) -> None:
         """Take a resting order out of its queue without ending it."""
         side = self._own(order)
@@ -281,6 +287,19 @@ class MatchingBook(Book):
             if found >= order.left or not self._reaches(order, side, key):
                 break
             found += side.lots[key]
+        return min(found, order.left)
+
+    def _fillable(self, order: Order) -> int:
+        """Lots the order would really be filled by at once: its account's own orders give way, or it does."""
+        side, found = self._facing(order), 0
+        for key in reversed(side.keys):
+            if found >= order.left or not self._reaches(order, side, key):
+                break
+            for entry in side.queues.get(key, [Crowd(side.lots[key])]):
+                is_own = isinstance(entry, Order) and entry.account == order.account and order.self_trade != "none"
+                if is_own and order.self_trade != "maker":
+                    return min(found, order.left)
+                found += 0 if is_own else waiting(entry)
         return min(found, order.left)
 
     def _match(self, taker: Order, ts_ns: int, lots: int) -> list[Trade]:

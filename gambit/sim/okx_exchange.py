@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gambit.sim.accounts import Account, Credentials, FeeRule, secret_text
+from gambit.sim.accounts import Account, Credentials, FeeRule, base_units, money_text, secret_text
+from gambit.sim.amounts import whole
 from gambit.sim.dialect import MILLI_NS, Channel, Close, Frame, Outage, Pong, Reply, Report, Request, Session, parsed
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS, Change, Pace, Top, Trade
@@ -54,6 +55,7 @@ class OkxSession(Session):
     """A connection to one of the three endpoints."""
 
     __slots__ = ("conn_id", "has_sent", "hour", "private", "sent_ns")
+    moments = ("opened_ns", "sent_ns")
 
     def __init__(self, request: Request, now_ns: int) -> None:
         super().__init__(request, now_ns)
@@ -75,6 +77,7 @@ class OkxExchange:
     venue = "okx"
     pace = Pace(100 * MILLI_NS, 0.05, 1)
     fees = FeeRule()
+    has_numeric_codes = False
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -110,9 +113,10 @@ class OkxExchange:
 
     def beat(self, now_ns: int) -> None:
         """Close what is idle; say of a book that is silent that it is still so."""
+        real_ns = self._exchange.now_ns
         for channel in self._books_channels():
-            if now_ns - self._told_ns[channel.symbol] >= SILENCE_NS:
-                self._told_ns[channel.symbol] = now_ns
+            if real_ns - self._told_ns[channel.symbol] >= SILENCE_NS:
+                self._told_ns[channel.symbol] = real_ns
                 self._exchange.publish(channel, self._wire.quirk("heartbeat", channel.symbol, now_ns))
         for session in self._sessions():
             if session.has_sent:
@@ -143,7 +147,7 @@ class OkxExchange:
             session.send(_error("60014", "Requests too frequent", session, tag))
         elif op == "login":
             self._login(session, args, now_ns)
-        elif op in ("subscribe", "unsubscribe"):
+        elif op in ("subscribe", "unsubscribe") and args:
             act = self._subscribe if op == "subscribe" else self._unsubscribe
             for arg in args:
                 if isinstance(arg, dict):
@@ -168,7 +172,7 @@ class OkxExchange:
             session.send(_error("60005", "Invalid apiKey", session, {}))
         elif account.credentials.passphrase != said.get("passphrase"):
             session.send(_error("60024", "Wrong passphrase", session, {}))
-        elif not stamp.isdecimal() or abs(int(stamp) - now_ns / SECOND_NS) > CLOCK_S:
+        elif abs(whole(stamp) - now_ns / SECOND_NS) > CLOCK_S:
             session.send(_error("60006", "Timestamp request expired", session, {}))
         elif said.get("sign") != signature(account.credentials.secret, f"{stamp}GET/users/self/verify"):
             session.send(_error("60007", "Invalid sign", session, {}))
@@ -224,11 +228,11 @@ class OkxExchange:
     def _change(self, event: Change) -> list[str]:
         texts = self._wire.change(event)
         if texts:
-            self._told_ns[event.symbol] = event.ts_ns
+            self._told_ns[event.symbol] = self._exchange.now_ns
         return texts
 
     def _opening(self, symbol: str, now_ns: int) -> list[str]:
-        self._told_ns[symbol] = now_ns
+        self._told_ns[symbol] = self._exchange.now_ns
         return [self._wire.opening(symbol, now_ns)]
 
     def _maker(self, name: str, symbol: str) -> Callable[[], Channel] | None:
@@ -285,6 +289,8 @@ class OkxExchange:
             said = self._body(request)
             if op == "cancel-all-after":
                 self._charge(op, account.name, 2)
+                if not isinstance(said, dict):
+                    raise Denied("51000", "Parameter error")
                 data = self._orders.cancel_all_after(account, said)
                 return Reply(_text({"code": "0", "msg": "", "data": data}))
             args = said if isinstance(said, list) else [said]
@@ -323,9 +329,12 @@ class OkxExchange:
             raise Denied("50111", "Invalid OK-ACCESS-KEY", 401)
         stamp = headers["ok-access-timestamp"]
         try:
-            sent_s = datetime.fromisoformat(stamp).timestamp()
-        except ValueError:
-            raise Denied("50112", "Invalid OK-ACCESS-TIMESTAMP", 401) from None
+            moment = datetime.fromisoformat(stamp)
+            sent_s = moment.timestamp()
+        except (ValueError, OverflowError):
+            moment, sent_s = None, 0.0
+        if moment is None or moment.tzinfo is None:
+            raise Denied("50112", "Invalid OK-ACCESS-TIMESTAMP", 401)
         if abs(sent_s - now_ns / SECOND_NS) > CLOCK_S:
             raise Denied("50102", "Timestamp request expired", 401)
         if headers["ok-access-passphrase"] != account.credentials.passphrase:
@@ -350,7 +359,11 @@ class OkxExchange:
         if wanted and wanted not in self._exchange.books:
             raise Denied("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
         rules = self._exchange.desk.rules
-        entries = [spot_entry(r.listed(), STATES[r.status]) for name, r in rules.items() if wanted in (None, name)]
+        entries = [
+            spot_entry(rule.listed(), STATES[rule.status], money_text(base_units(rule.instrument, rule.max_lots)))
+            for name, rule in rules.items()
+            if wanted in (None, name)
+        ]
         return ",".join(entries)
 
     def _books(self, params: dict[str, str]) -> str:

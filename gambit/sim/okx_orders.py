@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Literal, cast
 
 from gambit.sim.accounts import MONEY_DIGITS, Account
+from gambit.sim.amounts import whole
 from gambit.sim.dialect import MILLI_NS, OrderTerms, Refusal
 from gambit.sim.exchange import Exchange
 from gambit.sim.market import SECOND_NS
@@ -85,8 +86,7 @@ class OkxOrders:
 
     def cancel_all_after(self, account: Account, said: Said) -> list[Any]:
         """Arm or disarm the dead-man switch of an account and tag."""
-        text = str(said.get("timeOut", ""))
-        seconds = int(text) if text.isdecimal() else -1
+        seconds = whole(str(said.get("timeOut", "")), -1)
         if seconds and not DEAD_MAN_S[0] <= seconds <= DEAD_MAN_S[1]:
             raise Denied("51000", "Parameter timeOut error")
         tag = str(said.get("tag", ""))
@@ -102,7 +102,8 @@ class OkxOrders:
         if self._dead_man.get((account.name, tag)) == now_ns:
             del self._dead_man[account.name, tag]
             for order in self._desk.orders_of(account, only_open=True):
-                if order.words.get("tag", "") == tag or not tag:
+                is_meant = order.words.get("tag", "") == tag or not tag
+                if is_meant and self._desk.rules[order.symbol].status != "HALT":  # nothing moves there
                     self._desk.cancel(account, order, reason="cancel_all_after")
 
     def _operate_one(self, op: str, account: Account, arg: Said, *, by_code: bool) -> dict[str, str]:
@@ -180,7 +181,7 @@ class OkxOrders:
 
     def _check_expiry(self, arg: Said) -> None:
         text = str(arg.get("expTime") or "")
-        if text and (not text.isdecimal() or int(text) * MILLI_NS < self._exchange.clock_ns):
+        if text and whole(text, -1) * MILLI_NS < self._exchange.clock_ns:
             raise Denied(
                 "50036", "The expTime can't be earlier than the current system time. Please adjust the expTime."
             )
@@ -226,7 +227,7 @@ class OkxOrders:
 
     def _fills(self, account: Account, params: Mapping[str, str]) -> list[Any]:
         order_id = params.get("ordId", "")
-        number = int(order_id) if order_id.isdecimal() else None
+        number = whole(order_id, -1) if order_id.isdecimal() else None
         begin, end = _ms(params, "begin", 0), _ms(params, "end", 1 << 62)
         fills = [
             fill
@@ -261,8 +262,7 @@ def _number(arg: Said, name: str) -> str:
 
 
 def _ms(params: Mapping[str, str], name: str, default: int) -> int:
-    text = params.get(name, "")
-    return int(text) if text.isdecimal() else default
+    return whole(params.get(name, ""), default)
 
 
 def _page(rows: list[Any], ids: list[int], params: Mapping[str, str]) -> list[Any]:

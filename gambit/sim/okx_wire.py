@@ -183,7 +183,7 @@ def instrument_code(symbol: str) -> int:
     return 10_000 + zlib.crc32(symbol.encode()) % 10_000_000
 
 
-def spot_entry(item: Instrument, state: str = "live") -> str:
+def spot_entry(item: Instrument, state: str = "live", max_qty: str = "9999999999") -> str:
     """A spot instrument as GET public/instruments says it."""
     tick = step_text(item.tick, item.price_decimals)
     lot = step_text(item.lot, item.lot_decimals)
@@ -191,7 +191,7 @@ def spot_entry(item: Instrument, state: str = "live") -> str:
     return (
         f'{{"instType":"SPOT","instId":"{item.symbol}","instIdCode":{instrument_code(item.symbol)},'
         f'"baseCcy":"{item.base}","quoteCcy":"{item.quote}","tickSz":"{tick}","lotSz":"{lot}","minSz":"{least}",'
-        f'"maxLmtSz":"9999999999","maxLmtAmt":"20000000","maxMktSz":"1000000","maxMktAmt":"1000000",'
+        f'"maxLmtSz":"{max_qty}","maxLmtAmt":"20000000","maxMktSz":"1000000","maxMktAmt":"1000000",'
         f'"state":"{state}","ruleType":"normal","groupId":"12","tradeQuoteCcyList":["{item.quote}"],'
         f'"listTime":"1611907686000","expTime":"","lever":"10","contTdSwTime":"","upcChg":[]}}'
     )

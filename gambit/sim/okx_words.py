@@ -172,8 +172,10 @@ def balance_words(account: Account, assets: list[str] | None, now_ns: int) -> Wo
     """Balances of some assets or all; equity is not added up over currencies."""
     now_ms = str(now_ns // MILLI_NS)
     details = []
-    for asset in assets if assets is not None else sorted(account.balances):
-        balance = account.balance(asset)
+    for asset in sorted(account.balances) if assets is None else assets:
+        balance = account.balances.get(asset)
+        if balance is None:
+            continue
         whole = money_text(balance.free + balance.locked)
         locked = money_text(balance.locked)
         details.append(

@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 
+from gambit.sim.arguments import BadFault, check_arguments
+
 VERBS = (
     "delay", "hold", "drop_request", "drop_reply", "http", "close_after_read", "dup", "reorder", "partial", "reject",
     "late_fill", "bust", "overfill", "strip_id", "gap", "checksum", "freeze", "cross", "poison", "burst", "disconnect",
     "half_open", "refuse", "expire_session", "limit", "filters", "status", "fee", "clock", "rights", "maintenance",
     "late", "microseconds",
 )  # fmt: skip
-NUMBERS = ("ms", "after_ms", "share", "seconds", "offset_ms", "rate", "times")  # arguments that are numbers
 STANDING = ("filters", "status", "fee", "clock", "rights")  # these change how the venue stands, at once
 MILLI_NS = 1_000_000
 FAULTS_MAX = 10_000
@@ -50,7 +51,7 @@ def is_standing(order: FaultOrder) -> bool:
 class Fault:
     """A fault in force."""
 
-    __slots__ = ("fired", "number", "order", "seen", "until_ns")
+    __slots__ = ("fired", "number", "order", "seen", "stands", "until_ns")
 
     def __init__(self, number: int, order: FaultOrder, now_ns: int) -> None:
         self.number = number
@@ -58,6 +59,7 @@ class Fault:
         self.until_ns = now_ns + order.for_ms * MILLI_NS if order.for_ms is not None else None
         self.seen = 0
         self.fired = 0
+        self.stands = False  # it changed how the venue stands, and that holds
 
     @property
     def args(self) -> dict[str, Any]:
@@ -78,12 +80,8 @@ class Fault:
         return self.fired > 0 and order.for_ms is None and order.probability is None
 
 
-class BadFault(ValueError):
-    """A fault that cannot be: what is wrong with it."""
-
-
 def check(order: FaultOrder) -> None:
-    """Raise BadFault for an unknown verb, or bounds and numbers that make no sense."""
+    """Raise BadFault for an unknown verb, or bounds, arguments and facts to match that make no sense."""
     if order.kind not in VERBS:
         raise BadFault(f"no fault is called {order.kind!r}; known are {', '.join(VERBS)}")
     if order.count is not None and order.count < 1:
@@ -92,10 +90,9 @@ def check(order: FaultOrder) -> None:
         raise BadFault(f"{order.kind}: probability is {order.probability}, must be above 0 and at most 1")
     if order.for_ms is not None and order.for_ms < 1:
         raise BadFault(f"{order.kind}: for_ms is {order.for_ms}, must be at least 1")
-    for name in NUMBERS:
-        value = order.args.get(name, 0)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadFault(f"{order.kind}: {name} is {value!r}, must be a number")
+    if order.skip < 0:
+        raise BadFault(f"{order.kind}: skip is {order.skip}, must be at least 0")
+    check_arguments(order.kind, order.args, order.match)
 
 
 class Faults:
@@ -143,7 +140,7 @@ class Faults:
         else:
             del self._in_force[kind]
         for fault in live:
-            if (unless is None or not unless(fault)) and self._hits(fault, facts):
+            if _agrees(fault, facts) and (unless is None or not unless(fault)) and self._strikes(fault):
                 fault.fired += 1
                 return fault
         return None
@@ -157,7 +154,7 @@ class Faults:
                 "args": fault.args,
                 "match": fault.order.match,
                 "fired": fault.fired,
-                "in_force": not fault.is_spent(now_ns),
+                "in_force": fault.stands or not fault.is_spent(now_ns),
             }
             for fault in self._all.values()
         ]
@@ -167,14 +164,17 @@ class Faults:
         self._in_force.clear()
         self._all.clear()
 
-    def _hits(self, fault: Fault, facts: Mapping[str, Any]) -> bool:
-        if any(facts.get(name) != value for name, value in fault.order.match.items()):
-            return False
+    def _strikes(self, fault: Fault) -> bool:
+        """Whether one that agrees with the facts fires this time."""
         fault.seen += 1
         if fault.seen <= fault.order.skip:
             return False
         share = fault.order.probability
         return share is None or chance(self._seed, fault.number, fault.seen) < share
+
+
+def _agrees(fault: Fault, facts: Mapping[str, Any]) -> bool:
+    return all(facts.get(name) == value for name, value in fault.order.match.items())
 
 
 def chance(seed: int, *keys: int) -> float:

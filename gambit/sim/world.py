@@ -40,6 +40,7 @@ MOVES_PER_S = 15.0  # of a book at most; at higher rates the rest only changes s
 LEVELS = 60  # of a side of a book
 SYMBOL = re.compile(r"[A-Z0-9]{1,16}-[A-Z0-9]{1,16}")
 RATE_MIN, RATE_MAX, LEVELS_MAX = 0.1, 2000.0, 5000
+SHIFT_MIN_BPS, SHIFT_MAX_BPS = -9000.0, 90_000.0  # a tenth of the price, ten times as much
 BACKLOG_NS = SECOND_NS  # of market that is made up for after a stall; what is older never happens
 
 
@@ -142,10 +143,14 @@ class World:
     def shift(self, venue: str, symbol: str, bps: float, from_ns: int, for_ms: int) -> None:
         """Move one venue's fair price of a symbol for a while.
 
-        Raises ValueError for a venue or symbol that is not here.
+        Raises ValueError for a venue or symbol that is not here, and for a move out of bounds.
         """
         if (venue, symbol) not in self.market.books:
             raise ValueError(f"{venue} does not list {symbol!r}")
+        if not SHIFT_MIN_BPS <= bps <= SHIFT_MAX_BPS:
+            raise ValueError(f"shift_bps is {bps:g}, must be from {SHIFT_MIN_BPS:g} to {SHIFT_MAX_BPS:g}")
+        if for_ms < 1:
+            raise ValueError(f"for_ms is {for_ms}, must be at least 1")
         self.market.shift(venue, symbol, bps, from_ns, from_ns + for_ms * MILLI_NS)
 
     def _exchange(self, venue: str, seed: int, start_ns: int) -> Exchange:

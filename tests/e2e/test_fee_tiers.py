@@ -22,7 +22,7 @@ TOLD = (Decimal(20), Decimal("-0.5"))  # bps; makers get rebates, and so may who
 def charge(server: Server, bps: Decimal) -> None:
     """From now on takers pay that."""
     rate = float(bps / 10_000)
-    server.world.exchanges[VENUE].strike(FaultOrder(kind="fee", args={"account": "demo", "rate": rate}))
+    server.world.exchanges[VENUE].strike(FaultOrder(kind="fee", args={"rate": rate}, match={"account": "demo"}))
 
 
 def expected_bps(signal: dict[str, Any], fee_bps: float) -> float:

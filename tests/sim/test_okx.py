@@ -223,7 +223,7 @@ def test_amendments(talk: Talk) -> None:
     row = push["data"][0]
     assert (row["sz"], row["px"], row["amendResult"], row["state"]) == ("0.02", "61000", "0", "live")
     assert get(talk, "account/balance", "ccy=USDT")["data"][0]["details"][0]["frozenBal"] == "1220"
-    assert post(talk, "amend-order", change | {"newSz": "100"})["data"][0]["sCode"] == "51008"
+    assert post(talk, "amend-order", change | {"newSz": "50"})["data"][0]["sCode"] == "51008"
     assert post(talk, "amend-order", change | {"newSz": "0.005"})["code"] == "0"
     assert get(talk, "account/balance", "ccy=USDT")["data"][0]["details"][0]["frozenBal"] == "305"
 

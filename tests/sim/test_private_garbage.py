@@ -1,12 +1,16 @@
 """What no customer should send: signed requests with one thing wrong get an answer of the venue's, and money stays."""
 
+import hashlib
+import hmac
 import json
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.sim import test_bybit, test_coinbase, test_kraken
+from gambit.sim.dialect import Session
+from tests.sim import test_binance, test_bybit, test_coinbase, test_kraken, test_okx
 from tests.sim.talk import Talk
 
 ROUNDS = 120
@@ -26,6 +30,11 @@ def spoilt(rng: Random, fields: dict[str, Any]) -> dict[str, Any]:
     if isinstance(inner, dict) and rng.random() < 0.7:
         return fields | {name: spoilt(rng, inner)}
     return fields | {name: rng.choice(VALUES)}
+
+
+def texts(fields: dict[str, Any]) -> dict[str, str]:
+    """Fields as a query has them."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
 
 
 def total(talk: Talk) -> int:
@@ -129,3 +138,97 @@ def test_orders_to_coinbase(seed):
         assert test_coinbase.call(talk, "GET", "orders/historical/fills", query).status in (200, 400)
         talk.now_ns += 200 * test_bybit.MS
     is_whole(talk, before)
+
+
+BINANCE_ORDER = test_binance.ORDER | {"newClientOrderId": "a", "selfTradePreventionMode": "NONE", "recvWindow": "5000"}
+BINANCE_FIND = {"symbol": "BTCUSDT", "orderId": "1", "origClientOrderId": "a"}
+BINANCE_REPLACE = BINANCE_ORDER | {"cancelReplaceMode": "ALLOW_FAILURE", "cancelOrigClientOrderId": "a"}
+BINANCE: dict[tuple[str, str, str], dict[str, Any]] = {  # by method and path of REST, and call of the WebSocket API
+    ("POST", "order", "order.place"): BINANCE_ORDER,
+    ("DELETE", "order", "order.cancel"): BINANCE_FIND,
+    ("GET", "order", "order.status"): BINANCE_FIND,
+    ("POST", "order/cancelReplace", "order.cancelReplace"): BINANCE_REPLACE,
+    ("GET", "openOrders", "openOrders.status"): {"symbol": "BTCUSDT"},
+    ("GET", "allOrders", "allOrders"): {"symbol": "BTCUSDT", "orderId": "1", "limit": "5", "startTime": "1"},
+    ("GET", "myTrades", "myTrades"): {"symbol": "BTCUSDT", "orderId": "1", "fromId": "1", "limit": "5"},
+    ("GET", "exchangeInfo", "exchangeInfo"): {"symbols": ["BTCUSDT"]},
+    ("GET", "depth", "depth"): {"symbol": "BTCUSDT", "limit": "5"},
+    ("GET", "account", "userDataStream.unsubscribe"): {"subscriptionId": "1", "omitZeroBalances": "true"},
+}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_orders_to_binance(seed: int) -> None:
+    """REST and the WebSocket API: every answer is the venue's, and every call has one."""
+    talk, rng = Talk("binance"), Random(seed)
+    before, own = total(talk), talk.exchange.accounts["demo"].credentials
+    session = talk.open("/ws-api/v3")
+    for _ in range(ROUNDS):
+        (method, path, name), fields = rng.choice(list(BINANCE.items()))
+        query = urlencode(texts(spoilt(rng, fields)) | {"timestamp": str(talk.now_ns // test_bybit.MS)})
+        signature = rng.choice([test_binance.sign(talk, query)] * 6 + ["%C3%A9", "\u00e9"])
+        asked = f"{query}&signature={signature}"
+        reply = talk.ask(method, f"/api/v3/{path}", asked, {"x-mbx-apikey": own.key})
+        assert (reply.status == 200) == ("msg" not in json.loads(reply.body))
+        params = spoilt(rng, fields) | {"apiKey": own.key, "timestamp": talk.now_ns // test_bybit.MS}
+        payload = "&".join(f"{key}={value}" for key, value in sorted(params.items()))
+        params["signature"] = hmac.new(own.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        said = {"id": 1, "method": name, "params": params}
+        assert answered(talk, session, said if rng.random() < 0.7 else spoilt(rng, said))
+        assert answered(talk, session, said | {"method": rng.choice([5, None, "\ud800", []])})
+        session.is_closed = False
+        talk.now_ns += 400 * test_bybit.MS
+    is_whole(talk, before)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_orders_to_okx(seed: int) -> None:
+    """REST and the private connection."""
+    talk, rng = Talk("okx"), Random(seed)
+    before, session = total(talk), test_okx.private(talk, "orders", "account")
+    assets = set(talk.exchange.accounts["demo"].balances)
+    expiry = str(talk.now_ns // test_bybit.MS + 10**9)
+    bodies: dict[str, dict[str, Any]] = {
+        "order": test_okx.ORDER | {"clOrdId": "a", "stpMode": "cancel_maker", "tgtCcy": "base_ccy", "expTime": expiry},
+        "cancel-order": {"instId": "BTC-USDT", "ordId": "1", "clOrdId": "a"},
+        "amend-order": {"instId": "BTC-USDT", "ordId": "1", "newSz": "0.02", "newPx": "60000"},
+        "cancel-all-after": {"timeOut": "60", "tag": "x"},
+    }
+    queries = {
+        "trade/order": {"instId": "BTC-USDT", "ordId": "1"},
+        "trade/orders-pending": {"after": "1", "limit": "5"},
+        "trade/fills": {"ordId": "1", "begin": "1"},
+        "account/balance": {"ccy": "BTC"},
+    }
+    for _ in range(ROUNDS):
+        name = rng.choice(list(bodies))
+        body: Any = spoilt(rng, bodies[name])
+        assert "code" in test_okx.post(talk, name, rng.choice([body] * 5 + [[], [body], None, 1, "x", [None]]))
+        path = rng.choice(list(queries))
+        assert "code" in test_okx.get(talk, path, urlencode(texts(spoilt(rng, queries[path]))))
+        arg = spoilt(rng, bodies[name] | {"instIdCode": test_okx.CODE})
+        op = rng.choice([name, "batch-orders", "login", "subscribe", "unsubscribe"])
+        assert answered(talk, session, spoilt(rng, {"id": "1", "op": op, "args": [arg], "expTime": expiry}))
+        session.is_closed = False
+        talk.now_ns += 400 * test_bybit.MS
+    is_whole(talk, before)
+    assert set(talk.exchange.accounts["demo"].balances) == assets  # whoever asks for a currency opens no account in it
+
+
+def answered(talk: Talk, session: Session, words: Any) -> bool:
+    """Whether a message gets an answer that can be written down."""
+    session.is_closed = False
+    talk.exchange.receive(session, words if isinstance(words, str) else json.dumps(words), talk.now_ns)
+    frames = [frame for other, sent in talk.exchange.drain() if other is session for frame in sent]
+    return bool([frame.encode() for frame in frames if isinstance(frame, str)])
+
+
+def test_half_a_pair_of_surrogates_is_no_text() -> None:
+    """JSON may spell it, but nothing can be said with it: an answer of the venue's, and the others are served on."""
+    words = {"method": "ping", "op": "subscribe", "type": "subscribe", "channel": "level2", "args": ["%s"]}
+    said = json.dumps(words | {"id": "%s", "req_id": "%s"})
+    paths = {"binance": "/ws", "okx": "/ws/v5/public", "bybit": "/v5/public/spot", "kraken": "/v2", "coinbase": "/"}
+    for venue, path in paths.items():
+        talk = Talk(venue)
+        assert answered(talk, talk.open(path), said.replace("%s", "\\uD800"))
+        assert answered(talk, talk.open(path), said.replace("%s", "\\ud83d\\ude00"))

@@ -239,6 +239,17 @@ def _gate(name: str) -> Mutant:
     return planted
 
 
+def _closed_is_open() -> AbstractContextManager[Any]:
+    """The gate looks at books only."""
+    original = risk._venue_health
+
+    def open_gate(case: Any) -> Any:
+        verdict = original(case)
+        return msgspec.structs.replace(verdict, ok="no usable book" not in verdict.value)
+
+    return patch.object(risk, "GATES", tuple(open_gate if gate is original else gate for gate in risk.GATES))
+
+
 def _no_collar(original: Any) -> Any:
     def on(found: Any, attempt: int, book: Any, venue: Any, instrument: Any, around: Any) -> Any:
         wide = dataclasses.replace(around.rules, collar_bps=D(900), loss_budget_bps=D(900))
@@ -326,7 +337,7 @@ MUTANTS: dict[str, Mutant] = {
     "balances in flight are not reserved": replaced(risk, "reserved", lambda _: lambda orders: {}),
     "what is in flight is not limited": _gate("_max_in_flight"),
     "books are not looked at": replaced(BookView, "is_usable", lambda _: lambda self, now_ns, age_ns: True),
-    "closed venues are traded on": _gate("_venue_health"),
+    "closed venues are traded on": _closed_is_open,
     "a venue may charge what it likes": replaced(desk, "drifted_venues", _nothing),
     "another daemon is nobody's business": replaced(desk.Desk, "_rival", _nothing),
     "a halt ends with the process": replaced(desk.Desk, "begin", _halt_is_forgotten),
