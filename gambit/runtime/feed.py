@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gambit.engine.market import TAKER_FEE, Market
+from gambit.events.feed import BookLost
 from gambit.runtime.backoff import SEC, Attempts
 from gambit.runtime.breaker import Circuit
 from gambit.runtime.clock import Clock
@@ -120,8 +121,9 @@ class Feed:
             await self.learn()
 
     def doubt_rules(self) -> None:
-        """The venue refused an order by its rules of ticks, lots or least amounts, so ours are old: the list is fetched
-        at once, or, where that was done a short while ago, later; once, whatever else is refused until then."""
+        """The venue refused an order by its rules of ticks, lots or least amounts, or a checksum does not fit, as where
+        a market has other decimals now: ours may be old. The list is fetched at once, or, where that was done a short
+        while ago, later; once, whatever else is refused until then."""
         if f"{self.name} rules" not in self.feeds.supervisor.tasks:
             self.start(f"{self.name} rules", self._learn_anew())
 
@@ -452,6 +454,8 @@ class Feeds:
         facts = self.health.look()
         for fact in facts:
             self.observer.fact(fact)
+            if isinstance(fact, BookLost) and fact.reason == "checksum":  # its text has the list's decimals
+                self.doubt_rules(fact.venue)
         lines = {line for fact in facts if (line := self.line_of.get((fact.venue, fact.symbol))) is not None}
         for line in lines:
             line.step(self.clock.now_ns(), self.health.states)

@@ -1,20 +1,28 @@
 """Feeds against a scripted exchange on loopback: real sockets; time runs as fast as a test wants it to."""
 
 import asyncio
+import json
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from gambit.config import Config
 from gambit.events.feed import BookLost, BookSynced, FeedDown, FeedUp
 from gambit.runtime.backoff import SEC
-from gambit.runtime.feed import RELEARN_CLOSED_SEC, RELEARN_DOUBTED_SEC
+from gambit.runtime.feed import RELEARN_CLOSED_SEC, RELEARN_DOUBTED_SEC, Feeds, FeedSettings
 from gambit.runtime.health import NEVER
 from gambit.runtime.transport import PicowsTransport, Transport, WebsocketsTransport
+from gambit.runtime.wiring import build_market
+from gambit.venues import VENUES
 from tests.runtime.exchange import BinanceExchange, Exchange
 from tests.runtime.feeding import Setup
+from tests.runtime.test_gateway import Net, answer
 
 TRANSPORTS: tuple[Callable[[Callable[[], int]], Transport], ...] = (PicowsTransport, WebsocketsTransport)
 
@@ -430,3 +438,41 @@ async def test_without_a_list_the_feed_goes_on(exchange: Exchange) -> None:
             await exchange.update("BTC-USDT")
             await setup.clock.sleep(1)
     await setup.stop()
+
+
+async def test_a_checksum_that_does_not_fit_has_the_list_read_again() -> None:
+    """A market that has other decimals from now on would be lost until the hour is over (kraken.md 3)."""
+    listed = {"wsname": "BTC/USD", "tick_size": "0.01", "lot_decimals": 8, "status": "online"}
+    whole = {
+        decimals: {"error": [], "result": {"XXBTZUSD": listed | {"pair_decimals": decimals}}} for decimals in (1, 2)
+    }
+    net = Net(*(answer(200, json.dumps(body).encode()) for body in whole.values()))
+    market = build_market(Config(symbols=("BTC-USD",)), is_live=True)
+    settings = FeedSettings(venue=VENUES["kraken"], symbols=("BTC-USD",), ws="ws://x", rest="http://x")
+    unused: Any = None
+    feeds = Feeds(
+        market, [settings], transport=unused, http=net, clock=net, random=lambda: 0.0,
+        on_death=lambda name, _error: pytest.fail(name),
+    )  # fmt: skip
+    conn = market.connect("kraken", "k")
+    bids, asks = [("99.5", "1.00000000")], [("100.5", "2.00000000")]
+
+    def book(kind: str, decimals: int) -> bytes:
+        """Both sides, with the checksum of a market of so many decimals of a price."""
+        text = "".join(f"{Decimal(price):.{decimals}f}{qty}".replace(".", "") for price, qty in (*asks, *bids))
+        sides = {
+            side: [{"price": float(price), "qty": float(qty)} for price, qty in rows]
+            for side, rows in (("bids", bids), ("asks", asks))
+        }
+        row = {"symbol": "BTC/USD", **sides, "checksum": zlib.crc32(text.encode())}
+        return json.dumps({"channel": "book", "type": kind, "data": [row]}).encode()
+
+    await feeds.feeds[0].learn()
+    for kind, decimals in (("snapshot", 1), ("update", 2)):
+        market.on_frame(conn, book(kind, decimals), net.now)
+        feeds.look()
+    await feeds.supervisor.tasks["kraken rules"]
+    assert [url for _, _, url in net.sent] == ["http://x/0/public/AssetPairs"] * 2
+    market.on_frame(conn, book("snapshot", 2), net.now)
+    assert [one["synced"] for one in market.books()] == [True]
+    await feeds.supervisor.stop()
