@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from gambit.engine.desk import Desk
+from gambit.engine.funnel import Funnel
 from gambit.engine.holdings import Holdings
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
@@ -97,6 +98,7 @@ class Measures:
         self.orders = self.fills = self.unhedged = 0
         self.asked = self.got = self.turnover = ZERO
         self.entries: dict[str, Decimal] = {}  # limit price of each entry, by key
+        self.fees: dict[str, Decimal] = {}  # by asset, but those in a trade's own base asset, which its position bears
         self.state = ("ACTIVE", "")
         self.routes: dict[str, dict[str, Any]] = {}
         self.first_ns = self.last_ns = 0
@@ -126,6 +128,7 @@ class Measures:
                     self.entries[fact.key] = fact.price
                     self.asked += fact.qty * fact.price
             case Filled():
+                self._charge(fact)
                 self.fills += 1
                 self.turnover += fact.qty * fact.price
                 self.got += fact.qty * self.entries.get(fact.key, ZERO)
@@ -146,7 +149,7 @@ class Measures:
     def on_tick(self, desk: Desk, marks: Mapping[str, Decimal], now_ns: int) -> None:
         """Another point of the curve, where it moved."""
         self.first_ns = self.first_ns or now_ns
-        result = result_of(desk.standing.state.holdings, marks)
+        result = result_of(desk.standing.state.holdings, self.fees, marks)
         if not self.curve or self.curve[-1].result != result:
             self.curve.append(Point(now_ns, result))
 
@@ -164,7 +167,7 @@ class Measures:
     ) -> Result:
         """The whole run. `now_ns` is its last instant."""
         holdings = desk.standing.state.holdings
-        result = result_of(holdings, marks)
+        result = result_of(holdings, self.fees, marks)
         self.curve.append(Point(now_ns, result))
         rows = list(self.rows.values())
         traded = [row for row in rows if row.end and row.profit]
@@ -197,7 +200,7 @@ class Measures:
             compensations=sum(row.compensations for row in rows),
             trading_state=self.state[0],
             trading_reason=self.state[1],
-            funnel=dict(sorted((self.funnel + Counter(self._not_ended())).items())),
+            funnel=dict(sorted((self.funnel + Counter(self._not_ended(desk.standing.state.funnel))).items())),
             counterfactual=dict(sorted(self.counterfactual.items())),
             ends=dict(sorted(ends.items())),
             routes=dict(sorted(self.routes.items(), key=lambda item: (-item[1]["profit"], item[0]))),
@@ -213,10 +216,14 @@ class Measures:
 
     # ---- details ----
 
-    def _not_ended(self) -> dict[str, int]:
+    def _not_ended(self, funnel: Funnel) -> dict[str, int]:
         """Opportunities of the first seconds, before any venue took part, and of the last, still under way."""
-        waiting = sum(not row.end for row in self.rows.values())
-        return {"warm_up": self.raised - sum(self.funnel.values()) - waiting, "open": waiting}
+        return {"warm_up": self.raised - funnel.seen, "open": len(funnel.open)}
+
+    def _charge(self, fact: Filled) -> None:
+        """The paper venue takes nothing back."""
+        if fact.fee_asset != fact.symbol.partition("-")[0]:
+            self.fees[fact.fee_asset] = self.fees.get(fact.fee_asset, ZERO) + fact.fee
 
     def _route(self, name: str) -> dict[str, Any]:
         return self.routes.setdefault(
@@ -247,12 +254,12 @@ class Measures:
         row.naked_quote_sec = fact.naked_quote_ns / 1_000_000_000
 
 
-def result_of(holdings: Holdings, marks: Mapping[str, Decimal]) -> Decimal:
-    """Realised less fees plus unrealised, since the beginning. A fee in a trade's own base asset is in its position."""
+def result_of(holdings: Holdings, fees: Mapping[str, Decimal], marks: Mapping[str, Decimal]) -> Decimal:
+    """Realised less fees plus unrealised, since the beginning. `fees` by asset are those that no position bears: one in
+    a trade's own base asset is in its position."""
     realised = sum((p.realised * marks.get(p.quote, ZERO) for p in holdings.positions.values()), ZERO)
-    bases = {position.base for position in holdings.positions.values()}
-    fees = sum((v * marks.get(a, ZERO) for a, v in holdings.fees.items() if a not in bases), ZERO)
-    return realised - fees + holdings.unrealised(marks)
+    charged = sum((v * marks.get(a, ZERO) for a, v in fees.items()), ZERO)
+    return realised - charged + holdings.unrealised(marks)
 
 
 def drawdown(curve: Sequence[Point]) -> Decimal:

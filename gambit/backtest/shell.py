@@ -30,13 +30,13 @@ from gambit.events import Fact
 from gambit.events.operation import DaemonStarted
 from gambit.events.orders import OrderSettled, Unsent
 from gambit.model import Instrument
-from gambit.runtime.moment import Moment, Moments
+from gambit.runtime.moment import Moment, Moments, reach_of
 
 TICK_NS: Final = SECOND_NS  # as often as the daemon's own idle turn
 RECONCILE_NS: Final = 30 * SECOND_NS
 PATIENCE_NS: Final = 5 * SECOND_NS  # for a venue's last books
 SETTLE_NS: Final = 60 * SECOND_NS  # after the last record, for what is still under way
-STEP_NS: Final = 1_000_000  # least distance of two instants in which time alone is told
+STEP_NS: Final = 1_000_000  # least distance of two instants in which the desk alone is told the time
 
 
 class RecordedMoment(Moment):
@@ -111,7 +111,8 @@ class Shell:
     def begin(self, market: Market) -> None:
         """The market to look at."""
         self._market = market
-        self._moments = Moments(market, lambda: self._views, lambda: self.now_ns, RecordedMoment)
+        reach = reach_of(self.desk.rules, self.desk.limits)
+        self._moments = Moments(market, lambda: self._views, lambda: self.now_ns, RecordedMoment, reach)
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """A signal is considered at the instant of its frame."""
@@ -133,8 +134,13 @@ class Shell:
     def settle(self) -> None:
         """No record follows: let what is under way come to its end, on the books as they are."""
         end_ns = self.now_ns + SETTLE_NS
-        while self._tick_ns and not self.desk.is_flat and self.deadline_ns <= end_ns:
+        while self._tick_ns and self._is_under_way and self.deadline_ns <= end_ns:
             self._instant(self.deadline_ns)
+
+    @property
+    def _is_under_way(self) -> bool:
+        """Whether a plan is, or something that was not traded waits for what it would have earned."""
+        return not self.desk.is_flat or self.desk.hindsight.deadline_ns is not None
 
     # ---- details ----
 
@@ -162,9 +168,12 @@ class Shell:
         self._plan_ahead()
 
     def _plan_ahead(self) -> None:
-        dues = [self.desk.deadline_ns(self._moment(), self.now_ns), *(port.deadline_ns for port in self.ports.values())]
-        soonest = min((due for due in dues if due is not None), default=self._tick_ns)
-        self.deadline_ns = min(max(soonest, self.now_ns + STEP_NS), self._tick_ns)
+        desk_ns = self.desk.deadline_ns(self._moment(), self.now_ns)
+        arrivals = [port.deadline_ns for port in self.ports.values()]
+        dues = [self._tick_ns, *(due_ns for due_ns in arrivals if due_ns is not None)]
+        if desk_ns is not None:
+            dues.append(max(desk_ns, self.now_ns + STEP_NS))
+        self.deadline_ns = max(min(dues), self.now_ns)
 
     def _moment(self) -> Moment:
         return self._moments.now()

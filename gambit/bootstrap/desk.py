@@ -30,7 +30,7 @@ from gambit.runtime.http_line import HttpLine
 from gambit.runtime.keeping import Keeping
 from gambit.runtime.lag import Stalls
 from gambit.runtime.ledger import Ledger
-from gambit.runtime.moment import Moments
+from gambit.runtime.moment import Moments, reach_of
 from gambit.runtime.snapshots import Found
 from gambit.runtime.sweeper import Open, Place
 from gambit.runtime.transport import TRANSPORTS
@@ -71,7 +71,7 @@ def build_dealing(
         keeping.journal,
         ledger.fact,
         ledger.fact_now,
-        Moments(market, venues, clock.mono_ns).now,
+        Moments(market, venues, clock.mono_ns, reach=reach_of(execution(config), limits(config))).now,
         durability=config.journal.durability,
         notify=notify,
         on_state=on_state,

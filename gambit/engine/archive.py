@@ -103,17 +103,19 @@ class Archive:
 
     def episode(self, place: int) -> Episode:
         """A copy of what is at a place. Raises IndexError."""
-        page, at = divmod(place, PAGE)
-        if page == len(self._pages):
-            return _decoder.decode(self._young[at])
-        if self._open[0] != page:
-            self._open = page, _pages.decode(zstandard.ZstdDecompressor().decompress(self._pages[page]))
-        return _decoder.decode(self._open[1][at])
+        return _decoder.decode(self._body(place))
 
     def newest(self) -> Iterator[Episode]:
         """All episodes, the last that came in first."""
         for place in range(len(self._pages) * PAGE + len(self._young) - 1, -1, -1):
             if place not in self._recalled:
+                yield self.episode(place)
+
+    def mentioning(self, text: str, most: int) -> Iterator[Episode]:
+        """Of the `most` that came in last those whose JSON has a text in it, the last first; no other is decoded."""
+        wanted, end = text.encode(), len(self._pages) * PAGE + len(self._young)
+        for place in range(end - 1, max(end - most, 0) - 1, -1):
+            if place not in self._recalled and wanted in bytes(self._body(place)):
                 yield self.episode(place)
 
     def packed(self) -> Packed:
@@ -129,6 +131,14 @@ class Archive:
         archive._slots = {number: bytearray(slots) for number, slots in packed.slots.items()}
         archive._recalled = set(packed.recalled)
         return archive
+
+    def _body(self, place: int) -> bytes | msgspec.Raw:
+        page, at = divmod(place, PAGE)
+        if page == len(self._pages):
+            return self._young[at]
+        if self._open[0] != page:
+            self._open = page, _pages.decode(zstandard.ZstdDecompressor().decompress(self._pages[page]))
+        return self._open[1][at]
 
     # ---- slots ----
 

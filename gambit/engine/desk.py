@@ -28,7 +28,7 @@ from gambit.engine.hindsight import Hindsight, Wait
 from gambit.engine.inquiry import COMPARED_NS, Inquiry
 from gambit.engine.limits import SECOND_NS, Execution, Limits
 from gambit.engine.order import BY_HISTORY, Executions, Order, Status
-from gambit.engine.plan import NoPlan, Opportunity, Plan, build
+from gambit.engine.plan import NoPlan, Opportunity, build
 from gambit.engine.reconciliation import (
     Suspicion,
     adoption,
@@ -408,7 +408,7 @@ class Desk:
         for each in self.hindsight.due(self._now_ns):
             timeless = msgspec.structs.replace(each.opportunity, recv_ns=self._now_ns)
             made = build(timeless, conditions, self.rules, self._now_ns)
-            self._would_have_earned(each, made.expected_profit if isinstance(made, Plan) else None)
+            self._would_have_earned(each, made.expected_profit)
 
     def _would_have_earned(self, wait: Wait, profit: Decimal | None) -> None:
         """The end of an opportunity that was refused, or whose plan is over; an open plan's waits for that."""

@@ -14,8 +14,9 @@ from gambit.events.orders import OpportunityEnded
 
 REASONS: Final = (
     "traded", "fee", "depth", "stale", "skew", "inventory", "in_flight", "lost_race", "rules", "unapproved", "halted",
-    "superseded",
+    "superseded", "warm_up",
 )  # fmt: skip
+WARM_UP: Final = "warm_up"  # raised before an order could leave
 RISK: Final = "risk:"  # and the gate's name
 REASON_OF_GATE: Final = {
     "stale": "stale",

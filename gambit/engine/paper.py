@@ -53,7 +53,7 @@ class PaperTerms:
 
     taker_fee_bps: Decimal = Decimal(10)
     slippage_bps: Decimal = Decimal(5)
-    min_order_quote: Decimal = Decimal(10)
+    min_order_quote: Decimal = Decimal(10)  # in the currency of account
     latency_ns: int = 20 * MS  # median, one way
     recovery_ns: int = 2 * SECOND_NS  # until taken depth is back
 
@@ -213,7 +213,9 @@ class Paper:
             return "min_qty"
         if instrument.max_qty is not None and intent.qty > instrument.max_qty:
             return "max_qty"
-        if intent.qty * intent.price < max(self.terms.min_order_quote, instrument.min_notional or ZERO):
+        notional = intent.qty * intent.price
+        worth = notional * conditions.marks().get(intent.quote, ONE)
+        if notional < (instrument.min_notional or ZERO) or worth < self.terms.min_order_quote:
             return "min_notional"
         locked = self._locked()
         asset, amount = self._cost(intent, intent.qty)

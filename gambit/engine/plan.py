@@ -112,10 +112,11 @@ _worth, _venue, _worth_and_venue = itemgetter(0), itemgetter(1), itemgetter(0, 1
 
 
 class NoPlan(msgspec.Struct, frozen=True):
-    """Why there is none: a reason of the funnel."""
+    """Why there is none: a reason of the funnel; and what that earns, which is nothing where the books say so."""
 
     reason: str
     detail: str
+    expected_profit: Decimal | None = None  # None: they could not tell
 
 
 @dataclass(slots=True)
@@ -269,7 +270,7 @@ def _within_one_order(levels: list[Level], max_qty: Decimal | None) -> list[Leve
 def fit(sources: list[Source], rules: Execution) -> list[Source] | NoPlan:
     """The sources that take part, with whole lots, equal sums, at most `max_legs`, none under its minimum."""
     left = list(sources)
-    why_not = NoPlan("fee", "no step of the books earns after fees")
+    why_not = NoPlan("fee", "no step of the books earns after fees", ZERO)
     while left:
         walk(left, rules.max_notional)
         used = [source for source in left if source.qty > 0]
@@ -278,7 +279,7 @@ def fit(sources: list[Source], rules: Execution) -> list[Source] | NoPlan:
         _to_lots(used)
         small = [source for source in used if is_too_small(source, rules)]
         if small:
-            why_not = NoPlan("rules", f"{small[0].book.venue}: {small[0].qty:f} is under the venue's minimum")
+            why_not = NoPlan("rules", f"{small[0].book.venue}: {small[0].qty:f} is under the venue's minimum", ZERO)
             left = [source for source in used if source is not min(small, key=_size)]
         elif len(used) > rules.max_legs:
             left = [source for source in used if source is not min(used, key=_size)]
@@ -381,7 +382,7 @@ def plan_of(opportunity: Opportunity, used: list[Source] | NoPlan, rules: Execut
     total = sum((source.quote for source in bought), ZERO)
     profit = sum((s.quote * s.factor for s in sold), ZERO) - sum((s.quote * s.factor for s in bought), ZERO)
     if profit <= 0 or profit * BPS / total < rules.safety_margin_bps:
-        return NoPlan("fee", f"{profit:f} after fees on {total:f}")
+        return NoPlan("fee", f"{profit:f} after fees on {total:f}", ZERO)
     return Plan(
         opportunity=opportunity,
         strategy=rules.strategy,

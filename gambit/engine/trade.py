@@ -199,6 +199,7 @@ class Trade(msgspec.Struct):
         total = ZERO
         for asset, amount in result.items():
             own = self.reference(asset, amount) if asset in self.bases else ZERO
+            own *= next((marks.get(leg.quote, ONE) for leg in self.made.legs if leg.base == asset), ONE)
             total += amount * (own or marks.get(asset, ONE if asset in quotes else ZERO))
         return total
 
@@ -436,10 +437,12 @@ def _is_spaced(trade: Trade, around: Surroundings) -> bool:
 
 
 def _route(trade: Trade, one: Imbalance, around: Surroundings) -> Route | None:
-    """The cheapest healthy venue; one that refused, did not get a compensation, or is halted comes last."""
+    """The cheapest healthy venue; one that refused, did not get a compensation, is halted or degraded comes last."""
     own = [around.orders[key] for key in trade.keys]
     last = frozenset(order.intent.venue for order in own if _is_not_taken(order))
     last |= {scope.removeprefix("venue:") for scope in around.trading.scopes if scope.startswith("venue:")}
+    venues = {book.venue for symbol in one.symbols for book in around.conditions.touches(symbol)}
+    last |= {name for name in venues if (view := around.conditions.venue(name)) is not None and view.is_degraded}
     return hedge(one, trade.attempts, last, around) or (
         hedge(one, trade.attempts, frozenset(), around) if last else None
     )

@@ -17,6 +17,7 @@ from gambit.engine.trade import Trade
 from gambit.model import rfc3339
 
 BPS_DIGITS: Final = 8
+UUID_CHARS: Final = 36
 EPISODES_LOOKED_AT: Final = 2000  # packed ones; `gambit explain` and the database know all
 
 
@@ -86,10 +87,17 @@ def _created_ns(row: dict[str, Any]) -> int:
 
 
 def order(desk: Desk, name: str) -> dict[str, Any] | None:
-    """By its order_id or its client order id."""
-    known = desk.standing.state.orders
-    found = known.get(name) or next((one for one in known.values() if one.intent.order_id == name), None)
+    """By its order_id or its client order id; None for one that `orders` does not list either."""
+    standing = desk.standing
+    found = standing.order(name) or next(_named(standing, name), None)
     return None if found is None else _order(found)
+
+
+def _named(standing: Standing, order_id: str) -> Iterator[Order]:
+    yield from (one for one in standing.state.orders.values() if one.intent.order_id == order_id)
+    if len(order_id) == UUID_CHARS:
+        for episode in standing.archive.mentioning(order_id, EPISODES_LOOKED_AT):
+            yield from (one for one in episode.orders if one.intent.order_id == order_id)
 
 
 def _passes(row: dict[str, Any], query: Choice) -> bool:
@@ -169,12 +177,13 @@ def _plan(trade: Trade, orders: Sequence[Order], marks: Mapping[str, Decimal]) -
 
 
 def positions(desk: Desk, marks: Mapping[str, Decimal], only: str | None = None) -> list[dict[str, Any]]:
-    """What trading changed, per symbol; of one only, where it is named."""
+    """What trading changed, per symbol; of one only, where it is named. Amounts, the mark too, in its quote asset."""
     found = []
     for symbol, position in sorted(desk.standing.state.holdings.positions.items()):
         if only not in (None, symbol):
             continue
-        mark = marks.get(position.base)
+        base, quote = marks.get(position.base), marks.get(position.quote)
+        mark = base / quote if base is not None and quote else None
         cost = position.average_cost
         found.append(
             {

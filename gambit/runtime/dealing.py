@@ -13,15 +13,17 @@ from functools import partial
 from typing import Any, Final, Literal, Protocol
 
 from gambit.commands import CancelOrder, Command, Notify, PlaceOrder, QueryBalances, QueryFills, QueryOrder
+from gambit.engine.admission import unplanned
 from gambit.engine.answers import cancelling
 from gambit.engine.desk import Decision, Desk
-from gambit.engine.plan import of_signal
+from gambit.engine.funnel import WARM_UP
+from gambit.engine.plan import NoPlan, Opportunity, of_signal
 from gambit.engine.standing import Standing
 from gambit.engine.trade import Phase
 from gambit.engine.trading_state import Trading
 from gambit.events import Fact
 from gambit.events.operation import DaemonStarted, TradingStateChanged
-from gambit.events.orders import Armed, OrderSettled, Sent, Unsent
+from gambit.events.orders import Armed, OpportunityEnded, OrderSettled, Sent, Unsent
 from gambit.journal import JournalBehind, JournalFailed
 from gambit.runtime import rebuilding
 from gambit.runtime.clock import Clock
@@ -115,8 +117,10 @@ class Dealing:
         self._frames: dict[str, int] = {}  # orders not handed over yet: when the frame they are due to arrived
         self.replayed = 0  # records at the start
         self._is_open = False
+        self._is_closed = False
         self._is_ending = False
-        self._raised: deque[Mapping[str, Any]] = deque()  # signals nobody considered yet
+        # signals that have not had their turn, and whether they were raised before the accounts were open
+        self._raised: deque[tuple[Mapping[str, Any], bool]] = deque()
         self._considered = 0  # in this turn of the loop
         self._is_turn_due = False
         self._is_torn = False  # a fact was true and could not be written
@@ -146,19 +150,25 @@ class Dealing:
         self._carry_out(self._ask(self.desk.begin, started))
 
     def open(self, ports: Mapping[str, Port]) -> None:
-        """The venues can be reached: balances are asked for, and signals are considered from now on."""
+        """The venues can be reached: balances are asked for, and signals are considered from now on; those of before
+        come to their end."""
         self.ports = dict(ports)
         self._is_open = True
         self.reconcile()
         self._wake.set()
+        if self._raised:
+            self._is_turn_due = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
 
     # ---- what comes in ----
 
     def on_signal(self, event: Mapping[str, Any]) -> None:
         """A signal or an episode's end, as the engine words it. A burst is considered a few signals a turn of the
         loop, in its order and on the books of then, so that frames and answers are read in between."""
-        if event["event"] == "raised" and self._is_open and not self._is_ending:
-            self._raised.append(event)
+        if event["event"] != "raised" or self._is_closed:
+            return
+        self._raised.append((event, not self._is_open))
+        if self._is_open:
             self._consider()
 
     def _consider(self) -> None:
@@ -169,9 +179,20 @@ class Dealing:
             self._raised.clear()
         while self._raised and self._considered < SIGNALS_A_TURN:
             self._considered += 1
-            event = self._raised.popleft()
+            event, is_early = self._raised.popleft()
+            if is_early:
+                self._pass_over(of_signal(event))
+                continue
             decision = self._ask(self.desk.consider, of_signal(event))
             self._carry_out(decision, frame_ns=event["recv_ns"])
+
+    def _pass_over(self, opportunity: Opportunity) -> None:
+        """It was raised before an order could leave. Nothing is sent for it before the venues were asked (orders.md,
+        "Start-up"), but it ends like every other one."""
+        refused = unplanned(opportunity, NoPlan(WARM_UP, "raised before the accounts were open"))
+        ended = OpportunityEnded(opp_id=opportunity.opp_id, symbol=opportunity.symbol, reason=WARM_UP)
+        for fact in (refused, ended):
+            self._carry_out(self._ask(self.desk.on_fact, fact))
 
     def _next_turn(self) -> None:
         self._is_turn_due, self._considered = False, 0
@@ -297,7 +318,7 @@ class Dealing:
     async def drain(self) -> None:
         """No signal is considered any more; return once nothing is under way. A daemon that never sent has nothing to
         wait for: its venues cannot be asked."""
-        was_open, self._is_open = self._is_open, False
+        was_open, self._is_open, self._is_closed = self._is_open, False, True
         while was_open and self.is_under_way:
             self._moved.clear()
             await self._moved.wait()
@@ -305,7 +326,7 @@ class Dealing:
     async def close(self) -> None:
         """No signal is considered any more; what is being sent is let go, and no create follows it: whatever is left of
         a plan is found in the journal by the next life."""
-        self._is_open = False
+        self._is_open, self._is_closed = False, True
         if self._sending:
             await asyncio.wait(self._sending)
         self._is_ending = True

@@ -1,22 +1,40 @@
 """The world at the instant of a decision, read off the live market: what gambit.engine.conditions asks for.
 
 A Moment is made for one decision and thrown away; books are read out of the compiled memory when they are asked for,
-a few dozen levels of them, and each at most once.
+a few dozen levels of them (more where these hold little), and each at most once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from gambit.engine.conditions import BookView, Level, VenueView
+from gambit.engine.limits import Execution, Limits
 from gambit.engine.market import Market
 from gambit.model import Instrument
 
-LEVELS: Final = 30  # a side; more than a plan takes
+LEVELS: Final = 30  # a side; mostly more than a plan takes
+MORE: Final = 10  # times as many where it is not
 REMEMBERED_NS: Final = 50_000_000  # how old marks and the state of venues may be: gates that cannot wait ask elsewhere
 PAR: Final = frozenset({"USDT", "USD", "USDC"})  # worth one unit of the currency of account
 ONE: Final = Decimal(1)
+BPS: Final = Decimal(10_000)
+
+
+class Reach(NamedTuple):
+    """Down to where a side has to be read: to so much of it, in quote units, or so far from its best price."""
+
+    quote: Decimal
+    bps: Decimal
+
+
+NO_REACH: Final = Reach(Decimal(0), Decimal(0))
+
+
+def reach_of(rules: Execution, limits: Limits) -> Reach:
+    """What plans and gates look at: the largest plan, the least depth; both within the slippage."""
+    return Reach(2 * max(rules.max_notional, limits.min_liquidity), rules.max_slippage_bps + ONE)
 
 
 class Moments:
@@ -28,8 +46,10 @@ class Moments:
         venues: Callable[[], Mapping[str, VenueView]],
         mono_ns: Callable[[], int],
         make: "type[Moment] | None" = None,
+        reach: Reach = NO_REACH,
     ) -> None:
         self._make = make or Moment
+        self._reach = reach
         self._market = market
         self._venues = venues
         self._mono_ns = mono_ns
@@ -38,7 +58,10 @@ class Moments:
     def now(self) -> "Moment":
         """The world as it is."""
         return self._make(
-            self._market, lambda: self._lately("venues", self._venues), lambda: self._lately("marks", self._marks)
+            self._market,
+            lambda: self._lately("venues", self._venues),
+            lambda: self._lately("marks", self._marks),
+            self._reach,
         )
 
     def _lately(self, name: str, make: Callable[[], Any]) -> Any:
@@ -57,9 +80,14 @@ class Moment:
     """Conditions as of now. `venues` tells how each venue is, `marks` what assets are worth."""
 
     def __init__(
-        self, market: Market, venues: Callable[[], Mapping[str, VenueView]], marks: Callable[[], Mapping[str, Decimal]]
+        self,
+        market: Market,
+        venues: Callable[[], Mapping[str, VenueView]],
+        marks: Callable[[], Mapping[str, Decimal]],
+        reach: Reach = NO_REACH,
     ) -> None:
         self._market = market
+        self._reach = reach
         self._venues = venues
         self.marks = marks
         self._books: dict[int, BookView | None] = {}
@@ -93,8 +121,22 @@ class Moment:
 
     def _read(self, index: int) -> BookView | None:
         if index not in self._books:
-            self._books[index] = self._view(index, LEVELS)
+            most = LEVELS
+            view = self._view(index, most)
+            while view is not None and (self._is_short(view.bids, most) or self._is_short(view.asks, most)):
+                most *= MORE
+                view = self._view(index, most)
+            self._books[index] = view
         return self._books[index]
+
+    def _is_short(self, side: tuple[Level, ...], most: int) -> bool:
+        """Whether a side goes on behind what was read of it, and that does not reach far enough."""
+        if len(side) < most:
+            return False
+        best, last = side[0][0], side[-1][0]
+        if abs(last - best) * BPS > best * self._reach.bps:
+            return False
+        return sum(qty for _, qty in side) * min(best, last) < self._reach.quote
 
     def _touch(self, index: int) -> BookView | None:
         """At least the best level of each side."""

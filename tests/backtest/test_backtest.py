@@ -10,10 +10,12 @@ import orjson
 import pytest
 
 from gambit.backtest import Axis, Result, grid, run, sweep
-from gambit.backtest.measures import Point, drawdown, quantiles
+from gambit.backtest.measures import Measures, Point, drawdown, quantiles, result_of
 from gambit.cli.backtest import summary
 from gambit.cli.paint import Paint
 from gambit.config import Config, load_layers
+from gambit.engine.holdings import Holdings
+from gambit.events.orders import Filled
 from gambit.runtime.replay import replay
 from gambit.sim.capture import make_capture
 
@@ -49,7 +51,7 @@ def result(capture: Path) -> Result:
     return outcome.result
 
 
-def brief(path: Path, gone_after_ms: int) -> Path:
+def brief(path: Path, gone_after_ms: float) -> Path:
     """Two venues a dollar apart; seven seconds in, one is cheap for `gone_after_ms`, and dear again for ever."""
     records: list[dict[str, Any]] = [{"t": "header", "v": 1, "venue": "multi"}]
 
@@ -76,7 +78,7 @@ def brief(path: Path, gone_after_ms: int) -> Path:
         book("okx", at_ns + MS, "50000", "50001", k + 2)
     cheap_ns = START_NS + 7 * SECOND
     book("bybit", cheap_ns, "49800", "49801", 200)
-    book("bybit", cheap_ns + gone_after_ms * MS, "50000", "50001", 201)
+    book("bybit", cheap_ns + int(gone_after_ms * MS), "50000", "50001", 201)
     for k in range(40):
         at_ns = cheap_ns + 500 * MS + k * 50 * MS
         book("bybit", at_ns, "50000", "50001", 300 + k)
@@ -102,6 +104,44 @@ def test_an_order_meets_the_book_of_its_arrival(tmp_path: Path) -> None:
     assert slow.result <= 0
     assert slow.rows[0].profit == slow.result
     assert slow.without_list == ["bybit:BTC-USDT", "okx:BTC-USDT"]
+
+
+def test_an_arrival_is_not_put_off(tmp_path: Path) -> None:
+    """It meets the book of that very instant, however near to the decision that is."""
+    file = brief(tmp_path / "brief.jsonl", gone_after_ms=0.4)
+    found = run([file], configured("execution.paper_latency_ms=0.25"), symbols=SYMBOLS).result
+    assert (found.plans, found.fill_ratio, found.open_positions) == (1, 1.0, {})
+
+
+def test_what_waits_at_the_end_is_no_warm_up(tmp_path: Path) -> None:
+    """The recording ends with the signal: it is refused, and a latency later told what it would have earned."""
+    file = brief(tmp_path / "brief.jsonl", gone_after_ms=30)
+    lines = file.read_bytes().splitlines(keepends=True)
+    last = max(k for k, line in enumerate(lines) if b"49801" in line)
+    file.write_bytes(b"".join(lines[: last + 1]))
+    config = configured("execution.paper_latency_ms=100", "risk.max_order_notional=1")
+    found = run([file], config, symbols=SYMBOLS).result
+    assert (found.opportunities, found.funnel) == (1, {"risk:max_order_notional": 1})
+    assert found.counterfactual["risk:max_order_notional"] > 0
+
+
+def test_fees_in_what_is_traded_itself_count_too() -> None:
+    """USDC is the quote of one market and the base of another: its fees are in a position only where they are of a
+    trade in USDC itself."""
+    measures, holdings = Measures(), Holdings()
+    for k, (symbol, side, qty, price, fee) in enumerate(
+        (("BTC-USDC", "buy", 1, 100, 2), ("BTC-USDC", "sell", 1, 103, 2), ("USDC-USDT", "buy", 50, 1, 1))
+    ):
+        fact = Filled(
+            key=f"gb{k}", venue="okx", symbol=symbol, side="buy" if side == "buy" else "sell", exec_id=f"e{k}",
+            qty=D(qty), price=D(price), fee=D(fee), fee_asset="USDC",
+        )  # fmt: skip
+        base, quote = symbol.split("-")
+        holdings.fill(fact, base, quote, None, START_NS)
+        measures.on_fact(fact, START_NS)
+    marks = {"BTC": D(100), "USDC": D(1), "USDT": D(1)}
+    traded = sum((amount * marks[name.partition("|")[2]] for name, amount in holdings.traded.items()), D(0))
+    assert result_of(holdings, measures.fees, marks) == traded == 3 - 2 - 2 - 1
 
 
 def test_frames_that_could_not_be_used_are_told(tmp_path: Path) -> None:

@@ -667,6 +667,27 @@ def test_a_plan_that_traded_nothing_tells_what_it_would_have_earned(approval: st
     talk.replayed()
 
 
+@pytest.mark.parametrize(
+    ("bid", "is_synced", "expected"),
+    [("101", True, "a gain"), ("99", True, "nothing"), ("101", False, "nobody knows")],
+)
+def test_what_would_have_earned_nothing_says_so(bid: str, is_synced: bool, expected: str) -> None:
+    """A signal that was refused rightly has lost: it would have earned nothing. Only a book that nobody can believe
+    does not tell."""
+    here = world()
+    here.change("b", latency_ns=SECOND_NS // 5)
+    talk = Talk(here, limits=replace(LIMITS, min_order_quote=D(9000)))
+    talk.hear(talk.desk.consider(opportunity(), talk.here, talk.now_ns))
+    talk.here.touch("b", bids=levels((bid, "500")), is_synced=is_synced)
+    talk.wait(SECOND_NS)
+    [ended] = talk.facts(OpportunityEnded)
+    profit = ended.counterfactual
+    assert ended.reason == "risk:min_order"
+    assert ("nobody knows" if profit is None else "a gain" if profit > 0 else "nothing") == expected
+    assert talk.desk.standing.state.funnel.is_whole
+    talk.replayed()
+
+
 def test_a_start_ends_what_waited_for_hindsight() -> None:
     """A plan is over and its counterfactual not due yet: the next life tells the reason."""
     here = world()
@@ -784,6 +805,51 @@ def test_what_a_plan_came_to_counts_fees_in_what_it_bought() -> None:
     [row] = books_of_account.plans(talk.desk, Rows(), {})
     assert row["result"] == {"BTC": "-0.01", "USDT": "40"}
     assert D(row["value"]) == closed.value
+
+
+def test_what_is_left_is_worth_what_the_quote_asset_is() -> None:
+    """A hundredth of a coin of 102 EUR is 1.02 EUR, and counts in the currency of account like the money does."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.here.prices["USDT"] = D("1.2")  # stands for any quote that is not at par
+    talk.tell(fill(buy, "b1", "20", "100", fee=D("0.01"), fee_asset="BTC"), fill(sell, "s1", "20", "102"))
+    [closed] = talk.facts(PlanClosed)
+    assert closed.value == (40 - D("0.01") * 102) * D("1.2")
+
+
+def test_a_position_is_shown_in_its_quote_asset() -> None:
+    """Bought at 100 of a quote that is worth 1.25: at 150 in the currency of account it has won 20 of it."""
+    talk = Talk()
+    buy, _sell = talk.trade()
+    talk.tell(fill(buy, "b1", "2", "100"))
+    marks = {"BTC": D(150), "USDT": D("1.25")}
+    [row] = books_of_account.positions(talk.desk, marks)
+    assert (row["average_cost"], row["mark"], row["unrealised"]) == ("100", "120", "40")
+    assert talk.desk.standing.state.holdings.unrealised(marks) == 40 * D("1.25")
+    [unknown] = books_of_account.positions(talk.desk, {"BTC": D(150)})
+    assert (unknown["mark"], unknown["unrealised"]) == (None, None)
+
+
+def test_an_order_is_shown_for_as_long_as_it_is_listed() -> None:
+    """Settled and packed away too, by either of its names."""
+    talk = Talk(keep=Keep(rest_ns=0, episodes=0))
+    buy, sell = talk.trade()
+    talk.tell(fill(buy, "b1", "20", "100"), fill(sell, "s1", "20", "102"))
+    talk.wait(SECOND_NS)
+    own = {"a": [fill(buy, "b1", "20", "100")], "b": [fill(sell, "s1", "20", "102")]}
+    for venue, fills in own.items():
+        talk.tell(
+            FillsRead(
+                venue=venue, symbol=SYMBOL, query_id=50, asked_ns=talk.now_ns + 1, since_ns=NOW_NS - 60 * SECOND_NS,
+                fills=tuple(fills),
+            )
+        )  # fmt: skip
+    assert buy.key not in talk.desk.standing.state.orders
+    listed = {row["client_order_id"]: row for row in books_of_account.orders(talk.desk, Rows())}
+    for one in (buy, sell):
+        assert books_of_account.order(talk.desk, one.key) == listed[one.key]
+        assert books_of_account.order(talk.desk, one.order_id) == listed[one.key]
+    assert books_of_account.order(talk.desk, "nobody's") is None
 
 
 def test_a_balance_that_stays_off_is_corrected_with_an_alarm() -> None:

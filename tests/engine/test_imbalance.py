@@ -161,6 +161,22 @@ def test_a_halted_venue_closes_an_imbalance_last() -> None:
     assert (order.venue, order.side) == ("a", "sell")
 
 
+def test_a_degraded_venue_closes_an_imbalance_last() -> None:
+    """orders.md: the cheapest healthy venue. One whose feed is late shows a price of the past; where no other takes
+    it, it goes there all the same."""
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.here.change("b", is_degraded=True)
+    [order] = placed(talk.tell(fill(buy, "b1", "20"), done(sell, "0")))
+    assert (order.venue, order.side) == ("a", "sell")
+    talk = Talk()
+    buy, sell = talk.trade()
+    talk.here.change("b", is_degraded=True)
+    talk.here.change("a", can_trade=False)
+    [order] = placed(talk.tell(fill(buy, "b1", "20"), done(sell, "0")))
+    assert (order.venue, order.side) == ("b", "sell")
+
+
 def test_the_naked_exposure_is_measured() -> None:
     """Ten coins at 100 for two seconds, and once more as many for as long."""
     talk = Talk()

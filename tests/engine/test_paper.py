@@ -59,6 +59,17 @@ def test_it_fills_in_parts() -> None:
     assert fills(sold) == [(5, D("99.85"), D("0.49925"))]
 
 
+def test_the_least_order_is_in_the_currency_of_account() -> None:
+    """Ten USD: a fifth of a quote unit that is worth 60 is enough, a tenth is not."""
+    here = world()
+    here.prices["USDT"] = D(60)
+    here.rule("a", min_notional=None)
+    assert fills(placed(here, qty=D("0.002"), price=D("100.2"))) != []
+    [refusal] = placed(here, qty=D("0.001"), price=D("100.2"))
+    assert isinstance(refusal, Rejected)
+    assert refusal.code == "min_notional"
+
+
 def test_all_or_nothing() -> None:
     """A fill-or-kill that cannot be filled whole fills nothing."""
     assert fills(placed(qty=D(50), price=D("100.2"), tif="fok")) == []

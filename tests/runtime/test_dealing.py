@@ -13,7 +13,7 @@ from gambit.engine.plan import Opportunity
 from gambit.engine.standing import ReplayDiffers
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
-from gambit.events.orders import Sent, Unsent
+from gambit.events.orders import OpportunityEnded, Sent, Unsent
 from gambit.journal import JournalFailed
 from gambit.model import Failure
 from gambit.runtime.budget import Lane
@@ -316,3 +316,30 @@ def test_arming_for_a_shorter_time() -> None:
     for for_ns, until_ns in ((60, now_ns + 60), (None, now_ns + case.dealing.desk.rules.arm_ns)):
         case.dealing.arm("ann", for_ns)
         assert case.dealing.desk.standing.state.trading.armed_until_ns == until_ns
+
+
+async def test_signals_of_before_the_accounts_are_open_end_without_an_order() -> None:
+    """Each of them has an end (the funnel's sum), and none is considered: the venues have to be asked first."""
+    case = Case(Book())
+    desk, funnel = case.dealing.desk, case.dealing.desk.standing.state.funnel
+    seen: list[str] = []
+
+    def consider(opportunity: Opportunity, _conditions: World, now_ns: int) -> Decision:
+        seen.append(opportunity.opp_id)
+        return Decision(at_ns=now_ns)
+
+    desk.consider = consider  # type: ignore[method-assign,assignment]
+    early = SIGNALS_A_TURN + 1
+    for number in range(early):
+        case.dealing.on_signal(raised(number))
+    await asyncio.sleep(0)
+    assert (seen, funnel.seen, case.book.facts) == ([], 0, [])
+    case.dealing.open({})
+    case.dealing.on_signal(raised(9))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert seen == ["o9"]
+    assert (funnel.seen, funnel.ended, funnel.open) == (early, {"warm_up": early}, {})
+    ended = [fact for fact in case.book.facts if isinstance(fact, OpportunityEnded)]
+    assert [fact.opp_id for fact in ended] == [f"o{k}" for k in range(early)]
+    assert case.defects == []

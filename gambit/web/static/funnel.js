@@ -17,6 +17,7 @@ const WORDS = {
   unapproved: "Nobody approved it in time",
   halted: "Trading was not ACTIVE",
   superseded: "A newer one took its place",
+  warm_up: "Raised before the accounts were open",
 };
 
 let table;
