@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gambit.access.permissions import denial
-from gambit.bootstrap.audit import audit
+from gambit.bootstrap.audit import audit, audited
 from gambit.bootstrap.people import people_handlers
 from gambit.bootstrap.scoring import Scores
 from gambit.bootstrap.trading import awake, desk_handlers
@@ -45,11 +45,11 @@ def handlers(
         return Stopping(pid=daemon().parts.started.pid)
 
     def read_again(_params: Nothing, caller: Caller) -> Reloaded:
-        audit(daemon(), caller, "reload", "")
-        try:
-            return reload()
-        except ValueError as error:
-            raise Refused(str(error)) from error
+        with audited(daemon(), caller, "reload", ""):
+            try:
+                return reload()
+            except ValueError as error:
+                raise Refused(str(error)) from error
 
     return {
         **desk_handlers(daemon),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gambit.bootstrap.audit import audit
+from gambit.bootstrap.audit import audit, audited
 from gambit.runtime import books_of_account
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.dealing import Dealing
@@ -45,9 +45,8 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         return {**told, "chosen": books_of_account.chosen(desk, params, marks)}
 
     def arm(params: Arming, caller: Caller) -> dict[str, Any]:
-        for_ns = arming_ns(params, dealing().desk.rules.arm_ns)
-        audit(daemon(), caller, "arm", "" if params.for_sec is None else f"for {params.for_sec:g} s")
-        awake(dealing()).arm(caller.by, for_ns)
+        with audited(daemon(), caller, "arm", "" if params.for_sec is None else f"for {params.for_sec:g} s"):
+            awake(dealing()).arm(caller.by, arming_ns(params, dealing().desk.rules.arm_ns))
         return {"armed_until_ns": dealing().desk.standing.state.trading.armed_until_ns}
 
     def disarm(params: Reason, caller: Caller) -> dict[str, Any]:
@@ -56,11 +55,11 @@ def desk_handlers(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         return {"armed_until_ns": 0}
 
     def release(params: ScopeName, caller: Caller) -> dict[str, Any]:
-        audit(daemon(), caller, "release", params.scope)
-        halted = dealing().desk.standing.state.trading.scopes
-        if params.scope not in halted:
-            raise Refused(f"{params.scope} is not halted; {', '.join(sorted(halted)) or 'nothing'} is")
-        awake(dealing()).release(params.scope, caller.by)
+        with audited(daemon(), caller, "release", params.scope):
+            halted = dealing().desk.standing.state.trading.scopes
+            if params.scope not in halted:
+                raise Refused(f"{params.scope} is not halted; {', '.join(sorted(halted)) or 'nothing'} is")
+            awake(dealing()).release(params.scope, caller.by)
         return {"done": params.scope}
 
     return {
@@ -89,7 +88,11 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         return decide("order.cancel", key_of(daemon().parts.dealing, params.order_id), caller)
 
     def decide(action: str, name: str, caller: Caller) -> dict[str, Any]:
-        audit(daemon(), caller, action, name)
+        with audited(daemon(), caller, action, name):
+            decided(action, name, caller)
+        return {"done": name}
+
+    def decided(action: str, name: str, caller: Caller) -> None:
         dealing = awake(daemon().parts.dealing)
         do = {"plan.approve": dealing.approve, "plan.reject": dealing.reject, "order.cancel": dealing.cancel}[action]
         try:
@@ -101,7 +104,6 @@ def _decisions(daemon: Callable[[], Daemon]) -> dict[str, Handler]:
         if action == "plan.approve" and trade is not None and trade.stopped:
             why_not = trade.stopped.replace("_", " ")
             raise Refused(f"{name} does not go: {why_not}; `gambit explain {name}` has the verdict of every gate")
-        return {"done": name}
 
     return {"plan.approve": approve, "plan.reject": reject, "order.cancel": cancel}
 

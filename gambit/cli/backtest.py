@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.options import Failure, load_config, with_config, with_json
+from gambit.cli.options import Failure, load_config, need_folder_of, with_config, with_json
 from gambit.cli.paint import Paint, table
 from gambit.cli.progress import Progress
 from gambit.cli.replay import refuse_overwriting, symbol_list
@@ -137,10 +137,12 @@ def backtest(
 
 
 def need_report(files: Sequence[Path], report: Path) -> None:
-    """Say before the long work what would spoil its end: a missing library, a report that is one of the inputs."""
+    """Say before the long work what would spoil its end: a missing library, a report that is an input or has no
+    folder."""
     from importlib.util import find_spec
 
     refuse_overwriting(tuple(files), report)
+    need_folder_of(report)
     missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
     if missing:
         raise Failure(f"the report needs {' and '.join(missing)}: pip install 'gambit[report]', or leave out --report")

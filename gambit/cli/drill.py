@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gambit.cli import interrupts
-from gambit.cli.options import Failure, with_json
+from gambit.cli.options import Failure, need_folder_of, with_json
 from gambit.cli.paint import Paint, table
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ def run_drills(names: tuple[str, ...], group: str | None, output: Path | None, j
         raise click.UsageError(f"no scenario is called {error.args[0]}; `gambit drill list` has them") from error
     if output is not None and output.suffix not in (".html", ".md", ".json"):
         raise click.UsageError(f"{output}: a report ends in .html, .md or .json")
+    if output is not None:
+        need_folder_of(output)
     results, is_whole = rehearsed(scenarios, jobs or jobs_for(len(scenarios)), is_quiet=as_json)
     if not is_whole:
         results = interrupted(scenarios, results)

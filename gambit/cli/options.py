@@ -102,6 +102,13 @@ def since_of(ctx: click.Context, param: click.Parameter, text: str | None) -> in
     return time.time_ns() - int((seconds or 0.0) * 1_000_000_000)
 
 
+def need_folder_of(path: Path) -> None:
+    """Raises UsageError where there is no folder for a file that long work ends with: it is said before the work."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise click.UsageError(f"{path}: there is no folder {folder}")
+
+
 def utf8(ctx: click.Context, param: click.Parameter, text: str | None) -> str | None:
     """A click callback: refuse what is not UTF-8, which no database and no socket takes."""
     try:

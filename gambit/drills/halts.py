@@ -195,6 +195,7 @@ async def bad_limits_reloaded(bench: Bench) -> None:
         await child.ask("reload")
         await traded(there)
         await agrees(bench, there)
-        audits = sum(record.kind == "audit" for record in there.ground.records)
-        bench.need(audits >= 6, f"I21: {audits} audit records")
+        audits = [json.loads(one.body) for one in there.ground.records if one.kind == "audit"]
+        ends = [one["outcome"] for one in audits if one["action"] == "reload"]
+        bench.need(ends == ["refused"] * 5 + ["ok"], f"I21: reloads are audited as {ends}")
         await ended_well(bench, child)

@@ -97,3 +97,10 @@ def test_a_truncated_capture_gives_what_it_has(capture: Path, tmp_path: Path) ->
     assert done.return_value == 1
     assert "truncated" in done.output
     assert "result" in done.output
+
+
+def test_a_report_without_a_folder_is_refused_before_the_work(capture: Path, tmp_path: Path) -> None:
+    """It was found out at the end; `gambit drill run` likewise."""
+    for words in (["backtest", str(capture)], ["drill", "run", "all"]):
+        done = CliRunner().invoke(gambit, [*words, "-o", str(tmp_path / "nowhere" / "x.html")])
+        assert (done.exit_code, f"there is no folder {tmp_path}/nowhere" in done.output.replace("\n", "")) == (2, True)

@@ -73,7 +73,7 @@ def test_measured_latency_and_lag_reach_the_desk() -> None:
 @pytest.mark.parametrize(("stopped", "told"), [("risk:daily_loss", "risk:daily loss"), ("", "")])
 def test_who_approves_is_told_that_it_does_not_go(stopped: str, told: str) -> None:
     """The gates are asked again at the approval; what they refuse is an error to the person, with the gate's name."""
-    trade, audited = SimpleNamespace(stopped=""), list[Audited]()
+    trade, audits = SimpleNamespace(stopped=""), list[Audited]()
 
     def approve(_plan: str, _by: str) -> None:
         trade.stopped = stopped
@@ -86,7 +86,7 @@ def test_who_approves_is_told_that_it_does_not_go(stopped: str, told: str) -> No
         cancel=None,
         desk=SimpleNamespace(standing=SimpleNamespace(state=state)),
     )
-    parts = SimpleNamespace(dealing=dealing, ledger=SimpleNamespace(fact=audited.append))
+    parts = SimpleNamespace(dealing=dealing, ledger=SimpleNamespace(fact=audits.append))
     daemon: Callable[[], Any] = lambda: SimpleNamespace(parts=parts)  # noqa: E731 - one word of a daemon
     handler = desk_handlers(daemon)["plan.approve"]
     if stopped:
@@ -94,4 +94,5 @@ def test_who_approves_is_told_that_it_does_not_go(stopped: str, told: str) -> No
             handler(PlanId(plan_id="p1"), Caller(0, 1))
     else:
         assert handler(PlanId(plan_id="p1"), Caller(0, 1)) == {"done": "p1"}
-    assert [one.action for one in audited] == ["plan.approve"]
+    assert [(one.action, one.outcome) for one in audits] == [("plan.approve", "refused" if stopped else "ok")]
+    assert audits[0].detail.startswith("p1: p1 does not go" if stopped else "p1")

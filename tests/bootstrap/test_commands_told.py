@@ -1,4 +1,4 @@
-"""Dead letters over the control socket: what is thrown away was named."""
+"""What is told the daemon over the control socket: letters are named, and what is refused is kept as refused."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,8 @@ import pytest
 from gambit.bootstrap.commands import handlers
 from gambit.surface.control import Caller
 from gambit.surface.methods import DeadLetterIds
-from gambit.surface.rpc import INVALID_PARAMS, RpcError
+from gambit.surface.rpc import INVALID_PARAMS, Refused, RpcError
+from gambit.surface.views import Reloaded
 
 
 class Letters:
@@ -22,6 +23,22 @@ class Letters:
         return {"done": letter_ids, "failed": {}}
 
     requeue = purge
+
+
+def test_a_reload_that_is_refused_is_not_written_down_as_done() -> None:
+    """It was audited before it was tried, as ok (F116)."""
+    told: list[Any] = []
+    daemon: Any = SimpleNamespace(parts=SimpleNamespace(ledger=SimpleNamespace(fact=told.append)))
+    nothing: Any = None
+
+    def refuse() -> Any:
+        raise ValueError("risk.max_order_notional = nan is no number")
+
+    with pytest.raises(Refused, match="is no number"):
+        handlers(lambda: daemon, nothing, nothing, refuse)["reload"](nothing, Caller(0, 1))
+    handlers(lambda: daemon, nothing, nothing, lambda: Reloaded())["reload"](nothing, Caller(0, 1))
+    assert [(one.action, one.outcome) for one in told] == [("reload", "refused"), ("reload", "ok")]
+    assert told[0].detail == "risk.max_order_notional = nan is no number"
 
 
 @pytest.mark.parametrize("method", ["dlq.purge", "dlq.requeue"])
