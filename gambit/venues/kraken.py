@@ -154,7 +154,7 @@ class Kraken(Venue):
         """AssetPairs."""
         if not path_of(url).endswith("AssetPairs"):
             return None
-        rows = load_rows(data, "result")
+        rows = load_rows(data, "result", error_of=_error_of)
         return [found for row in rows if (found := self._pair(row)) is not None]
 
     def _pair(self, row: Mapping[str, object]) -> Instrument | None:
@@ -245,6 +245,12 @@ class Kraken(Venue):
         category = next((category for start, category in TEXTS if texts[0].startswith(start)), PERMANENT)
         is_unknown = status >= 500 or texts[0].startswith(UNKNOWN_TEXTS)
         return Failure(category, "; ".join(texts), texts[0].partition(":")[0], execution_unknown=is_unknown)
+
+
+def _error_of(answer: Mapping[str, object]) -> object:
+    """Texts; those that begin with W only warn."""
+    told = answer.get("error")
+    return next((text_ for text_ in told if not str(text_).startswith("W")), None) if isinstance(told, list) else None
 
 
 def _listed(data: object) -> list[Instrument]:

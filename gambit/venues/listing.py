@@ -1,7 +1,7 @@
 """Reading instrument lists and addresses: what the five venues' REST answers have in common."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
@@ -28,18 +28,28 @@ def query_of(url: str, name: str) -> str | None:
     return values[0] if values else None
 
 
-def load_rows(data: bytes, *path: str) -> Iterator[Mapping[str, object]]:
-    """The objects of the array (or the values of the object) at a path of an answer. Raises ValueError."""
+def _no_error(_answer: Mapping[str, object]) -> object:
+    return None
+
+
+def load_rows(
+    data: bytes, *path: str, error_of: Callable[[Mapping[str, object]], object] = _no_error
+) -> Iterator[Mapping[str, object]]:
+    """The objects of the array (or the values of the object) at a path of an answer. `error_of` an answer is what it
+    complains of, where that may stand beside a list of nothing. Raises ValueError."""
     try:
         node: object = json.loads(data, parse_float=str, parse_int=str)
     except RecursionError as error:
         raise ValueError("instrument list is nested too deep") from error
+    answer = node
     for name in path:
         if not isinstance(node, dict) or name not in node:
             raise ValueError(f"instrument list without `{name}`")
         node = node[name]
     if not isinstance(node, (list, dict)):
         raise ValueError("instrument list is no array")
+    if isinstance(answer, dict) and (words := error_of(answer)):
+        raise ValueError(f"an error answer instead of an instrument list: {words!r:.60}")
     for row in node.values() if isinstance(node, dict) else node:
         if isinstance(row, dict):
             yield row

@@ -150,7 +150,7 @@ class Okx(Venue):
                 code=_code(row.get("instIdCode")),
                 is_open=text(row, "state") not in CLOSED,
             )
-            for row in load_rows(data, "data")
+            for row in load_rows(data, "data", error_of=_error_of)
             if row.get("instType") == "SPOT" and two_parts(text(row, "instId"), "-")
         ]
 
@@ -210,6 +210,12 @@ class Okx(Venue):
         category = CODES.get(code) or (VENDOR if status >= 500 else RATE if status == 429 else PERMANENT)
         is_unknown = code in UNKNOWN_CODES or status >= 500
         return Failure(category, words, code, execution_unknown=is_unknown)
+
+
+def _error_of(answer: Mapping[str, object]) -> object:
+    """Errors have a code and, as data, an empty list."""
+    code = answer.get("code")
+    return None if code in (None, "0") else code
 
 
 def _code(value: object) -> int | None:

@@ -139,6 +139,8 @@ class Instruments:
         if self.venue.startswith("binance") and path.endswith("exchangeInfo"):
             entries, read = doc.get("symbols") if isinstance(doc, dict) else None, self._binance
         elif self.venue == "okx" and path.endswith("public/instruments"):
+            if isinstance(doc, dict) and doc.get("code", "0") not in ("0", None):
+                return False
             entries, read = doc.get("data") if isinstance(doc, dict) else None, self._okx
         elif self.venue.startswith("bybit") and path.endswith("instruments-info"):
             if query.get("category") != ("linear" if self.venue == "bybit-linear" else "spot"):
@@ -146,6 +148,9 @@ class Instruments:
             result = doc.get("result") if isinstance(doc, dict) else None
             entries, read = result.get("list") if isinstance(result, dict) else None, self._bybit
         elif self.venue == "kraken" and path.endswith("AssetPairs"):
+            told = doc.get("error") if isinstance(doc, dict) else None
+            if isinstance(told, list) and any(not str(text).startswith("W") for text in told):
+                return False
             result = doc.get("result") if isinstance(doc, dict) else None
             entries, read = list(result.values()) if isinstance(result, dict) else None, self._kraken
         elif self.venue == "coinbase" and path.endswith("products"):

@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from gambit.config import Config
+from gambit.runtime.wiring import build_market
 from gambit.venues.listing import exact, load_rows, path_of, query_of, text, two_parts, whole
 
 
@@ -76,3 +78,20 @@ def test_what_is_no_list(body: bytes) -> None:
     """It raises, and says so."""
     with pytest.raises(ValueError, match=r".+"):
         list(load_rows(body, "a"))
+
+
+@pytest.mark.parametrize(
+    ("venue", "url", "refused", "fine"),
+    [
+        ("okx", "public/instruments", '{"code":"50011","msg":"Too Many Requests","data":[]}', '{"code":"0","data":[]}'),
+        ("kraken", "AssetPairs", '{"error":["EService:Busy"],"result":{}}', '{"error":["WX:y"],"result":{}}'),
+    ],
+)
+def test_an_error_answer_is_no_list_of_nothing(venue: str, url: str, refused: str, fine: str) -> None:
+    """With an empty list every spelling would be unknown from then on (D21)."""
+    market = build_market(Config(), None)
+    spelling = "BTC-USDT" if venue == "okx" else "BTC/USDT"
+    for answer, is_known in ((refused, True), (fine, False)):
+        market.on_http(venue, f"https://x/{url}", answer.encode(), 1)
+        assert (market.venue(venue).catalog.symbol(spelling) == "BTC-USDT") == is_known
+    assert [letter.reason.partition(":")[0] for letter in market.dead_letters] == ["instrument list"]
