@@ -18,9 +18,13 @@ from random import Random
 import pytest
 
 from gambit import __version__
-from gambit.cli.demo import SETTINGS, VENUES, _port
+from gambit.cli.demo import SETTINGS, VENUES, _clear, _port
+from gambit.cli.options import Failure
 from gambit.cli.program import run
+from gambit.cli.run import run_loop
 from gambit.config import load, load_layers
+from gambit.engine.standing import ReplayDiffers
+from gambit.runtime.process import LOCK_NAME
 from gambit.sim.capture import make_capture
 from tests.tools import free_port
 
@@ -435,6 +439,45 @@ def test_a_demonstration_without_exchanges_says_so(tmp_path: Path) -> None:
     done = gambit("demo", *off, "--set", f"daemon.state_dir={tmp_path}")
     assert (done.returncode, done.stdout) == (2, "")
     assert "enable one of binance" in done.stderr
+
+
+def test_a_demonstration_empties_no_folder_but_its_own(tmp_path: Path) -> None:
+    """Somebody's own folder may be called demo; one of a demonstration has its lock."""
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / "thesis.txt").touch()
+    with pytest.raises(Failure, match="demo is no demonstration's and would be emptied: move it away"):
+        _clear(folder)
+    assert (folder / "thesis.txt").exists()
+    (folder / LOCK_NAME).touch()
+    _clear(folder)
+    assert not folder.exists()
+    folder.mkdir()
+    _clear(folder)
+    _clear(folder)
+    assert not folder.exists()
+
+
+def test_a_journal_that_cannot_be_replayed_is_no_defect() -> None:
+    """What to do is said, and nobody is asked for a traceback."""
+
+    async def start() -> int:
+        raise ReplayDiffers("record 7 is a 'tomorrow', which this version does not know")
+
+    with pytest.raises(Failure, match=r"record 7 is a 'tomorrow'.* Start the version of gambit that wrote it"):
+        run_loop(start)
+
+
+def test_a_retention_that_cannot_be_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    """By the check and by the start, with its place."""
+    file = tmp_path / "mine.toml"
+    file.write_text("[store.retention]\norders = 5\n[venues.binance]\n")
+    done = gambit("config", "check", "-c", file)
+    assert done.returncode == 2
+    assert f"{file}:2" in done.stderr
+    assert "no table that leaves by days" in done.stderr
+    done = gambit("run", "-c", file, "--set", f"daemon.state_dir={tmp_path / 'state'}")
+    assert (done.returncode, "store.retention.orders: no table that leaves by days" in done.stderr) == (2, True)
 
 
 def test_venues_list() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,13 @@ from gambit.cli.program import gambit
 from gambit.config import load_layers
 from gambit.events import DeadLettered, DeadLettersPurged, written
 from gambit.journal import JournalError
+from gambit.journal.head import encode_head, read_head
 from gambit.journal.segment import segments
 from gambit.runtime.backup import restore_backup
 from gambit.runtime.keeping import Keeping, open_keeping
+from gambit.runtime.lives import next_epoch
 from gambit.runtime.process import InstanceLock
+from gambit.runtime.trading import TradingSwitch
 from gambit.store.reading import limited
 from gambit.surface.control import ControlServer
 from gambit.surface.methods import bind
@@ -70,10 +73,10 @@ class Noon:
         return 0
 
 
-def keeping_at(state_dir: Path) -> Keeping:
+def keeping_at(state_dir: Path, report: Callable[[str], None] = lambda _what: None) -> Keeping:
     """Journal and store of a state directory, open."""
     config = load_layers(None, {}, [f"daemon.state_dir={state_dir}", "store.batch_ms=1"]).config
-    return open_keeping(config, Noon(), lambda _what: None)
+    return open_keeping(config, Noon(), report)
 
 
 async def fill(keeping: Keeping) -> None:
@@ -427,6 +430,103 @@ def test_of_two_restores_at_once_one_is_refused(at_rest: Path, tmp_path: Path) -
     assert Ran(back, "restore", file).code == 0
 
 
+def test_after_a_restore_nobody_trades_on_what_was_lost(at_rest: Path, tmp_path: Path) -> None:
+    """Whatever the state was in the backup: halted until somebody resumes, and no id of a lost life comes again."""
+    file, back = tmp_path / "backup", tmp_path / "back"
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    assert TradingSwitch(back, Noon().now_ns, lambda _fact: None).state == "ACTIVE"
+    assert "trading is HALTED until `gambit resume`" in Ran(back, "restore", file).text
+    switch = TradingSwitch(back, Noon().now_ns, lambda _fact: None)
+    assert (switch.state, switch.kept.by) == ("HALTED", "gambit restore")
+    assert "restored from backup" in switch.kept.reason
+    assert next_epoch(back, 6) > 300_000
+
+
+def test_a_restore_keeps_the_reason_of_a_halt(at_rest: Path, tmp_path: Path) -> None:
+    """The state's file is in no backup, and stays when it says HALTED."""
+    file, back = tmp_path / "backup", tmp_path / "back"
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    back.mkdir(mode=0o700)
+    TradingSwitch(back, Noon().now_ns, lambda _fact: None).change("HALTED", "daily loss", "desk")
+    assert Ran(back, "restore", file).code == 0
+    assert TradingSwitch(back, Noon().now_ns, lambda _fact: None).kept.reason == "daily loss"
+
+
+def test_a_copy_of_the_head_that_knows_more_is_in_the_way_of_a_restore(at_rest: Path, tmp_path: Path) -> None:
+    """Else the restore would be well, and the start would ask for a restore."""
+    file, back, copy = tmp_path / "backup", tmp_path / "back", tmp_path / "elsewhere" / "head"
+    assert Ran(at_rest, "backup", "-o", file).code == 0
+    words = ("restore", file, "--set", f"journal.head_copy={copy}")
+    copy.parent.mkdir()
+    own = read_head(at_rest / "journal.head")
+    assert own is not None
+    for stranger in (own._replace(seq=own.seq + 1), own._replace(journal_id=bytes(16))):
+        copy.write_bytes(encode_head(stranger))
+        ran = Ran(back, *words)
+        assert (ran.code, f"move {copy} away first" in ran.text) == (1, True)
+        assert [each.name for each in back.iterdir()] == ["gambit.lock"]
+    copy.write_bytes(b"nonsense")
+    assert str(copy) in Ran(back, *words).text
+    copy.write_bytes(encode_head(own))
+    assert Ran(back, *words).code == 0
+
+
+def test_a_backup_that_only_the_daemon_can_see_is_no_backup(
+    running: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under systemd its /tmp is another one."""
+    monkeypatch.setattr("gambit.surface.client.call", lambda *_args: {})
+    ran = Ran(running, "backup", "-o", tmp_path / "backup")
+    assert (ran.code, "it is not to be seen here" in ran.text) == (1, True)
+    assert str(running) in ran.text
+
+
+async def retiring(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is told where an old segment cannot be deleted, while retiring goes on."""
+    told: list[str] = []
+    is_told = asyncio.Event()
+
+    def report(what: str) -> None:
+        told.append(what)
+        is_told.set()
+
+    def refusing(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", "/old.journal")
+
+    keeping = keeping_at(state_dir, report)
+    monkeypatch.setattr(keeping.journal, "retire", refusing)
+    task = asyncio.create_task(keeping.retire_on())
+    either: set[asyncio.Task[Any]] = {task, asyncio.create_task(is_told.wait())}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})
+    assert await keeping.close()
+    return told
+
+
+def test_a_segment_that_cannot_be_deleted_stays(at_rest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told; a task that ended for it would have halted trading."""
+    (told,) = asyncio.run(retiring(at_rest, monkeypatch))
+    assert "an old segment of the journal stays" in told
+    assert "/old.journal" in told
+
+
+def test_a_lost_key_is_told(at_rest: Path) -> None:
+    """Another is made, and what the first one signed is still proved."""
+    (at_rest / "journal.key").unlink()
+    told: list[str] = []
+
+    async def run() -> None:
+        assert await keeping_at(at_rest, told.append).close()
+
+    asyncio.run(run())
+    assert "another is made, and signs from now on" in told[0]
+    asyncio.run(run())
+    assert len(told) == 1
+    assert Ran(at_rest, "verify", "--json").json["checkpoints"] == 4  # of two lives before, and of two after
+
+
 IN_A_BACKUP = ("journal.head", "journal.key", "journal.pub", "desk", "exports", "gambit.duckdb", "journal")
 
 
@@ -464,7 +564,7 @@ def test_a_restore_that_is_cut_short_starts_nothing(
         with monkeypatch.context() as patch:
             patch.setattr(shutil, "move", move)
             try:
-                restore_backup(file, back, back / "gambit.duckdb")
+                restore_backup(file, back, back / "gambit.duckdb", NOW_NS)
             except OSError:
                 assert not is_whole
             else:

@@ -20,7 +20,7 @@ from gambit.bootstrap.access import build_access
 from gambit.bootstrap.alert_handlers import alert_handlers
 from gambit.bootstrap.alerting import Alerting, build_alerting
 from gambit.bootstrap.bot import build_bot, link_handlers
-from gambit.bootstrap.commands import handlers
+from gambit.bootstrap.commands import handlers, in_words
 from gambit.bootstrap.components import component_log
 from gambit.bootstrap.credentials import Credentials, accounts, tell_changes
 from gambit.bootstrap.dashboard import Dashboard, build_dashboard
@@ -45,6 +45,7 @@ from gambit.runtime.keeping import Keeping, open_keeping
 from gambit.runtime.lag import Stalls
 from gambit.runtime.ledger import Journal, Ledger
 from gambit.runtime.letters import Letters, decoder
+from gambit.runtime.lives import next_epoch
 from gambit.runtime.logs import Sink
 from gambit.runtime.moment import marks_of
 from gambit.runtime.operations import Readings
@@ -113,7 +114,7 @@ def build(
     config: Config, clock: Clock, log: Log, options: Options, *, reload: Callable[[], Reloaded] = Reloaded
 ) -> Daemon:
     """A daemon, ready to run on the running loop; its journal is open and proved. `reload` answers that method.
-    Raises JournalError, FeedError, RecorderError, OSError."""
+    Raises JournalError, FeedError, RecorderError, ProcessError, OSError."""
     registry = Registry(METRICS)
     recorder = _recorder(config, clock, log, options)
     keeping = open_keeping(config, clock, lambda text: log.warning(text))
@@ -126,7 +127,7 @@ def build(
     switch, dealing = _order_path(config, clock, hot, keeping, ledger, lambda: feeds, lambda: daemon, alerting)
     letters = Letters(journal, ledger, decoder(languages(config), decode), lambda: keeping.snapshot(0.0))
     table = handlers(lambda: daemon, registry, letters, reload) | alert_handlers(lambda: daemon, alerting, registry)
-    table |= key_handlers(lambda: daemon, options) | link_handlers(lambda: daemon)
+    table = in_words(table | key_handlers(lambda: daemon, options) | link_handlers(lambda: daemon))
     control = _control(config, bind(table), log, keeping)
     scrape = _Scrape(registry, config, lambda: daemon, options.progress)
     access = _access(config, clock, log, ledger, options)
@@ -500,11 +501,11 @@ def _recorder(config: Config, clock: Clock, log: Log, options: Options) -> Recor
 
 
 def _started(config: Config, dealing: Dealing) -> DaemonStarted:
-    """The epoch is one more than that of the life before: it is part of every client order id."""
+    """The epoch is of this life alone: it is part of every client order id. Raises ProcessError."""
     return DaemonStarted(
         version=__version__,
         pid=os.getpid(),
-        epoch=dealing.desk.standing.state.epoch + 1,
+        epoch=next_epoch(Path(config.daemon.state_dir), dealing.desk.standing.state.epoch),
         mode=config.execution.mode,
         config_hash=config_hash(config),
     )

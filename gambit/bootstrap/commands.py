@@ -1,15 +1,16 @@
 """The control socket's methods bound to a daemon: what each does, in a line or two."""
 
-from collections.abc import Awaitable, Callable
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gambit.access.permissions import denial
-from gambit.bootstrap.audit import audit, audited
+from gambit.bootstrap.audit import audit, audit_anyway, audited
 from gambit.bootstrap.people import people_handlers
 from gambit.bootstrap.scoring import Scores
 from gambit.bootstrap.trading import awake, desk_handlers
-from gambit.journal import JournalError
+from gambit.journal import JournalError, JournalFailed
 from gambit.runtime.backup import BackupError
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.letters import Letters
@@ -40,7 +41,7 @@ def handlers(
         return registry.render().decode()
 
     def stop(params: Stop, caller: Caller) -> Stopping:
-        audit(daemon(), caller, "stop", "now" if params.now else "")
+        audit_anyway(daemon(), caller, "stop", "now" if params.now else "")
         daemon().stop(f"stop by {caller.by}", now=params.now)
         return Stopping(pid=daemon().parts.started.pid)
 
@@ -119,6 +120,28 @@ def _one_of_two(params: DeadLetterIds) -> None:
         raise RpcError(INVALID_PARAMS, 'name some letter_ids, or say "all": true')
 
 
+def in_words(table: Mapping[str, Handler]) -> dict[str, Handler]:
+    """The same methods by their names; what a journal that failed keeps from being done is refused in its words."""
+    return {name: _in_words(handler) for name, handler in table.items()}
+
+
+def _in_words(handler: Handler) -> Handler:
+    def answer(params: Any, caller: Caller) -> object:
+        try:
+            given = handler(params, caller)
+        except JournalFailed as error:
+            raise Refused(str(error)) from error
+        return awaited(given) if inspect.isawaitable(given) else given
+
+    async def awaited(given: Awaitable[object]) -> object:
+        try:
+            return await given
+        except JournalFailed as error:
+            raise Refused(str(error)) from error
+
+    return answer
+
+
 def _worded(params: DeadLetterIds) -> str:
     return ", ".join(map(str, params.letter_ids)) or "all"
 
@@ -129,18 +152,28 @@ def _change(daemon: Callable[[], Daemon], to: State) -> Handler:
         is_release = to == "REDUCING" and switch.state == "HALTED"  # orders leave again: those that close what is open
         if is_release:
             _may_release(caller, daemon().parts.clock.now_ns())
+        if to != "HALTED":
+            _check_journal(daemon())
         if to == "ACTIVE" or is_release:
             awake(daemon().parts.dealing)
         try:
             done = switch.change(to, params.reason, caller.by)
         except HaltFileThere as error:
             raise Refused(str(error)) from error
-        except OSError as error:  # a halt is in force all the same
+        except (OSError, JournalFailed) as error:  # a halt is in force all the same
             raise Refused(f"trading is {switch.state} now, but a restart may not know it: {error}") from error
-        audit(daemon(), caller, f"trading state {to}", params.reason)
+        (audit_anyway if to == "HALTED" else audit)(daemon(), caller, f"trading state {to}", params.reason)
         return StateChange(state=done.state, was=done.was, reason=done.reason)
 
     return change
+
+
+def _check_journal(daemon: Daemon) -> None:
+    """Without a journal nothing trades until the next start, and what is changed here is not known there. Raises
+    Refused."""
+    failed = daemon.parts.keeping.journal.failed
+    if failed is not None:
+        raise Refused(f"the journal takes no more records: {failed}")
 
 
 def _may_release(caller: Caller, now_ns: int) -> None:

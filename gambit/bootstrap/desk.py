@@ -78,6 +78,7 @@ def build_dealing(
         on_defect=on_defect,
         fresh=partial(latest_standing, keeping),
     )
+    dealing.desk.inquiry.replayed_ns = found.ts_ns or None
     dealing.replay(found.seq)
     keeping.snapshot_seq = found.seq
     keeping.standing = lambda: dealing.desk.standing if dealing.is_whole else None
@@ -89,10 +90,13 @@ def latest_standing(keeping: Keeping) -> Found:
     and no snapshot can be used."""
     found = keeping.snapshots.latest()
     if found is None and keeping.journal.first_seq > 1:
-        raise JournalError(
-            f"the journal begins at record {keeping.journal.first_seq}, and no snapshot of the desk can be used: "
-            "what was before is not known; restore a backup into an empty state directory"
-        )
+        found = keeping.snapshots.latest_of_older_version()
+        if found is None:
+            raise JournalError(
+                f"the journal begins at record {keeping.journal.first_seq}, and no snapshot of the desk can be used: "
+                "what was before is not known; after an upgrade start the version that ran before, else restore a "
+                "backup into an empty state directory"
+            )
     return found or Found(Standing(), 0)
 
 

@@ -17,6 +17,7 @@ from gambit.bootstrap import Options, build
 from gambit.bootstrap.credentials import live_keys, open_vault
 from gambit.bootstrap.reloading import Reloading
 from gambit.config import Config
+from gambit.journal import JournalError
 from gambit.runtime.clock import SystemClock
 from gambit.runtime.daemon import Daemon
 from gambit.runtime.lag import measure_lag
@@ -38,6 +39,7 @@ from gambit.runtime.soundness import MB
 from gambit.runtime.starts import Starts, is_safe_mode_due
 from gambit.runtime.tracing import Tracing
 from gambit.runtime.warmth import Warmth
+from gambit.store import Store
 from gambit.vault import Redactor
 from gambit.venues.orders import Keys
 
@@ -173,6 +175,12 @@ def _logs(config: Config, clock: SystemClock, redactor: Redactor, *, quiet: bool
     return logs
 
 
+def is_due(store: Store) -> bool:
+    """Whether the database has to move: one that says what is wrong, and tries again, is no reason to restart what
+    trades; it is degraded, and alarmed as such."""
+    return store.lag > 0 and store.problem is None
+
+
 class _Around:
     """What goes on beside the daemon while it runs: signals, watchdog, loop lag, garbage, how awake the loop is."""
 
@@ -229,7 +237,7 @@ class _Around:
             feeds = parts.feeds.statuses()
             self.progress.expect("books", any(feed.connections_up for feed in feeds))
             self.progress.saw("books", sum(feed.frames for feed in feeds))
-            self.progress.expect("store", parts.keeping.store.lag > 0)
+            self.progress.expect("store", is_due(parts.keeping.store))
             self.progress.saw("store", parts.keeping.store.applied)
             self.garbage.turn(self.clock.mono_ns())
             await asyncio.sleep(TURN_SEC)
@@ -244,7 +252,7 @@ class _Around:
     def _halt(self, by: str) -> None:
         try:
             self.daemon.parts.switch.change("HALTED", by, by)
-        except OSError as error:
+        except (OSError, JournalError) as error:
             self.log.error("the halt is not on disk", error=str(error))
 
     async def __aexit__(self, *_: object) -> None:

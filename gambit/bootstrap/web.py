@@ -13,6 +13,8 @@ from gambit.access.permissions import Principal
 from gambit.access.statefile import StateFileError
 from gambit.bootstrap.dashboard import Dashboard
 from gambit.config import Config
+from gambit.events.operation import Audited
+from gambit.journal import JournalFailed
 from gambit.notify.signing import SECRET_BYTES_MIN, Verifier
 from gambit.runtime.clock import Clock
 from gambit.runtime.daemon import Daemon, Log
@@ -138,7 +140,7 @@ def build_web(
         metrics=registry.render,
         mono_ns=clock.mono_ns,
         observe=_observer(registry),
-        audit=lambda fact: daemon().parts.ledger.fact(fact),
+        audit=_audit(daemon, log),
         quality=lambda: quality(daemon()),
         settled=settled,
         history=dashboard.updates.history,
@@ -152,6 +154,19 @@ def build_web(
     api = config.api
     server = WebServer(pipeline, api.host, api.port, sockets=dashboard.sockets) if api.enabled else None
     return WebDoor(config, access, replays, server, log, services)
+
+
+def _audit(daemon: Callable[[], Daemon], log: Log) -> Callable[[Audited], None]:
+    """Writes down what was done or refused. What needs a journal is refused before it comes to that; a halt is not, and
+    then the log has it."""
+
+    def audit(fact: Audited) -> None:
+        try:
+            daemon().parts.ledger.fact(fact)
+        except JournalFailed as error:
+            log.error("not in the journal", action=fact.action, who=fact.who, outcome=fact.outcome, reason=str(error))
+
+    return audit
 
 
 def _observer(registry: Registry) -> Callable[[str, int, int], None]:

@@ -77,6 +77,7 @@ def backup(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
 
     The file holds the journal's private key: keep it as you keep the state directory.
     """
+    from gambit.runtime.keeping import folder_of
     from gambit.surface.client import ControlError, NotRunning, call
 
     config = config_of_kept(config_path, overrides)
@@ -89,6 +90,11 @@ def backup(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
             backup_at_rest(config, output)
         except ControlError as error:
             raise Failure(f"gambit: {error}") from error
+    if not output.exists():
+        raise Failure(
+            f"gambit: the daemon wrote {output}, but it is not to be seen here: it runs with a file system of its own "
+            f"(PrivateTmp, say); name a place in its state directory, {folder_of(config)}"
+        )
     click.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
 
 
@@ -126,16 +132,20 @@ def restore(source: Path, config_path: Path | None, overrides: tuple[str, ...]) 
     """Put a backup into the state directory, which must hold no journal and no database.
 
     Before anything is put in place the backup is proved: its list of hashes, the journal's chain and signatures, and
-    that the database is a picture of the journal.
+    that the database is a picture of the journal. What came after it is unknown, so trading is HALTED afterwards.
     """
     from gambit.runtime.backup import BackupError, restore_backup
-    from gambit.runtime.keeping import folder_of, store_folders
+    from gambit.runtime.clock import SystemClock
+    from gambit.runtime.keeping import folder_of, journal_places, store_folders
     from gambit.runtime.process import AlreadyRunning
 
     config = load_config(config_path, overrides).config
     with interrupts.heeded():
         try:
-            restored = restore_backup(source, folder_of(config), store_folders(config).database)
+            copies = journal_places(config).heads[1:]
+            restored = restore_backup(
+                source, folder_of(config), store_folders(config).database, SystemClock().now_ns(), copies
+            )
         except BackupError as error:
             raise Failure(str(error)) from error
         except AlreadyRunning as error:
@@ -146,5 +156,5 @@ def restore(source: Path, config_path: Path | None, overrides: tuple[str, ...]) 
     last = restored.proof.last_seq if restored.proof else 0
     click.echo(
         f"{folder_of(config)}: {restored.files} files, journal whole up to record {last}, "
-        f"database up to record {restored.database_seq}"
+        f"database up to record {restored.database_seq}; trading is HALTED until `gambit resume`"
     )

@@ -26,7 +26,7 @@ def check(config_path: Path | None, overrides: tuple[str, ...], as_json: bool) -
     """Say whether a configuration can be used; every problem with file, line and key."""
     try:
         loaded = load_config(config_path, overrides)
-        unusable = _unusable_rules(loaded)
+        unusable = [*_unusable_rules(loaded), *_unusable_retention(loaded)]
         if unusable:
             raise ConfigFailure(unusable)
     except ConfigFailure as failure:
@@ -64,6 +64,20 @@ def _unusable_rules(loaded: "Loaded") -> list["Problem"]:
             text = str(error).removeprefix("alerts.rules").lstrip(": ")
             found.append(Problem(where or "alerts", f"alerts.rules[{place}]", text))
     return found
+
+
+def _unusable_retention(loaded: "Loaded") -> Iterator["Problem"]:
+    """Tables that do not leave by days."""
+    from gambit.config import Problem
+    from gambit.store.archive import kept_days
+
+    for table, days in loaded.config.store.retention.items():
+        try:
+            kept_days({table: days})
+        except ValueError as error:
+            key = f"store.retention.{table}"
+            where = loaded.layers.place(("store", "retention", table))
+            yield Problem(where or "store", key, str(error).removeprefix(f"{key}: "))
 
 
 def _unknown_venues(loaded: "Loaded") -> Iterator[str]:

@@ -19,7 +19,7 @@ import click
 from gambit.cli.daemon import DEMO_FOLDER
 from gambit.cli.options import Failure, load_config, with_config, with_json
 from gambit.cli.paint import Paint
-from gambit.cli.run import run_loop
+from gambit.cli.run import check_retention, run_loop
 from gambit.cli.streams import READER_GONE, silence_stdout
 from gambit.cli.summary import EventLog, summary_lines
 
@@ -88,6 +88,7 @@ def demo(
     loaded = load_config(config_path, overrides, embedded=() if config_path else SETTINGS)
     if not simulated(loaded.config):
         raise click.UsageError(f"the configuration switches every exchange off: enable one of {', '.join(VENUES)}")
+    check_retention(loaded.config)
     show = _Show(Paint.for_stdout(), as_json=as_json)
     return run_loop(partial(_main, in_mode(loaded.config, on_paper), seconds, seed, show))
 
@@ -167,14 +168,20 @@ def _port(host: str, port: int, held: ExitStack) -> int:
 
 
 def _clear(folder: Path) -> None:
-    """Empty the demonstration's folder, unless one is running in it."""
-    from gambit.runtime.process import AlreadyRunning, holder
+    """Empty the demonstration's folder, unless one is running in it, or it is somebody else's of that name."""
+    from gambit.runtime.process import LOCK_NAME, AlreadyRunning, holder
 
     pid = holder(folder) if folder.exists() else None
     if pid is not None:
         raise AlreadyRunning(folder, pid or None)
     try:
-        shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+        if folder.exists():
+            if not (folder / LOCK_NAME).exists() and any(folder.iterdir()):
+                raise Failure(
+                    f"gambit: {folder} is no demonstration's and would be emptied: move it away, or let the "
+                    "demonstration live elsewhere with --set daemon.state_dir=DIR"
+                )
+            shutil.rmtree(folder)
     except OSError as error:
         raise Failure(f"gambit: {error.filename}: cannot be cleared for the demonstration: {error.strerror}") from error
 

@@ -17,7 +17,7 @@ import click
 from gambit.cli import interrupts
 from gambit.cli.daemon import NoDaemon, Place, place_of, place_of_running
 from gambit.cli.options import Failure, finite, load_config, with_config, with_json
-from gambit.cli.run import need_venues
+from gambit.cli.run import check_retention, need_venues
 from gambit.cli.run import run as run_command
 
 LOG_NAME = "gambit.log"
@@ -67,7 +67,9 @@ def restart(timeout_sec: float, now: bool, config_path: Path | None, overrides: 
     place = place_of(config_path, overrides)
     if config_path is None and not overrides:
         config_path, overrides = given_to_running(place) or (config_path, overrides)
-    need_venues(load_config(config_path, overrides).config)
+    config = load_config(config_path, overrides).config
+    need_venues(config)
+    check_retention(config)
     with suppress(NoDaemon):
         stop_daemon(place, now)
     pid = start_detached(command_of(config_path, overrides), place, timeout_sec)
@@ -105,7 +107,7 @@ def command_of(config_path: Path | None, overrides: Sequence[str]) -> list[str]:
 def start_detached(command: Sequence[str], place: Place, timeout_sec: float = READY_SEC) -> int:
     """Run the command in a session of its own, its output in the state directory's log, until it says READY=1 over the
     pipe that GAMBIT_READY_FD names; its process number. Raises Failure with the end of its log when it ends before."""
-    from gambit.runtime.process import ProcessError, holder, prepare_state_dir
+    from gambit.runtime.process import LOCK_NAME, AlreadyRunning, ProcessError, holder, prepare_state_dir, work_at
 
     try:
         prepare_state_dir(place.state)
@@ -113,7 +115,7 @@ def start_detached(command: Sequence[str], place: Place, timeout_sec: float = RE
     except (ProcessError, OSError) as error:
         raise Failure(f"gambit: {error}") from error
     if pid is not None:
-        raise Failure(f"gambit: a daemon runs already (process {pid or 'unknown'}); `gambit stop` ends it")
+        raise Failure(f"gambit: {AlreadyRunning(place.state / LOCK_NAME, pid, work_at(place.state))}")
     log = place.state / LOG_NAME
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(log.with_suffix(".log.1"))
@@ -188,12 +190,14 @@ def _end(daemon: "subprocess.Popen[bytes]") -> None:
 
 def stop_daemon(place: Place, now: bool) -> tuple[int, str]:
     """Ask, then insist, then kill; (process number, how it ended). Raises NoDaemon when none runs."""
-    from gambit.runtime.process import holder
+    from gambit.runtime.process import holder, work_at
     from gambit.surface import client
 
     pid = holder(place.state)
     if pid is None:
         raise NoDaemon(f"gambit: no daemon runs on {place.state}")
+    if work := work_at(place.state):
+        raise NoDaemon(f"gambit: no daemon runs on {place.state}: `gambit {work}` (process {pid}) is at work there")
     began = time.monotonic()
     if pid == 0:
         raise Failure(f"gambit: somebody holds {place.state} without saying who; `fuser {place.state}/gambit.lock`")

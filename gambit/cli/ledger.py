@@ -161,6 +161,8 @@ def replaced(config: "Config", progress: Progress) -> int:
             aside = put_in_place(fresh, database)
             if aside is not None:
                 notes.append(f"the old one is {aside}")
+                if cursor.first_seq > 1:
+                    notes.append(f"rows of records before {cursor.first_seq}, which are retired, are in that one only")
     finally:
         lock.release()
     click.echo("; ".join([f"{database}: made again from {cursor.seq - cursor.first_seq + 1} records", *notes]))

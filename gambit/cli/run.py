@@ -61,12 +61,12 @@ def record(config_path: Path | None, overrides: tuple[str, ...], output: Path) -
 
 def refuse_second(config_path: Path | None, overrides: tuple[str, ...]) -> None:
     """A daemon that runs already is named at once, before everything else is loaded; the lock itself is taken later."""
-    from gambit.runtime.process import LOCK_NAME, AlreadyRunning, holder
+    from gambit.runtime.process import LOCK_NAME, AlreadyRunning, holder, work_at
 
     state = place_of(config_path, overrides).state
     pid = holder(state)
     if pid is not None:
-        raise Failure(f"gambit: {AlreadyRunning(state / LOCK_NAME, pid)}")
+        raise Failure(f"gambit: {AlreadyRunning(state / LOCK_NAME, pid, work_at(state))}")
 
 
 def load_layered(config_path: Path | None, overrides: tuple[str, ...]) -> "Config":
@@ -88,6 +88,7 @@ def serve(load: Callable[[], "Config"], options: "Options") -> int:
     except ConfigError as error:
         raise ConfigFailure(error.problems) from error
     need_venues(config)
+    check_retention(config)
     with blamed_on(state_dir(config.daemon.state_dir, os.environ)):
         return run_loop(lambda: run_daemon(config, os.environ, options, load=load))
 
@@ -100,6 +101,16 @@ def need_venues(config: "Config") -> None:
         )
 
 
+def check_retention(config: "Config") -> None:
+    """Only what leaves by days can be kept for days. Raises UsageError."""
+    from gambit.store.archive import kept_days
+
+    try:
+        kept_days(config.store.retention)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run a coroutine on uvloop; errors of starting become messages."""
     import uvloop
@@ -107,6 +118,7 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     from gambit.bootstrap.alert_rules import AlertRuleError
     from gambit.bootstrap.credentials import CredentialError
     from gambit.bootstrap.web import DoorError
+    from gambit.engine.standing import ReplayDiffers
     from gambit.journal import JournalError
     from gambit.runtime.exchanges import ExchangesError
     from gambit.runtime.process import ProcessError
@@ -123,5 +135,10 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         DoorError,
     ) as error:  # fmt: skip
         raise Failure(f"gambit: {error}") from error
+    except ReplayDiffers as error:
+        raise Failure(
+            f"gambit: the journal cannot be replayed, and nothing is traded on a guess: {error}. Start the version of "
+            "gambit that wrote it; if this is the one, report it"
+        ) from error
     except (VaultError, CredentialError) as error:
         raise BadCredentials(f"gambit: {error}") from error

@@ -57,7 +57,7 @@ async def _by_itself(place: Place, method: str, params: dict[str, Any]) -> Any:
     from gambit.surface.rpc import RpcError
     from gambit.vault import VaultError
 
-    lock = InstanceLock(place.state)
+    lock = InstanceLock(place.state, "user")
     try:
         lock.acquire(PATIENCE_SEC)
     except AlreadyRunning as error:

@@ -15,7 +15,7 @@ from gambit.drills.registry import DESK, drill
 from gambit.drills.scenario import Bench, Setting
 from gambit.drills.stage import Stage
 from gambit.runtime.keeping import journal_places
-from gambit.runtime.snapshots import ENDING, snapshots_folder
+from gambit.runtime.snapshots import ENDING, KEPT, snapshots_folder
 from gambit.sim.verbs import FaultOrder
 
 PAIR: Final = Setting(name="two", venues=DESK.venues, symbols=("BTC-USDT", "ETH-USDT"))
@@ -25,8 +25,8 @@ HASTY: Final = ("execution.flat_deadline_ms = 3000",)
 
 @drill("F107")
 async def snapshots_damaged(stage: Stage) -> None:
-    """The last snapshot is damaged, then the last two: each is told and not used, an older one or the whole journal
-    leads to the same state, which is that of a desk made from the journal alone."""
+    """The last snapshot is damaged, then the last two: each is told and not used, an older one leads to the
+    same state, which is that of a desk made from the journal alone."""
     ground = stage.ground
     folder = snapshots_folder(journal_places(ground.config).folder)
     replayed: list[int] = []
@@ -36,7 +36,7 @@ async def snapshots_damaged(stage: Stage) -> None:
             await ground.daemon.parts.keeping.keep_standing()
         await ground.stop()
         files = sorted(folder.glob(f"*{ENDING}"))
-        stage.need(len(files) == 2, f"{len(files)} snapshots are kept")
+        stage.need(len(files) == KEPT, f"{len(files)} snapshots are kept")
         for file in files[len(files) - damaged :]:
             _damage(file)
         lines = len(ground.log.lines)

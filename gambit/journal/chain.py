@@ -45,7 +45,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 def prove(
     folder: Path,
-    key: Ed25519PublicKey | None,
+    keys: Sequence[Ed25519PublicKey],
     heads: Sequence[StoredHead],
     *,
     every_record: bool,
@@ -53,19 +53,21 @@ def prove(
     trusted_seq: int = 0,
 ) -> Proof | None:
     """Prove the journal in `folder`; None when there is none. With `every_record` nothing is left to digests, and the
-    signature of every checkpoint is checked. Segments that end before record `trusted_seq` are left for
-    `prove_sealed_before`, all but their headers.
+    signature of every checkpoint is checked; without `keys` none is. Segments that end before record `trusted_seq` are
+    left for `prove_sealed_before`, all but their headers.
 
     Raises JournalDamaged (JournalTruncated when the end is missing), JournalFromFuture, OSError.
     """
     found = segments(folder)
     if not found:
         if heads and heads[0].head.seq:
-            raise JournalTruncated(folder, 0, heads[0].head.seq, f"{heads[0].path} knows this record, all are gone")
+            path, head = heads[0]
+            what = f"{path} knows this record, all are gone (the next journal wants another execution.key_prefix)"
+            raise JournalTruncated(folder, 0, head.seq, what, path)
         return None
     _check_birth(found[0])
     sizes = [segment.path.stat().st_size for segment in found]
-    reading = _Reading(key, {stored.head.seq for stored in heads})
+    reading = _Reading(keys, {stored.head.seq for stored in heads})
     done = 0
     for segment, follower, size in zip(found[:-1], found[1:], sizes, strict=False):
         if follower.header.first_seq > trusted_seq and (
@@ -108,7 +110,7 @@ def prove_sealed_before(folder: Path, seq: int, goes_on: Callable[[], bool] = la
         except FileNotFoundError:
             continue
         if not is_whole:
-            _prove_sealed(_Reading(None, set()).read(segment), follower, size)
+            _prove_sealed(_Reading((), set()).read(segment), follower, size)
         count += 1
     return count
 
@@ -141,6 +143,7 @@ def _check_head(stored: StoredHead, last: SegmentReader, hashes: dict[int, bytes
             last.offset,
             last.next_seq,
             f"the journal ends here, but record {head.seq} was on the disk once, says {path}",
+            path,
         )
     if hashes.get(head.seq, head.hash) != head.hash:
         raise JournalDamaged(last.segment.path, 0, head.seq, f"its hash is not the one stored in {path}")
@@ -149,8 +152,8 @@ def _check_head(stored: StoredHead, last: SegmentReader, hashes: dict[int, bytes
 class _Reading:
     """Reads segments, checks signatures, and remembers the hashes that heads ask for."""
 
-    def __init__(self, key: Ed25519PublicKey | None, wanted: set[int]) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[Ed25519PublicKey], wanted: set[int]) -> None:
+        self._keys = keys
         self._wanted = wanted
         self._kinds: dict[bytes, str] = {}
         self.hashes: dict[int, bytes] = {}
@@ -178,7 +181,7 @@ class _Reading:
 
     def _check(self, record: Record, path: Path, offset: int) -> None:
         checkpoint = read_checkpoint(record)
-        if self._key is not None and not is_signed_by(checkpoint, self._key):
+        if self._keys and not is_signed_by(checkpoint, self._keys):
             raise JournalDamaged(path, offset, record.seq, "a checkpoint that this journal's key did not sign")
         self.checkpoint = checkpoint
         self.checkpoints += 1

@@ -1,10 +1,12 @@
 """Signed checkpoints: a record that says which state the journal up to it leads to, signed with this journal's key.
 
 The key (Ed25519) is made with the journal, readable by its owner only; the public key lies beside it, to be kept
-elsewhere by whoever wants to prove later that nothing was rewritten.
+elsewhere by whoever wants to prove later that nothing was rewritten. Where the key was lost another is made, and its
+public key is one more line there: what the first one signed is still proved by its own.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -51,7 +53,7 @@ class Signer:
 def load_signer(key_file: Path) -> Signer:
     """The signer of a journal; makes its key (0600) and public key (`.pub`) when there is none yet.
 
-    Raises JournalError when others may read the key or it is no key.
+    Raises JournalError when others may read the key or it is no key, OSError.
     """
     if not key_file.exists():
         key_file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +67,9 @@ def load_signer(key_file: Path) -> Signer:
     except ValueError as error:
         raise JournalError(f"{key_file}: no Ed25519 key of 64 hex digits: {error}") from error
     public_file = public_key_file(key_file)
-    if not public_file.exists():
-        write_whole(public_file, signer.public_key.hex().encode() + b"\n", 0o644)
+    known = public_file.read_text().split() if public_file.exists() else []
+    if signer.public_key.hex() not in known:
+        write_whole(public_file, "".join(f"{key}\n" for key in (*known, signer.public_key.hex())).encode(), 0o644)
     return signer
 
 
@@ -75,12 +78,15 @@ def public_key_file(key_file: Path) -> Path:
     return key_file.with_suffix(".pub")
 
 
-def load_public_key(path: Path) -> Ed25519PublicKey:
-    """A public key. Raises JournalError, OSError."""
+def load_public_keys(path: Path) -> list[Ed25519PublicKey]:
+    """The public keys of a journal, the oldest first. Raises JournalError, OSError."""
     try:
-        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(path.read_text()))
+        found = [Ed25519PublicKey.from_public_bytes(bytes.fromhex(line)) for line in path.read_text().split()]
     except ValueError as error:
         raise JournalError(f"{path}: no public key of 64 hex digits: {error}") from error
+    if not found:
+        raise JournalError(f"{path}: no public key of 64 hex digits: it is empty")
+    return found
 
 
 def read_checkpoint(record: Record) -> Checkpoint:
@@ -88,8 +94,12 @@ def read_checkpoint(record: Record) -> Checkpoint:
     return msgspec.json.decode(record.body, type=Checkpoint)
 
 
-def is_signed_by(checkpoint: Checkpoint, key: Ed25519PublicKey) -> bool:
-    """Whether the signature is this key's over this checkpoint."""
+def is_signed_by(checkpoint: Checkpoint, keys: Iterable[Ed25519PublicKey]) -> bool:
+    """Whether the signature is one of these keys' over this checkpoint."""
+    return any(_is_signed(checkpoint, key) for key in keys)
+
+
+def _is_signed(checkpoint: Checkpoint, key: Ed25519PublicKey) -> bool:
     try:
         key.verify(bytes.fromhex(checkpoint.signature), _message(checkpoint))
     except (InvalidSignature, ValueError):

@@ -41,6 +41,9 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(data)
         os.fsync(descriptor)
+    except BaseException:
+        fresh.unlink(missing_ok=True)  # what filled the disk does not go on doing so
+        raise
     finally:
         os.close(descriptor)
     Disk().replace(fresh, path)

@@ -36,14 +36,19 @@ def read_head(path: Path) -> Head | None:
     try:
         with path.open("rb") as file:
             text = file.read(_BYTES + 1).decode("ascii", "replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise JournalError(
+            f"{path}: the stored head of the journal cannot be read: {error.strerror}; mend that, or if it is a copy "
+            "take it out of journal.head_copy"
+        ) from error
     words = text.split()
     line = " ".join(words[:-1])
     if len(words) != 6 or words[0] != "gambit-head" or blake2b(line.encode(), digest_size=8).hexdigest() != words[5]:
         raise JournalError(
-            f"{path}: the stored head of the journal cannot be read; run `gambit verify`, then delete this file to go "
-            "on without the proof that nothing is missing at the end"
+            f"{path}: the stored head of the journal cannot be read; with the daemon down move this file away, then "
+            "`gambit verify`: whether records are missing at the end nobody can tell without it"
         )
     return Head(bytes.fromhex(words[2]), int(words[3]), bytes.fromhex(words[4]))
 
@@ -53,9 +58,14 @@ class HeadFiles:
     A place among the others that fails is given up; `problem` then says why."""
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
-        self._files = [(path, _open(path)) for path in paths]
+        self._files = [(path, _open(path)) for path in paths[:1]]
         self._next_others = 0.0
         self.problem: str | None = None
+        for path in paths[1:]:
+            try:
+                self._files.append((path, _open(path)))
+            except OSError as error:
+                self._give_up(path, error)
 
     def store(self, head: Head, *, everywhere: bool) -> None:
         """Write a head that is on the disk. Raises OSError when its first place fails."""
@@ -70,16 +80,29 @@ class HeadFiles:
             try:
                 os.pwrite(descriptor, line, 0)
             except OSError as error:
-                self.problem = f"{path}: the second copy of the journal's head is not kept any more: {error.strerror}"
+                self._give_up(path, error)
                 self._files.remove((path, descriptor))
                 os.close(descriptor)
+
+    def _give_up(self, path: Path, error: OSError) -> None:
+        self.problem = f"{path}: the second copy of the journal's head is not kept any more: {error.strerror}"
+
+    def sync(self) -> None:
+        """Make the first place last: a file that is new is empty after a power cut, and an empty one refuses every
+        start. Raises OSError."""
+        for _, descriptor in self._files[:1]:
+            os.fsync(descriptor)
 
     def close(self) -> None:
         """Make the heads last and let go of the files. Raises OSError."""
         while self._files:
-            _, descriptor = self._files.pop()
+            path, descriptor = self._files.pop()
             try:
                 os.fsync(descriptor)
+            except OSError as error:
+                if not self._files:
+                    raise
+                self._give_up(path, error)
             finally:
                 os.close(descriptor)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gambit.journal.chain import Proof, StoredHead, Told, prove
-from gambit.journal.checkpoint import load_public_key, load_signer, public_key_file
+from gambit.journal.checkpoint import load_public_keys, load_signer, public_key_file
 from gambit.journal.disk import Disk
 from gambit.journal.frame import HASH_BYTES, HEADER_BYTES, Header, encode_header, genesis
 from gambit.journal.head import Head, HeadFiles, read_head
@@ -52,7 +52,7 @@ def open_journal(
         signer = load_signer(at.key)
         proof = prove(
             at.folder,
-            load_public_key(public_key_file(at.key)),
+            load_public_keys(public_key_file(at.key)),
             stored_heads(at.heads),
             every_record=False,
             told=told,
@@ -61,6 +61,7 @@ def open_journal(
         position = _begun(at.folder, disk, now_ns) if proof is None else _continued(at.folder, proof)
         heads = HeadFiles(at.heads)
         heads.store(Head(position.header.journal_id, position.seq, position.hash), everywhere=True)
+        heads.sync()
         return Journal(position, policy, disk, heads, signer, lock, proof)
     except BaseException:
         lock.release()
@@ -73,8 +74,8 @@ def verify(at: Places, told: Told = lambda _done, _total: None) -> Proof | None:
     Raises what `open_journal` raises, but JournalInUse.
     """
     key_file = public_key_file(at.key)
-    key = load_public_key(key_file) if key_file.exists() else None
-    return prove(at.folder, key, stored_heads(at.heads), every_record=True, told=told)
+    keys = load_public_keys(key_file) if key_file.exists() else []
+    return prove(at.folder, keys, stored_heads(at.heads), every_record=True, told=told)
 
 
 class WrittenJournal:

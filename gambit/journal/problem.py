@@ -22,15 +22,27 @@ class JournalInUse(JournalError):
 class JournalDamaged(JournalError):
     """Bytes that were once written are not as they were written. Nothing is skipped: the chain ends here."""
 
+    advice = (
+        "restore a backup; or move the journal, its head and the head's copy away, and choose another "
+        "execution.key_prefix for the new one: the venues know the ids of this one's orders"
+    )
+
     def __init__(self, file: Path, offset: int, seq: int, what: str) -> None:
-        super().__init__(f"{file}: byte {offset}, record {seq}: {what}; restore a backup, or move this journal away")
+        super().__init__(f"{file}: byte {offset}, record {seq}: {what}; {self.advice}")
         self.file = file
         self.offset = offset
         self.seq = seq
 
 
 class JournalTruncated(JournalDamaged):
-    """Records that were safe on the disk are gone from the end."""
+    """Records that were safe on the disk are gone from the end; `head` is the file that knows of them."""
+
+    def __init__(self, file: Path, offset: int, seq: int, what: str, head: Path) -> None:
+        self.advice = (
+            f"put them back, or restore a backup; where they are lost for good, move {head} away, then `gambit backup` "
+            "and `gambit restore` what is left, so that no id of a lost order comes again"
+        )
+        super().__init__(file, offset, seq, what)
 
 
 class JournalFromFuture(JournalError):

@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -17,9 +17,12 @@ import msgspec
 import zstandard
 
 from gambit.journal import JournalError, Places, Proof, places, verify
+from gambit.journal.head import read_head
 from gambit.runtime.blame import blamed_on
+from gambit.runtime.lives import skip_lost_lives
 from gambit.runtime.process import InstanceLock
 from gambit.runtime.snapshots import ENDING, FOLDER, snapshots_folder
+from gambit.runtime.trading import TradingSwitch
 from gambit.scratch import scratch
 from gambit.store import StoreError
 from gambit.store.rebuild import cursor_of
@@ -125,24 +128,28 @@ def _add(tar: tarfile.TarFile, name: str, path: Path) -> str:
         return hashed.hash.hexdigest()
 
 
-def restore_backup(source: Path, state_dir: Path, database: Path) -> Restored:
+def restore_backup(
+    source: Path, state_dir: Path, database: Path, now_ns: int, head_copies: Sequence[Path] = ()
+) -> Restored:
     """Put a backup in place of nothing: `state_dir` must hold none of what a backup has, and `database` must not exist.
 
     Everything is unpacked beside it and proved first: the list of hashes, the journal's chain and signatures, and that
     the database is a picture of it. The state directory's lock is held meanwhile: of two at once the pieces would mix.
-    Raises BackupError, AlreadyRunning, OSError.
+    What was done after the backup is not known here: trading is HALTED until somebody has looked, the next life has a
+    number of its own (gambit.runtime.lives), and `head_copies` that know of more than the backup are refused, as the
+    start would refuse this journal. Raises BackupError, AlreadyRunning, OSError.
     """
     with blamed_on(state_dir):
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = InstanceLock(state_dir)
+        lock = InstanceLock(state_dir, "restore")
         lock.acquire()
         try:
-            return _restored(source, state_dir, database)
+            return _restored(source, state_dir, database, now_ns, head_copies)
         finally:
             lock.release()
 
 
-def _restored(source: Path, state_dir: Path, database: Path) -> Restored:
+def _restored(source: Path, state_dir: Path, database: Path, now_ns: int, head_copies: Sequence[Path]) -> Restored:
     targets = {name: database if name == DATABASE else state_dir / name for name in _IN_ORDER}
     log = database.with_name(database.name + ".wal")  # DuckDB would take it for the restored file's
     there = [str(path) for path in (*targets.values(), log) if os.path.lexists(path)]
@@ -154,12 +161,43 @@ def _restored(source: Path, state_dir: Path, database: Path) -> Restored:
     with scratch(state_dir, ".restore-") as folder:
         files = _unpacked(source, folder)
         restored = _proved(source, folder, files)
+        _check_copies(head_copies, restored.proof)
+        skip_lost_lives(state_dir, now_ns)
+        _halt(state_dir, source, now_ns)
         for name, target in targets.items():
             found = folder / name
             if found.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(found, target)
     return restored
+
+
+def _check_copies(copies: Sequence[Path], proof: Proof | None) -> None:
+    """No copy of a head may know of another journal, or of records that the backup does not have."""
+    for path in copies:
+        try:
+            head = read_head(path)
+        except JournalError as error:
+            raise BackupError(str(error)) from error
+        if head is None or (proof and proof.journal_id == head.journal_id.hex() and proof.last_seq >= head.seq):
+            continue
+        last = proof.last_seq if proof else 0
+        raise BackupError(
+            f"{path}: this copy of the journal's head knows record {head.seq} of journal {head.journal_id.hex()}; the "
+            f"backup has journal {proof.journal_id if proof else 'none'} up to record {last}. What came after it is "
+            f"lost with a restore: move {path} away first if that is how it is"
+        )
+
+
+def _halt(state_dir: Path, source: Path, now_ns: int) -> None:
+    """A kill that came after the backup is in no backup."""
+    switch = TradingSwitch(state_dir, lambda: now_ns, lambda _fact: None)
+    if switch.state != "HALTED":
+        reason = (
+            f"restored from {source.name}: what came after that backup is not known here; look at the venues, `gambit "
+            "orders` and `gambit positions`, then `gambit resume`"
+        )
+        switch.change("HALTED", reason, "gambit restore")
 
 
 def _unpacked(source: Path, folder: Path) -> int:

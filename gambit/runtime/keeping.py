@@ -19,6 +19,7 @@ from gambit.journal import (
     places,
     prove_sealed_before,
 )
+from gambit.journal.checkpoint import public_key_file
 from gambit.runtime.backup import DATABASE, LEFTOVERS, Sources, write_backup
 from gambit.runtime.clock import Clock
 from gambit.runtime.process import state_dir
@@ -119,7 +120,10 @@ class Keeping:
         while True:
             needless = min(self.store.applied, self.snapshots.covered_seq)
             since_ns = self._clock.now_ns() - self.retention_days * DAY_NS
-            await in_thread(self.journal.retire, needless, since_ns)
+            try:
+                await in_thread(self.journal.retire, needless, since_ns)
+            except OSError as error:
+                self._report(f"an old segment of the journal stays: {error}")
             while not self._is_snapshot_due():
                 await asyncio.sleep(LOOK_EVERY_S)
             await self.keep_standing()
@@ -161,6 +165,8 @@ def open_keeping(config: Config, clock: Clock, report: Callable[[str], None]) ->
     """
     kept_days(config.store.retention)  # before anything is opened
     at = journal_places(config)
+    if not at.key.exists() and public_key_file(at.key).exists():
+        report(f"{at.key}: the key that signs checkpoints is gone; another is made, and signs from now on")
     trusted_seq = newest_seq(snapshots_folder(at.folder))
     journal = open_journal(at, journal_policy(config), clock.now_ns(), trusted_seq=trusted_seq)
     if journal.opened is not None and journal.opened.torn is not None:

@@ -32,11 +32,14 @@ class ProcessError(Exception):
 
 
 class AlreadyRunning(ProcessError):
-    """Another daemon holds the state directory."""
+    """Another daemon holds the state directory, or a command (`work`) that has it to itself for a while."""
 
-    def __init__(self, path: Path, pid: int | None) -> None:
+    def __init__(self, path: Path, pid: int | None, work: str = "") -> None:
         who = f"process {pid}" if pid else "another process"
-        super().__init__(f"{path}: a daemon runs already ({who}); `gambit stop` ends it")
+        if work:
+            super().__init__(f"{path}: `gambit {work}` is at work there ({who}); wait until it is done")
+        else:
+            super().__init__(f"{path}: a daemon runs already ({who}); `gambit stop` ends it")
         self.pid = pid
 
 
@@ -84,11 +87,13 @@ def _narrow(path: Path, mode: int) -> None:
 class InstanceLock:
     """Held for the life of the daemon; the kernel lets go of it however the process ends.
 
-    The file stays, with the number of the process that held it last, so that a second start can say who is there.
+    The file stays, with the number of the process that held it last, so that a second start can say who is there; of a
+    command that holds it for a while (`work`) with its name too, for that is no daemon that could be stopped.
     """
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, work: str = "") -> None:
         self.path = state / LOCK_NAME
+        self._work = work
         self._fd: int | None = None
 
     def acquire(self, patience_sec: float = PATIENCE_SEC) -> None:
@@ -102,9 +107,9 @@ class InstanceLock:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     os.close(fd)
-                    raise AlreadyRunning(self.path, _pid_in(self.path)) from None
+                    raise AlreadyRunning(self.path, *_told_in(self.path)) from None
                 time.sleep(RETRY_SEC)
-        text = f"{os.getpid()}\n".encode()
+        text = f"{os.getpid()} {self._work}".rstrip().encode() + b"\n"
         os.pwrite(fd, text, 0)  # first the text, then its end: a reader never finds the file empty
         os.ftruncate(fd, len(text))
         self._fd = fd
@@ -125,15 +130,20 @@ def holder(state: Path) -> int | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _pid_in(state / LOCK_NAME) or 0
+        return _told_in(state / LOCK_NAME)[0] or 0
     finally:
         os.close(fd)
     return None
 
 
-def _pid_in(path: Path) -> int | None:
-    text = path.read_text(errors="replace").strip()
-    return int(text) if text.isdecimal() else None
+def work_at(state: Path) -> str:
+    """The command that holds the state directory, or held it last; empty for a daemon."""
+    return _told_in(state / LOCK_NAME)[1]
+
+
+def _told_in(path: Path) -> tuple[int | None, str]:
+    pid, _, work = path.read_text(errors="replace").partition("\n")[0].strip().partition(" ")
+    return (int(pid) if pid.isdecimal() else None), work
 
 
 def end_with_parent(number: int = signal.SIGINT) -> None:

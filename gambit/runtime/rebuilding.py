@@ -62,8 +62,14 @@ def replayed(standing: Standing, journal: Journal, after: int, at_once: int = RE
 
 def _take(standing: Standing, record: Record) -> None:
     if record.kind in STATE_KINDS:
+        try:
+            fact = read(record.kind, record.body)
+        except msgspec.MsgspecError as error:
+            raise ReplayDiffers(
+                f"record {record.seq}, a {record.kind!r}, says what this version does not know: {error}"
+            ) from error
         with localcontext(EXACT):
-            standing.replay(read(record.kind, record.body), record.ts_ns)
+            standing.replay(fact, record.ts_ns)
     elif record.kind == CHECKPOINT:
         stated = msgspec.json.decode(record.body, type=Stated).state_hash
         if standing.is_comparable(stated) and stated != standing.digest():

@@ -4,24 +4,26 @@ Rules that hold here:
 1. A snapshot belongs to a signed checkpoint of its journal: to that record's number and hash, and to the hash of the
    state that it states. One that fits none, or whose bytes are not those that were written, is told and not used.
 2. It is a shortcut and nothing else: without any the journal from its first record gives the same state. So it is
-   written behind the checkpoint's sync, in place at once, and the last two are kept.
+   written behind the checkpoint's sync, in place at once, and the last three are kept.
+3. Where the journal's first records are retired it is all there is. One that was made by an older version's rules is
+   then taken as it stands, once its bytes are proved to be those that the checkpoint was signed for.
 """
 
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from gambit.engine.standing import Snapshot, Standing
+from gambit.engine.standing import VERSION, Snapshot, Standing
 from gambit.journal import JournalError, Record
 from gambit.journal.checkpoint import KIND, read_checkpoint
 from gambit.journal.disk import write_whole
 
 FOLDER: Final = "desk"  # beside the journal's
 ENDING: Final = ".snapshot"
-KEPT: Final = 2
+KEPT: Final = 3  # F107: the last two may be damaged
 FORM: Final = 1
 
 
@@ -60,6 +62,7 @@ class Found(NamedTuple):
 
     standing: Standing
     seq: int
+    ts_ns: int = 0  # of that record
 
 
 def newest_seq(folder: Path) -> int:
@@ -77,9 +80,20 @@ class Snapshots:
 
     def latest(self) -> Found | None:
         """The newest that fits; None: there is none. Blocks."""
+        return self._newest(self._current)
+
+    def latest_of_older_version(self) -> Found | None:
+        """The newest, by this version's rules or those of an older one (rule 3). Blocks."""
+        found = self._newest(_adopted)
+        if found is not None:
+            self._report(f"the desk goes on from its state at record {found.seq} as an older version kept it")
+        return found
+
+    def _newest(self, standing_of: Callable[[Head, Snapshot], Standing]) -> Found | None:
         for path in reversed(self._paths()):
             try:
-                return self._read(path)
+                head, snapshot, ts_ns = self._read(path)
+                return Found(standing_of(head, snapshot), head.seq, ts_ns)
             except (ValueError, OSError, JournalError) as error:  # what msgspec raises is a ValueError
                 self._report(f"the desk's snapshot {path} is not used: {error}")
         return None
@@ -91,11 +105,13 @@ class Snapshots:
         head = Head(
             journal_id=self._journal.journal_id.hex(),
             seq=seq,
-            hash=self._checkpoint(seq, snapshot.digest),
+            hash=self._checkpoint(seq, snapshot.digest)[0],
             state_hash=snapshot.digest,
             body_hash=_hash(body),
         )
         self._folder.mkdir(mode=0o700, exist_ok=True)
+        for left in self._folder.glob(f"*{ENDING}.new"):
+            left.unlink(missing_ok=True)  # by a kill: only one writes here
         write_whole(self._folder / f"{seq:020d}{ENDING}", msgspec.json.encode(head) + b"\n" + body)
         for path in self._paths()[:-KEPT]:
             path.unlink(missing_ok=True)
@@ -109,7 +125,7 @@ class Snapshots:
     def _paths(self) -> list[Path]:
         return sorted(path for path in self._folder.glob(f"*{ENDING}") if path.stem.isdigit())
 
-    def _read(self, path: Path) -> Found:
+    def _read(self, path: Path) -> tuple[Head, Snapshot, int]:
         line, _, body = path.read_bytes().partition(b"\n")
         head = msgspec.json.decode(line, type=Head)
         if head.form != FORM:
@@ -118,15 +134,20 @@ class Snapshots:
             raise ValueError("it is of another journal")
         if head.body_hash != _hash(body):
             raise ValueError("its bytes are not those that were written")
-        if head.hash != self._checkpoint(head.seq, head.state_hash):
+        own_hash, ts_ns = self._checkpoint(head.seq, head.state_hash)
+        if head.hash != own_hash:
             raise ValueError(f"record {head.seq} of the journal is another one")
-        standing = Standing.restored(msgspec.msgpack.decode(body, type=Snapshot))
+        return head, msgspec.msgpack.decode(body, type=Snapshot), ts_ns
+
+    @staticmethod
+    def _current(head: Head, snapshot: Snapshot) -> Standing:
+        standing = Standing.restored(snapshot)
         if standing.digest() != head.state_hash:
             raise ValueError("its state is not the one its checkpoint was signed for")
-        return Found(standing, head.seq)
+        return standing
 
-    def _checkpoint(self, seq: int, state_hash: str) -> str:
-        """The hash of checkpoint `seq`, which has to state this state."""
+    def _checkpoint(self, seq: int, state_hash: str) -> tuple[str, int]:
+        """Hash and time of checkpoint `seq`, which has to state this state."""
         if seq > self._journal.synced:
             raise ValueError(f"the journal ends at record {self._journal.synced}, before its checkpoint {seq}")
         follower = self._journal.follow(seq - 1)
@@ -137,7 +158,19 @@ class Snapshots:
             follower.close()
         if record.kind != KIND or read_checkpoint(record).state_hash != state_hash:
             raise ValueError(f"record {seq} of the journal is no checkpoint of this state")
-        return own_hash
+        return own_hash, record.ts_ns
+
+
+def _adopted(head: Head, snapshot: Snapshot) -> Standing:
+    """A state of an older version as one of this version. Raises ValueError where this one cannot read it."""
+    version, _, signed = head.state_hash.partition("-")
+    kept = msgspec.json.decode(snapshot.state, type=dict[str, Any])
+    if signed != _hash(snapshot.state) or version != str(kept.get("version")):
+        raise ValueError("its state is not the one its checkpoint was signed for")
+    if kept["version"] > VERSION:
+        raise ValueError(f"its state is of version {version}, later than this one's; start the version that wrote it")
+    state = msgspec.json.encode({**kept, "version": VERSION})
+    return Standing.restored(Snapshot(state, snapshot.archive))
 
 
 def snapshots_folder(journal_folder: Path) -> Path:

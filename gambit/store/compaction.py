@@ -7,29 +7,44 @@ import duckdb
 
 from gambit.store.archive import quoted
 from gambit.store.problem import judged
+from gambit.store.room import check_room
 
 BYTES_MIN: Final = 64 << 20
 FREE_SHARE: Final = 0.5
 
 
-def is_worth_it(path: Path) -> bool:
-    """Whether a file is large and mostly free. Raises StoreError."""
+def worth_bytes(path: Path) -> int:
+    """How much a large file that is mostly free would have left; 0 for any other. Raises StoreError."""
     if path.stat().st_size < BYTES_MIN:
-        return False
+        return 0
     try:
         with duckdb.connect(str(path), config={"threads": 1}) as connection:
-            ((total, free),) = connection.execute(
-                "SELECT total_blocks, free_blocks FROM pragma_database_size()"
+            ((block, total, free),) = connection.execute(
+                "SELECT block_size, total_blocks, free_blocks FROM pragma_database_size()"
             ).fetchall()
     except duckdb.Error as error:
         raise judged(error) from error
-    return bool(total and free / total >= FREE_SHARE)
+    return int(block * (total - free)) if total and free / total >= FREE_SHARE else 0
 
 
 def compact(path: Path) -> None:
-    """Copy the live rows into a new file and put it in place. Raises StoreError, OSError."""
+    """Make a file smaller where that is worth it: its live rows go into a new one, which is put in its place. Raises
+    StoreError (StoreFull where there is no room for both), OSError; the file is as it was then, and alone."""
+    bytes_due = worth_bytes(path)
+    if not bytes_due:
+        return
     fresh = path.with_name(path.name + ".compact")
-    fresh.unlink(missing_ok=True)
+    _remove(fresh)  # what a kill left
+    check_room(path.parent, bytes_due)
+    try:
+        _copy(path, fresh)
+        fresh.replace(path)
+    except BaseException:
+        _remove(fresh)  # what filled the disk does not go on doing so
+        raise
+
+
+def _copy(path: Path, fresh: Path) -> None:
     try:
         with duckdb.connect(config={"threads": 1}) as connection:
             connection.execute(f"ATTACH {quoted(path)} AS old")
@@ -43,4 +58,8 @@ def compact(path: Path) -> None:
             connection.execute("DETACH old")
     except duckdb.Error as error:
         raise judged(error) from error
-    fresh.replace(path)
+
+
+def _remove(fresh: Path) -> None:
+    for file in (fresh, fresh.with_name(fresh.name + ".wal")):
+        file.unlink(missing_ok=True)

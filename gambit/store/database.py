@@ -19,6 +19,7 @@ from gambit.events.records import Record
 from gambit.store.batch import ROWS, Batch
 from gambit.store.problem import StoreDamaged, judged
 from gambit.store.projection import KEEP_WHOLE, SCHEMA_VERSION, statements
+from gambit.store.room import check_room
 
 UNFINISHED: Final = ".new"
 _CHECKPOINT_MB: Final = 16  # WAL size at which DuckDB folds it into the file
@@ -181,8 +182,9 @@ class Database:
 
     def copy_to(self, target: Path) -> None:
         """A copy of the file as of now, in place at once; a kill leaves one that is named `target` + UNFINISHED.
-        Raises OSError."""
+        Raises StoreFull where it would not leave the journal its room, OSError."""
         self.checkpoint()
+        check_room(target.parent, os.fstat(self._descriptor).st_size)
         fresh = target.with_name(target.name + UNFINISHED)
         try:
             with fresh.open("wb") as file:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from gambit.store.archive import kept_days, retire
-from gambit.store.compaction import compact, is_worth_it
+from gambit.store.compaction import compact
 from gambit.store.database import UNFINISHED, Cursor, Database
-from gambit.store.problem import StoreBusy, StoreDamaged, StoreError
+from gambit.store.problem import StoreBusy, StoreDamaged, StoreError, StoreFull
 from gambit.store.projection import SAMPLED
 from gambit.store.records import Follower, Ledger
 from gambit.store.samples import Columns, Samples
@@ -207,8 +207,8 @@ class Store:
         if not path.exists() and self._mark() is not None:
             self._report(f"{path}: the database is gone; it is made again from the journal")
             self._put_aside("damaged")  # its log, if that is still there, belongs to no file any more
-        if self.openings == 0 and path.exists() and is_worth_it(path):
-            compact(path)
+        if self.openings == 0 and path.exists():
+            self._made_smaller(path)
         self.openings += 1
         self._written = 0
         database = Database(path)
@@ -223,6 +223,13 @@ class Store:
                 self._report(
                     f"{path}: its log stays beside it, for want of room; nothing is lost, the next start reads it"
                 )
+
+    def _made_smaller(self, path: Path) -> None:
+        """A file for which there is no room twice is used as it is: it has room inside."""
+        try:
+            compact(path)
+        except (StoreFull, OSError) as error:
+            self._report(f"{path}: mostly free, and not made smaller: {error}")
 
     def _serve(self, database: Database) -> None:
         """Until the end, or until the file is due to be closed and opened again (WRITTEN_MAX)."""
@@ -262,6 +269,11 @@ class Store:
         ledger, cursor = self._ledger, database.cursor()
         if cursor is None:
             cursor = database.begin(ledger.journal_id, ledger.first_seq)
+            if ledger.first_seq > 1:
+                self._report(
+                    f"{database.path}: made from record {ledger.first_seq} on; rows of records before that, which are "
+                    "retired, are only in a file that was put aside"
+                )
         check(cursor, ledger)
         mark = self._mark()
         if mark is not None and mark > cursor.seq:

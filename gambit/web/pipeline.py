@@ -17,6 +17,7 @@ from aiohttp import web
 from gambit.access.permissions import Door, Principal, denial_by
 from gambit.access.refusal import Refusal
 from gambit.events.operation import Audited
+from gambit.journal import JournalFailed
 from gambit.web import cookie, identity, parsing
 from gambit.web.assets import PAGE_POLICY, Asset
 from gambit.web.limits import ANONYMOUS, AUTHENTICATED, FILES, Quota, Verdict, counted_as
@@ -92,6 +93,9 @@ class Pipeline:
         except TimeoutError as error:
             self.services.on_defect(f"{request.method} {request.path} took too long", error)
             response = self._refusal(turn, Problem(503, "slow", "this took too long", headers={"Retry-After": "5"}))
+        except JournalFailed:  # told of by the daemon
+            text = "the journal takes no more records; what has to be written down waits for the daemon's next start"
+            response = self._refusal(turn, Problem(503, "journal_failed", text))
         except Exception as error:
             self.services.on_defect(f"{request.method} {request.path} failed", error)
             response = self._refusal(turn, Problem(500, "defect", "a defect in gambit; it has been reported"))

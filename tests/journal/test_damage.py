@@ -1,6 +1,8 @@
 """What a disk can do to a journal: torn ends are dropped and reported, anything else refuses and is named."""
 
 import asyncio
+import os
+import re
 import shutil
 from pathlib import Path
 
@@ -200,8 +202,83 @@ def test_a_head_that_cannot_be_read_refuses(fill: Fill, at: Places) -> None:
     """A spoiled head is no proof of anything; the message says how to go on."""
     fill(1)
     at.heads[0].write_bytes(at.heads[0].read_bytes().replace(b" 1 ", b" 0 "))
-    with pytest.raises(JournalError, match="then delete this file"):
+    with pytest.raises(JournalError, match="move this file away, then `gambit verify`"):
         open_journal(at, Policy(), 0)
+
+
+def test_a_lost_key_costs_nothing_but_itself(fill: Fill, at: Places) -> None:
+    """Another is made; what either signed is proved, in this life and in the next, and a third one's is not."""
+    fill(6, checkpoints=(4,))
+    for count in (8, 10):
+        at.key.unlink()
+        fill(count, checkpoints=(count - 1,))
+    proof = verify(at)
+    assert proof is not None
+    assert proof.checkpoints == 3
+    assert len(set(at.key.with_suffix(".pub").read_text().split())) == 3
+    at.key.with_suffix(".pub").write_text("".join(at.key.with_suffix(".pub").read_text().splitlines(True)[1:]))
+    with pytest.raises(JournalDamaged, match="record 4: a checkpoint that this journal's key did not sign"):
+        open_journal(at, Policy(), 0)
+    at.key.with_suffix(".pub").write_text("")
+    with pytest.raises(JournalError, match="it is empty"):
+        verify(at)
+
+
+def test_a_journal_that_is_gone_says_how_to_go_on(fill: Fill, at: Places) -> None:
+    """Whose advice it was to move it away: the head has to go with it."""
+    fill(3)
+    at.folder.rename(at.folder.with_name("aside"))
+    with pytest.raises(JournalTruncated, match=re.escape(f"move {at.heads[0]} away")):
+        open_journal(at, Policy(), 0)
+    at.heads[0].unlink()
+    assert open_head(at) == 0
+
+
+def open_head(at: Places) -> int:
+    """The last record of a journal that is opened and closed."""
+
+    async def run() -> int:
+        journal = open_journal(at, Policy(), 0)
+        await journal.close()
+        return journal.head
+
+    return asyncio.run(run())
+
+
+def test_the_head_is_on_the_disk_before_anything_is_written(at: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut a new file that was never synced may be empty, and an empty head refuses every start."""
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(os.fstat(descriptor).st_ino)
+
+    async def run() -> None:
+        monkeypatch.setattr(os, "fsync", noted)
+        journal = open_journal(at, Policy(), 0)
+        monkeypatch.setattr(os, "fsync", fsync)
+        await journal.close()
+
+    asyncio.run(run())
+    assert at.heads[0].stat().st_ino in synced
+
+
+def test_a_copy_of_the_head_that_cannot_be_kept_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    """As while it runs: it is told. One that is there and cannot be read is another matter: it may know of more."""
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+
+    async def run(at: Places) -> str | None:
+        journal = open_journal(at, Policy(), 0)
+        await journal.close()
+        return journal.head_problem
+
+    told = asyncio.run(run(places(tmp_path, str(tmp_path / "file" / "head"))))
+    assert told is not None
+    assert "is not kept any more" in told
+    with pytest.raises(JournalError, match=r"take it out of journal\.head_copy"):
+        asyncio.run(run(places(tmp_path, str(tmp_path / "folder"))))
 
 
 def test_two_writers_are_one_too_many(fill: Fill, at: Places) -> None:

@@ -14,7 +14,7 @@ from gambit.engine.standing import ReplayDiffers
 from gambit.events import Fact
 from gambit.events.operation import TradingStateChanged
 from gambit.events.orders import OpportunityEnded, Sent, Unsent
-from gambit.journal import JournalFailed
+from gambit.journal import JournalBehind, JournalFailed
 from gambit.model import Failure
 from gambit.runtime.budget import Lane
 from gambit.runtime.dealing import SIGNALS_A_TURN, Dealing
@@ -156,6 +156,25 @@ async def test_without_a_journal_cancels_leave_and_nothing_else(fails_at: str) -
         assert [type(fact) for fact in told] == [Unsent]
         assert case.defects == ["sending orders: record 1: no space left"]
     assert way.got == [cancel]
+
+
+async def test_a_desk_that_knows_more_than_its_journal_is_asked_nothing() -> None:
+    """A record was not taken, and later ones will be: the desk is made anew from what the journal has."""
+
+    class Behind(Book):
+        """Takes nothing for a while."""
+
+        def write(self, fact: Fact) -> int:
+            raise JournalBehind("the disk is 256 MiB behind")
+
+    case = Case(Behind())
+    halt = TradingStateChanged(state="HALTED", was="ACTIVE", reason="a loss", by="desk")
+    with pytest.raises(JournalBehind):
+        case.dealing._carry_out(Decision([halt], []))
+    assert "made anew from the journal" in case.dealing.frozen
+    assert case.defects == ["a fact could not be written: the disk is 256 MiB behind"]
+    case.dealing.on_facts([halt])
+    assert len(case.defects) == 1
 
 
 async def test_a_halt_that_is_not_on_disk_is_journalled_whole_and_carried_out() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from gambit.cli.daemon import NoDaemon, Place
+from gambit.cli.detached import stop_daemon
 from gambit.runtime import process
 from gambit.runtime.lag import measure_lag
 from gambit.runtime.notify import Notifier
@@ -146,6 +148,22 @@ def test_a_holder_without_a_number_is_a_holder(tmp_path: Path) -> None:
     with pytest.raises(AlreadyRunning, match="another process"):
         InstanceLock(tmp_path).acquire(patience_sec=0)
     lock.release()
+
+
+def test_a_command_that_holds_the_directory_is_no_daemon_to_be_stopped(tmp_path: Path) -> None:
+    """`gambit stop`, which a refused start advises, would have ended a restore half-way."""
+    lock = InstanceLock(tmp_path, "restore")
+    lock.acquire()
+    assert (holder(tmp_path), process.work_at(tmp_path)) == (os.getpid(), "restore")
+    with pytest.raises(AlreadyRunning, match=rf"`gambit restore` is at work there \(process {os.getpid()}\); wait"):
+        InstanceLock(tmp_path).acquire(patience_sec=0)
+    with pytest.raises(NoDaemon, match="`gambit restore`"):
+        stop_daemon(Place(tmp_path, tmp_path / "gambit.sock"), now=True)
+    lock.release()
+    daemon = InstanceLock(tmp_path)
+    daemon.acquire()
+    assert (holder(tmp_path), process.work_at(tmp_path)) == (os.getpid(), "")
+    daemon.release()
 
 
 # --- the operating system -------------------------------------------------------------------------------------------

@@ -7,13 +7,15 @@ from typing import NamedTuple
 
 import pytest
 
+from gambit.engine import standing as rules
 from gambit.engine.desk import Desk
-from gambit.engine.standing import Standing
+from gambit.engine.standing import Snapshot, Standing
 from gambit.events import Fact, written
 from gambit.journal import Journal, Policy, open_journal, places
+from gambit.journal.disk import write_whole
 from gambit.journal.segment import segments
 from gambit.runtime.dealing import Dealing
-from gambit.runtime.snapshots import KEPT, Snapshots, snapshots_folder
+from gambit.runtime.snapshots import KEPT, Found, Head, Snapshots, _adopted, snapshots_folder
 from tests.engine.test_archive import AT_ONCE, MANY, episodes
 from tests.engine.test_desk import Talk
 from tests.engine.world import NOW_NS
@@ -142,8 +144,76 @@ def test_a_snapshot_of_another_journal_is_not_used(kept: Kept, tmp_path: Path) -
     assert "another journal" in kept.told[0]
 
 
-def test_the_older_one_is_used_when_the_newest_is_damaged(kept: Kept) -> None:
-    """The last two are kept, and no more; the journal is needed from the older one on."""
+def test_where_the_beginning_is_gone_an_older_versions_state_stands(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was kept, when its bytes are those that its checkpoint was signed for; else nothing does."""
+    state = kept.talk.desk.standing.state
+    with monkeypatch.context() as older:
+        older.setattr(rules, "VERSION", rules.VERSION - 1)
+        state.version = rules.VERSION
+        kept.life(lambda _keeping: None)
+        signed = kept.talk.desk.standing.snapshot()
+    state.version = rules.VERSION
+    kept.files[0].unlink()
+    found: list[Found | None] = []
+
+    def look(keeping: Keeping) -> None:
+        found.extend([keeping.snapshots.latest(), keeping.snapshots.latest_of_older_version()])
+
+    kept.life(look, is_clean=False)
+    assert found[0] is None
+    assert found[1] is not None
+    assert found[1].standing.digest() == kept.talk.desk.standing.digest()
+    assert found[1].ts_ns == NOW_NS  # from when on executions are compared, where nothing follows it
+    assert len(found[1].standing.archive) == len(kept.talk.desk.standing.archive)
+    assert ["an older version kept it" in told for told in kept.told] == [False, True]
+    forged = signed.state.replace(b'"plan_number":', b'"plan_number":1')
+    with pytest.raises(ValueError, match="is not the one its checkpoint was signed for"):
+        _adopted(
+            Head(journal_id="", seq=1, hash="", state_hash=signed_digest(signed), body_hash=""),
+            Snapshot(forged, signed.archive),
+        )
+
+
+def test_a_later_versions_state_is_not_taken(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has beyond this one's would be lost without a word."""
+    state = kept.talk.desk.standing.state
+    with monkeypatch.context() as later:
+        later.setattr(rules, "VERSION", rules.VERSION + 1)
+        state.version = rules.VERSION
+        kept.life(lambda _keeping: None)
+    state.version = rules.VERSION
+    kept.files[0].unlink()
+    found: list[Found | None] = []
+    kept.life(lambda keeping: found.append(keeping.snapshots.latest_of_older_version()), is_clean=False)
+    assert (found, "start the version that wrote it" in kept.told[0]) == ([None], True)
+
+
+def signed_digest(snapshot: Snapshot) -> str:
+    """The digest of a snapshot of the version before this one."""
+    return f"{rules.VERSION - 1}-{snapshot.digest.partition('-')[2]}"
+
+
+def test_what_a_kill_leaves_of_a_snapshot_goes_with_the_next(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what a full disk leaves of one goes at once."""
+    folder = kept.folder / "desk"
+    left = folder / "00000000000000000001.snapshot.new"
+    left.write_bytes(b"x" * 1000)
+    kept.life(lambda _keeping: None)
+    assert not left.exists()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("gambit.journal.disk.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(folder / "one", b"x")
+    assert [path for path in folder.iterdir() if path not in kept.files] == []
+
+
+def test_the_older_one_is_used_when_the_newest_are_damaged(kept: Kept) -> None:
+    """The last three are kept, and no more; the journal is needed from the oldest on."""
     for k in range(3):
         list(episodes(kept.talk, 1, 10 + k))
         kept.life(lambda _keeping: None)
@@ -151,10 +221,13 @@ def test_the_older_one_is_used_when_the_newest_is_damaged(kept: Kept) -> None:
     covered: list[int] = []
     kept.life(lambda keeping: covered.append(keeping.snapshots.covered_seq), is_clean=False)
     assert covered == [int(kept.files[0].stem)]
-    kept.files[1].write_bytes(b"nothing")
+    for file in kept.files[1:]:
+        file.write_bytes(b"nothing")
     standing, _ = kept.found()
     assert standing is not None
-    assert str(kept.files[1]) in kept.told[0]
+    assert [told.partition(" is not used")[0] for told in kept.told] == [
+        f"the desk's snapshot {file}" for file in kept.files[:0:-1]
+    ]
 
 
 def test_a_replay_that_leads_elsewhere_is_refused(kept: Kept) -> None:

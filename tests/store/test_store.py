@@ -19,7 +19,7 @@ from gambit.store import Folders, Store, StoreError
 from gambit.store.archive import export_day
 from gambit.store.batch import ROWS, Batch
 from gambit.store.database import Database
-from gambit.store.problem import StoreDamaged
+from gambit.store.problem import StoreDamaged, StoreFull
 from gambit.store.samples import Samples
 from tests.store.conftest import DAY_NS, NOW_NS, Ledger, Start, signal
 
@@ -623,6 +623,53 @@ def test_a_mostly_free_file_is_made_smaller(
     before = folders.database.stat().st_size
     assert seqs(start) == list(range(1, 13))
     assert folders.database.stat().st_size < before / 2
+
+
+@pytest.mark.parametrize("why", ["room", "failure"])
+def test_a_file_that_cannot_be_made_smaller_is_used_as_it_is(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """It has room inside; what was begun of a smaller one is taken away, for the journal's disk is the same."""
+    filled(ledger, 12)
+    assert start().store.close()
+    fresh = folders.database.with_name(folders.database.name + ".compact")
+    fresh.write_bytes(b"of a kill")
+    monkeypatch.setattr("gambit.store.compaction.worth_bytes", lambda _path: 1 << (80 if why == "room" else 10))
+
+    def failing(_path: Path, fresh: Path) -> None:
+        fresh.write_bytes(b"unfinished")
+        raise StoreFull("No space left on device")
+
+    monkeypatch.setattr("gambit.store.compaction._copy", failing)
+    ledger.append("fact")
+    running = start()
+    wait_for(lambda: running.store.applied == 13)
+    assert [report.partition("not made smaller: ")[1] != "" for report in running.reports] == [True]
+    assert (running.store.problem, fresh.exists()) == (None, False)
+
+
+def test_a_copy_leaves_the_journal_its_room(
+    start: Start, ledger: Ledger, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks is told; the disk is not filled for it, and nothing is wrong with the database."""
+    filled(ledger, 12)
+    running = start()
+    monkeypatch.setattr("gambit.store.room.KEPT", 1 << 80)
+    with pytest.raises(StoreError, match="MB stay free for the journal; make room"):
+        running.store.snapshot(0).result(30)
+    assert (list(folders.snapshots.iterdir()), running.store.problem) == ([], None)
+    monkeypatch.setattr("gambit.store.room.KEPT", 0)
+    assert running.rows("SELECT count(*) FROM facts") == [(12,)]
+
+
+def test_what_a_retired_journal_cannot_give_again_is_told(start: Start, ledger: Ledger) -> None:
+    """A database that is made again from a journal without its first records lacks their rows."""
+    filled(ledger, 12)
+    ledger.first_seq = 5
+    del ledger.records[:4]
+    running = start()
+    wait_for(lambda: running.store.applied == 12)
+    assert ["made from record 5 on" in report for report in running.reports] == [True]
 
 
 def test_many_old_days_leave_some_at_a_time(

@@ -1,6 +1,7 @@
 """The HTTP door itself: every answer's headers, every error's shape, logging in and out."""
 
 from gambit.access.permissions import Role
+from gambit.journal import JournalFailed
 from gambit.surface.methods import Reason
 from tests.web.answers import answers
 from tests.web.rig import rig
@@ -81,3 +82,17 @@ async def test_where_nothing_has_to_be_said_no_body_is_due():
         assert (missed.status, missed.body["errors"][0]["field"]) == (422, "message")
         form = await door.ask("POST", "/control/halt", trader, headers={"Content-Type": "text/plain"})
         assert form.status == 415
+
+
+async def test_a_journal_that_takes_nothing_is_no_defect(monkeypatch):
+    """A login has to be written down: 503 and why, and nobody looks for a bug."""
+    async with rig() as door:
+        await door.user("ann@desk", Role.TRADER)
+
+        async def refusing(*_args, **_named):
+            raise JournalFailed("/state/journal: No space left on device")
+
+        monkeypatch.setattr(type(door.access.logins), "login", refusing)
+        reply = await door.ask("POST", "/auth/login", body={"email": "ann@desk", "password": "any password will do"})
+        assert (reply.status, reply.body["detail"].startswith("the journal takes no more records")) == (503, True)
+        assert "/state" not in reply.body["detail"]
