@@ -37,7 +37,7 @@ F23|a fill comes late, later still, and after a restart|applied, balanced again|
 F24|each execution three times, again after a reconnect|applied once|I03 I05
 F25|an execution id again with another quantity|not applied, history decides, an alarm|I03
 F26|equal trade ids on two venues|both are applied|I03
-F27|executions without ids, repeated|a synthetic id, applied once|I03 I11
+F27|executions without ids, repeated|asked for over HTTP, where they have ids; applied once|I03 I11
 F28|more is filled than was asked|taken as truth, alarm, the excess hedged|I05 I06
 F29|the private stream is gone during fills, no replay|filled in by REST|I03
 F30|REST tells of a fill, the stream later again|applied once|I03

@@ -108,6 +108,8 @@ async def executions_repeated(stage: Stage) -> None:
     cut = stage.strike("okx", "disconnect", PRIVATE)
     await stage.trade_until("okx", lambda: cut.fired, why="the stream is cut")
     await stage.settle()
+    await stage.fire(stage.strike("okx", "dup", TRADES, times=3, count=20), "okx")
+    await stage.settle()
     await stage.still_trades("okx")
 
 
@@ -145,11 +147,15 @@ async def equal_trade_ids(stage: Stage) -> None:
 
 @drill("F27")
 async def executions_without_ids(stage: Stage) -> None:
-    """An id is made of what the execution says; the repetition gets the same."""
+    """What the stream tells without an id is not booked but asked for over HTTP, where it has its own: applied once."""
     stage.strike("okx", "dup", TRADES, count=6, times=2)
     fault = stage.strike("okx", "strip_id", TRADES, count=6)
     await stage.fire(fault, "okx")
     await stage.settle()
+    given = {str(fill["trade_id"]) for fill in fills_of(stage.ground.exchanges["okx"])}
+    told = [fact for fact in oracle.facts(await stage.records(), Filled) if isinstance(fact, Filled)]
+    made = {fact.exec_id for fact in told if fact.venue == "okx"} - given
+    stage.need(not made, f"I03: ids that the venue never gave: {sorted(made)}")
     await stage.still_trades("okx")
 
 
