@@ -6,6 +6,7 @@ a few dozen levels of them (more where these hold little), and each at most once
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from statistics import median
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,7 @@ REMEMBERED_NS: Final = 50_000_000  # how old marks and the state of venues may b
 PAR: Final = frozenset({"USDT", "USD", "USDC"})  # worth one unit of the currency of account
 ONE: Final = Decimal(1)
 BPS: Final = Decimal(10_000)
+_quantity = itemgetter(1)  # of a level
 
 
 class Reach(NamedTuple):
@@ -136,7 +138,8 @@ class Moment:
         best, last = side[0][0], side[-1][0]
         if abs(last - best) * BPS > best * self._reach.bps:
             return False
-        return sum(qty for _, qty in side) * min(best, last) < self._reach.quote
+        quantities: tuple[Decimal, ...] = tuple(map(_quantity, side))
+        return sum(quantities) * min(best, last) < self._reach.quote
 
     def _touch(self, index: int) -> BookView | None:
         """At least the best level of each side."""
