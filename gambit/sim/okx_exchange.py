@@ -182,7 +182,7 @@ class OkxExchange:
 
     def _subscribe(self, session: OkxSession, arg: dict[str, str], tag: dict[str, str], now_ns: int) -> None:
         name, symbol = arg.get("channel", ""), arg.get("instId", "")
-        if name in ("orders", "account"):
+        if name in ("orders", "account") and session.path.endswith("/private"):
             self._subscribe_private(session, arg, tag, now_ns)
             return
         if name in ("books-l2-tbt", "books50-l2-tbt", "fills"):

@@ -148,6 +148,16 @@ def test_a_switch_that_strikes_while_a_symbol_is_halted() -> None:
     assert left["instId"] == "BTC-USDT"
 
 
+def test_private_channels_have_an_address_of_their_own() -> None:
+    """On the public one they do not exist, whoever is logged in there."""
+    talk = Talk("okx")
+    session = talk.open("/ws/v5/public")
+    session.login(talk.exchange.accounts["demo"])
+    for name in ("orders", "account"):
+        (answer,) = talk.say(session, {"op": "subscribe", "args": [{"channel": name, "instType": "SPOT"}]})
+        assert (answer["event"], answer["code"]) == ("error", "60018")
+
+
 @pytest.mark.parametrize("body", [[], None, 1, "x", [{"timeOut": "10"}]])
 def test_a_switch_that_is_no_object(body: Any) -> None:
     """It is refused."""
