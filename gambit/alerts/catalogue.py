@@ -261,6 +261,7 @@ ORDERS: Final = (
             ("late_fill", "high", 1800),
             ("order_adopted", "high", 1800),
             ("nonsense", "high", 600),
+            ("different_coin", "high", 60),
         )
     ),
     Rule(

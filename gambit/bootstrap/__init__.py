@@ -52,6 +52,7 @@ from gambit.runtime.operations import Readings
 from gambit.runtime.process import control_socket
 from gambit.runtime.progress import Progress
 from gambit.runtime.pulse import Event, Pulse
+from gambit.runtime.quarantine import Quarantine
 from gambit.runtime.recorder import Recorder, config_hash
 from gambit.runtime.sampler import Depth, Row, Sampler, columns
 from gambit.runtime.shelf import Shelf
@@ -150,7 +151,7 @@ def build(
             http=http,
             feeds=feeds,
             pulse=hot.pulse,
-            sampler=_sampler(config.store, hot, registry, feeds, store, telemetry, states, dashboard),
+            sampler=_sampler(config.store, hot, registry, feeds, store, telemetry, states, dashboard, alerting),
             readings=_readings(hot, feeds, clock, lambda: daemon),
             tally=hot.tally,
             dealing=dealing,
@@ -343,9 +344,10 @@ def _sampler(
     telemetry: Telemetry,
     states: ComponentLog,
     dashboard: Dashboard,
+    alerting: Alerting,
 ) -> Sampler:
     """How late frames came goes to the metrics, the store and the feeds, which know whether that is degraded."""
-    count = Lags(registry)
+    count, quarantine = Lags(registry), Quarantine(hot.market, alerting.notice)
 
     def on_lag(venue: str, lags_ns: NDArray[np.int64]) -> None:
         count(venue, lags_ns)
@@ -356,6 +358,7 @@ def _sampler(
     def on_turn(now_ns: int) -> None:
         telemetry.turn(now_ns)
         states.turn(now_ns)
+        quarantine.turn(now_ns)
 
     return Sampler(
         hot.market,

@@ -1,0 +1,3 @@
+from gambit._core.pairs import Pairs
+
+def quarantined(pairs: Pairs) -> list[tuple[int, int]]: ...
