@@ -13,6 +13,7 @@ from gambit._core.latency import PyHistogram
 from gambit.engine.board import Board
 from gambit.engine.market import Market
 from gambit.model import rfc3339
+from gambit.procfs import RSS, own_stat
 from gambit.runtime.clock import Clock
 from gambit.runtime.feed import Feeds
 from gambit.runtime.status import FeedStatus
@@ -203,8 +204,7 @@ def _spread(summary: Mapping[str, float]) -> dict[str, int]:
 
 def resident_bytes() -> int:
     """Memory of this process that is in RAM."""
-    with open("/proc/self/statm", "rb") as file:
-        return int(file.read().split()[1]) * PAGE_BYTES
+    return int(own_stat()[RSS]) * PAGE_BYTES
 
 
 class Rates:

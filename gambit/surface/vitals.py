@@ -1,15 +1,16 @@
 """The process's own vital signs as Linux tells them: CPU, memory, descriptors, threads. Cold: read when scraped."""
 
+import errno
 import os
 import resource
 from pathlib import Path
 
+from gambit.procfs import RSS, own_stat
 from gambit.surface.metrics import NS_PER_SEC, Registry
 
-STAT = Path("/proc/self/stat")
 DESCRIPTORS = Path("/proc/self/fd")
 BOOT = Path("/proc/stat")
-UTIME, STIME, THREADS, STARTED, VSIZE, RSS = 11, 12, 17, 19, 20, 21  # fields of stat behind the name, from 0
+UTIME, STIME, THREADS, STARTED, VSIZE = 11, 12, 17, 19, 20  # of what own_stat() gives
 
 
 class Vitals:
@@ -24,21 +25,27 @@ class Vitals:
         self.threads = registry["process_threads"].of()
         self._tick_ns = NS_PER_SEC // os.sysconf("SC_CLK_TCK")
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
-        registry["process_start_time_seconds"].of().set(_boot_ns() + int(_stat()[STARTED]) * self._tick_ns)
+        registry["process_start_time_seconds"].of().set(_boot_ns() + int(own_stat()[STARTED]) * self._tick_ns)
 
     def __call__(self) -> None:
-        stat = _stat()
+        stat = own_stat()
         self.cpu.set((int(stat[UTIME]) + int(stat[STIME])) * self._tick_ns)
         self.rss.set(int(stat[RSS]) * self._page_bytes)
         self.virtual.set(int(stat[VSIZE]))
         self.threads.set(int(stat[THREADS]))
-        self.open_fds.set(len(os.listdir(DESCRIPTORS)))
-        self.max_fds.set(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self.open_fds.set(_open_fds(most))
+        self.max_fds.set(most)
 
 
-def _stat() -> list[str]:
-    """The fields of /proc/self/stat behind the process's name, which may hold anything."""
-    return STAT.read_text().rpartition(")")[2].split()
+def _open_fds(most: int) -> int:
+    """How many descriptors are open, that of the count included; where there is none left for it, all are."""
+    try:
+        return len(os.listdir(DESCRIPTORS))
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        return most
 
 
 def _boot_ns() -> int:

@@ -1,7 +1,9 @@
 """Metrics: what is counted is what Prometheus reads."""
 
 import math
+import os
 import re
+import resource
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from gambit.runtime.operations import resident_bytes
 from gambit.surface.catalogue import METRICS
 from gambit.surface.metrics import NS_PER_SEC, SERIES_MAX, Declared, Registry
 from gambit.surface.vitals import Vitals
@@ -194,6 +197,28 @@ def test_collectors_copy_before_each_text() -> None:
     counted = iter(range(1, 10))
     registry.collect(lambda: registry["x_total"].of().set(next(counted)))
     assert [read(registry.render())["x_total", ()] for _ in range(3)] == [1, 2, 3]
+
+
+def test_vital_signs_need_no_descriptor() -> None:
+    """F122: a process that has used up its own is the one that somebody wants to look at."""
+    registry = Registry(METRICS)
+    registry.collect(Vitals(registry))
+    told = resident_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    taken: list[int] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, limits[1]))
+        with pytest.raises(OSError, match="Too many open files"):
+            taken.extend(os.open("/dev/null", os.O_RDONLY) for _ in range(highest + 9))
+        samples, now = read(registry.render()), resident_bytes()
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert samples["process_open_fds", ()] == samples["process_max_fds", ()] == highest + 8
+    assert samples["process_resident_memory_bytes", ()] > told / 2
+    assert now > told / 2
 
 
 def test_the_process_tells_its_vital_signs() -> None:
